@@ -1,0 +1,160 @@
+// The device interface: memory, an in-order queue, and the operations that layers are made of.
+// Layers are written over it once; a device implements it (backend/cpu, backend/ascend).
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/tensor_view.h"
+
+namespace latte {
+
+class Device;
+
+/// Memory of a device, given back when the last reference goes.
+class Buffer {
+ public:
+  virtual ~Buffer() = default;
+  virtual void* data() const = 0;
+  virtual size_t bytes() const = 0;
+};
+
+/// A tensor that keeps its memory alive. `buffer` is null where the memory belongs to the caller.
+struct Tensor : TensorView {
+  std::shared_ptr<Buffer> buffer;
+};
+
+/// The formulas are those of torch.nn: kGelu is the exact (erf) form, kGeluTanh the tanh form.
+enum class Activation { kNone, kSilu, kGelu, kGeluTanh, kRelu, kMish };
+
+/// Weights [out_features, in_features] (and bias) in a device's own layout.
+class LinearWeights {
+ public:
+  virtual ~LinearWeights() = default;
+  int64_t in_features = 0;
+  int64_t out_features = 0;
+  DType dtype = DType::kFloat32;
+  bool has_bias = false;
+  /// The weights and the bias as they came (rounded to `dtype`), in host memory.
+  virtual void unpack(void* weight, void* bias) const = 0;
+};
+
+/// A position table in a device's own layout.
+class PositionTable {
+ public:
+  virtual ~PositionTable() = default;
+};
+
+/// A float32 position table on the host: separable ([width, dim/2] and [height, dim/2]), or whole
+/// ([rows, dim], where one row serves every token).
+struct HostPositionTable {
+  int64_t dim = 0;
+  int64_t height = 0, width = 0;     // of a separable table
+  std::vector<float> columns, rows;  // of a separable table
+  int64_t whole_rows = 0;
+  std::vector<float> whole;
+};
+
+/// Latents [outer, C, inner, H, W]: the frames of a video are read in place. Strides count elements.
+struct LatentView {
+  const void* data = nullptr;
+  DType dtype = DType::kFloat32;
+  int64_t outer = 0, inner = 1, channels = 0, height = 0, width = 0;
+  int64_t outer_stride = 0, inner_stride = 0, channel_stride = 0;
+};
+
+struct PatchProjectionArgs {
+  LatentView latent;
+  int64_t patch_size = 0;
+  const LinearWeights* weights = nullptr;    // [dim, C·p·p]
+  const PositionTable* positions = nullptr;  // null: none is added
+  bool layer_norm = false;                   // over dim, without affine parameters
+  double epsilon = 1e-6;
+  bool channels_first = false;  // [images, dim, h·w] instead of [images, h·w, dim]; no positions
+  void* output = nullptr;       // of the weights' dtype
+};
+
+/// Row i = (o, n) of a [outer·inner, features] result begins at data + o·outer_stride + n·inner_stride.
+struct LinearOutput {
+  void* data = nullptr;  // of the weights' dtype
+  int64_t inner_rows = 1;
+  int64_t outer_stride = 0, inner_stride = 0;  // in elements
+  bool accumulate = false;                     // adds to what is there, instead of replacing it
+
+  /// Dense rows of `features` elements.
+  static LinearOutput dense(void* data, int64_t features) { return {data, 1, features, 0, false}; }
+};
+
+struct LinearArgs {
+  const void* input = nullptr;  // [rows, in_features], dense, of the weights' dtype
+  int64_t rows = 0;
+  const LinearWeights* weights = nullptr;
+  Activation input_activation = Activation::kNone;  // of the input, rounded to its dtype
+  Activation activation = Activation::kNone;        // of the result, before `accumulate`
+  LinearOutput output;
+};
+
+struct TimestepProjectionArgs {
+  const float* timesteps = nullptr;  // [count], device memory
+  int64_t count = 0;
+  const std::vector<float>* frequencies = nullptr;  // [dim/2]
+  float scale = 1;
+  bool flip_sin_to_cos = false;  // [cos | sin] instead of [sin | cos]
+  int64_t dim = 0;               // an odd dim ends in a zero column
+  void* output = nullptr;        // [count, dim]
+  DType dtype = DType::kFloat32;
+};
+
+/// Work in order on one device. Used by one thread at a time. Every operation may be asynchronous:
+/// results are there, and errors are known, after synchronise(). Scratch memory lives as long as
+/// the queue.
+class Queue {
+ public:
+  virtual ~Queue() = default;
+  virtual void* scratch(size_t bytes) = 0;
+  virtual void timestep_projection(const TimestepProjectionArgs& args) = 0;
+  virtual void patch_projection(const PatchProjectionArgs& args) = 0;
+  virtual void linear(const LinearArgs& args) = 0;
+  /// Normalises each row of x [rows, dim] in place, float32 inside.
+  virtual void layer_norm(const TensorView& x, double epsilon) = 0;
+  /// out = a + b with numpy's broadcasting; out has the broadcast shape and a's dtype, b is float32.
+  virtual void add(const TensorView& a, const TensorView& b, const TensorView& out) = 0;
+  /// Any dtype to any other, rounding once; sizes are equal.
+  virtual void convert(const TensorView& from, const TensorView& to) = 0;
+  virtual void synchronise() = 0;
+};
+
+struct DeviceInfo {
+  std::string name;  // 'cpu', 'npu:0' …
+  std::string kind;  // 'cpu' or 'npu'
+  std::string instruction_set;
+  int threads = 0;
+  std::string soc;
+  size_t memory_free = 0;
+  size_t memory_total = 0;
+};
+
+/// Asks a job to end early; queues look at it between pieces of work and throw ERR_ABORTED.
+using CancelFlag = std::atomic<bool>;
+
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual DeviceInfo info() const = 0;
+  /// Memory aligned for every kernel; its content is undefined. Throws ERR_OUT_OF_MEMORY.
+  virtual std::shared_ptr<Buffer> allocate(size_t bytes) = 0;
+  virtual void copy_in(void* device, const void* host, size_t bytes) = 0;
+  virtual void copy_out(void* host, const void* device, size_t bytes) = 0;
+  /// `weight` [out, in, …] and `bias` [out] (or null) are host tensors of any floating dtype.
+  virtual std::shared_ptr<const LinearWeights> prepare_linear(const TensorView& weight,
+                                                              const TensorView* bias,
+                                                              DType dtype) = 0;
+  virtual std::shared_ptr<const PositionTable> prepare_positions(HostPositionTable table) = 0;
+  virtual std::unique_ptr<Queue> open_queue(const CancelFlag* cancelled) = 0;
+};
+
+}  // namespace latte

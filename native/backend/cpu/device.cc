@@ -1,0 +1,94 @@
+#include "backend/cpu/device.h"
+
+#include <unistd.h>
+
+#include <cstring>
+
+#include "backend/cpu/convert.h"
+#include "backend/cpu/linear_weights.h"
+#include "backend/cpu/operations.h"
+#include "backend/cpu/targets.h"
+
+namespace latte::cpu {
+
+namespace {
+
+/// Runs every operation at once, on the calling thread and the pool's helpers.
+class CpuQueue final : public Queue {
+ public:
+  explicit CpuQueue(const CancelFlag* cancelled) { context_.cancelled = cancelled; }
+
+  void* scratch(size_t bytes) override { return context_.scratch<char>(static_cast<int64_t>(bytes)); }
+
+  void timestep_projection(const TimestepProjectionArgs& args) override {
+    context_.check_cancelled();
+    cpu::timestep_projection(args, context_);
+  }
+  void patch_projection(const PatchProjectionArgs& args) override {
+    context_.check_cancelled();
+    cpu::patch_projection(args, context_);
+  }
+  void linear(const LinearArgs& args) override {
+    context_.check_cancelled();
+    cpu::linear(args, context_);
+  }
+  void layer_norm(const TensorView& x, double epsilon) override {
+    context_.check_cancelled();
+    cpu::layer_norm(x, epsilon, context_);
+  }
+  void add(const TensorView& a, const TensorView& b, const TensorView& out) override {
+    context_.check_cancelled();
+    cpu::add(a, b, out);
+  }
+  void convert(const TensorView& from, const TensorView& to) override {
+    context_.check_cancelled();
+    cpu::convert(from.data, from.dtype, to.data, to.dtype, from.size());
+  }
+  void synchronise() override {}
+
+ private:
+  Context context_;
+};
+
+class CpuDevice final : public Device {
+ public:
+  DeviceInfo info() const override {
+    DeviceInfo info;
+    info.name = info.kind = "cpu";
+    info.instruction_set = target_name();
+    info.threads = thread_pool().threads();
+    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    info.memory_free = static_cast<size_t>(sysconf(_SC_AVPHYS_PAGES)) * page;
+    info.memory_total = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * page;
+    return info;
+  }
+  std::shared_ptr<Buffer> allocate(size_t bytes) override { return memory_pool().allocate(bytes); }
+  void copy_in(void* device, const void* host, size_t bytes) override {
+    if (bytes > 0) std::memcpy(device, host, bytes);
+  }
+  void copy_out(void* host, const void* device, size_t bytes) override {
+    if (bytes > 0) std::memcpy(host, device, bytes);
+  }
+  std::shared_ptr<const LinearWeights> prepare_linear(const TensorView& weight,
+                                                      const TensorView* bias,
+                                                      DType dtype) override {
+    return pack_linear(weight, bias, dtype);
+  }
+  std::shared_ptr<const PositionTable> prepare_positions(HostPositionTable table) override {
+    auto prepared = std::make_shared<CpuPositionTable>();
+    prepared->table = std::move(table);
+    return prepared;
+  }
+  std::unique_ptr<Queue> open_queue(const CancelFlag* cancelled) override {
+    return std::make_unique<CpuQueue>(cancelled);
+  }
+};
+
+}  // namespace
+
+Device& device() {
+  static auto* cpu = new CpuDevice;
+  return *cpu;
+}
+
+}  // namespace latte::cpu

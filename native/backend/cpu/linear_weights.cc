@@ -1,0 +1,73 @@
+#include "backend/cpu/linear_weights.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "backend/cpu/convert.h"
+#include "backend/cpu/element.h"
+#include "backend/cpu/memory_pool.h"
+
+namespace latte::cpu {
+
+namespace {
+
+template <class T>
+void pack(const T* weight, int64_t out, int64_t in, int64_t panel, T* panels) {
+  for (int64_t first = 0; first < out; first += panel) {
+    const int64_t columns = std::min(panel, out - first);
+    for (int64_t k = 0; k < in; ++k, panels += panel) {
+      for (int64_t c = 0; c < columns; ++c) panels[c] = weight[(first + c) * in + k];
+      std::fill(panels + columns, panels + panel, T{});
+    }
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const LinearWeights> pack_linear(const TensorView& weight, const TensorView* bias,
+                                                 DType dtype) {
+  auto packed = std::make_shared<CpuLinearWeights>();
+  packed->out_features = weight.shape[0];
+  packed->in_features = weight.shape[0] == 0 ? 0 : weight.size() / weight.shape[0];
+  packed->dtype = dtype;
+  packed->has_bias = bias != nullptr;
+  packed->panel = panel_width();
+  const int64_t out = packed->out_features, in = packed->in_features, panel = packed->panel;
+  const int64_t padded = (out + panel - 1) / panel * panel;
+
+  std::shared_ptr<Buffer> converted;
+  const void* source = weight.data;
+  if (weight.dtype != dtype) {
+    converted = memory_pool().allocate(static_cast<size_t>(out * in) * item_size(dtype));
+    convert(weight.data, weight.dtype, converted->data(), dtype, out * in);
+    source = converted->data();
+  }
+  packed->panels = memory_pool().allocate(static_cast<size_t>(padded * in) * item_size(dtype));
+  with_layer_type(dtype, [&](auto tag) {
+    using T = decltype(tag);
+    pack(static_cast<const T*>(source), out, in, panel, static_cast<T*>(packed->panels->data()));
+  });
+
+  packed->bias.resize(static_cast<size_t>(padded), 0.0f);
+  if (bias != nullptr) {
+    std::vector<char> rounded(static_cast<size_t>(out) * item_size(dtype));
+    convert(bias->data, bias->dtype, rounded.data(), dtype, out);
+    convert(rounded.data(), dtype, packed->bias.data(), DType::kFloat32, out);
+  }
+  return packed;
+}
+
+void CpuLinearWeights::unpack(void* weight, void* bias_out) const {
+  with_layer_type(dtype, [&](auto tag) {
+    using T = decltype(tag);
+    const auto* from = static_cast<const T*>(panels->data());
+    auto* to = static_cast<T*>(weight);
+    for (int64_t row = 0; row < out_features; ++row) {
+      const T* column = from + (row / panel * in_features) * panel + row % panel;
+      for (int64_t k = 0; k < in_features; ++k) *to++ = column[k * panel];
+    }
+  });
+  if (has_bias) convert(bias.data(), DType::kFloat32, bias_out, dtype, out_features);
+}
+
+}  // namespace latte::cpu

@@ -1,0 +1,32 @@
+// Linear weights as the CPU's kernels read them.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace latte::cpu {
+
+/// Panels of `panel` output features, [in_features][panel] each, of the weights' dtype; the bias as
+/// float32, padded with zeros to whole panels.
+class CpuLinearWeights final : public LinearWeights {
+ public:
+  void unpack(void* weight, void* bias) const override;
+
+  int64_t panel = 0;
+  std::shared_ptr<Buffer> panels;
+  std::vector<float> bias;
+};
+
+std::shared_ptr<const LinearWeights> pack_linear(const TensorView& weight, const TensorView* bias,
+                                                 DType dtype);
+
+inline const CpuLinearWeights& as_cpu(const LinearWeights& weights) {
+  return static_cast<const CpuLinearWeights&>(weights);
+}
+
+/// How many output features a panel of this processor's kernels has.
+int64_t panel_width();
+
+}  // namespace latte::cpu

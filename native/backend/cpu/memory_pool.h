@@ -1,0 +1,56 @@
+// The memory of CPU tensors: aligned, huge-page backed where large, reused, bounded.
+//
+// Memory never goes back to malloc and its addresses are never unmapped: what is over the bound is
+// handed back to the system (it reads as zeros from then on) but stays addressable. So a native
+// reader that somebody left behind on a disposed tensor's ArrayBuffer cannot fault.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace latte::cpu {
+
+struct MemoryUsage {
+  size_t live = 0;    // bytes that tensors hold
+  size_t pooled = 0;  // bytes that are resident and free
+  size_t limit = 0;   // the most that `live` may become
+};
+
+class MemoryPool {
+ public:
+  MemoryPool();
+
+  /// At least `bytes`, aligned to 64 (to 2 MiB when that large). Throws ERR_OUT_OF_MEMORY.
+  std::shared_ptr<Buffer> allocate(size_t bytes);
+  MemoryUsage usage() const;
+  /// Gives free memory back to the system until at most `keep` bytes of it are resident.
+  void trim(size_t keep);
+
+ private:
+  friend class PooledBuffer;
+  struct FreeList {
+    std::vector<void*> resident;
+    std::vector<void*> released;  // addressable, but given back to the system
+  };
+
+  void release(void* block, size_t capacity);
+  void trim_locked(size_t keep);
+  void* carve(size_t capacity);
+
+  mutable std::mutex mutex_;
+  std::map<size_t, FreeList> free_;  // by capacity
+  char* slab_ = nullptr;             // small blocks are carved from slabs
+  size_t slab_left_ = 0;
+  MemoryUsage usage_;
+  size_t keep_;  // how much free memory stays resident
+};
+
+/// The pool of this process; it is never destroyed.
+MemoryPool& memory_pool();
+
+}  // namespace latte::cpu

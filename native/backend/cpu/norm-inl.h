@@ -1,0 +1,44 @@
+// Normalising one row. Compiled once a target.
+
+#if defined(LATTE_CPU_NORM_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef LATTE_CPU_NORM_INL_H_
+#undef LATTE_CPU_NORM_INL_H_
+#else
+#define LATTE_CPU_NORM_INL_H_
+#endif
+
+#include "backend/cpu/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace latte::cpu::HWY_NAMESPACE {
+
+struct Moments {
+  float mean;
+  float inverse_deviation;
+};
+
+/// Mean and 1/√(variance + epsilon) of a float32 row: the variance from the centred values.
+HWY_INLINE Moments moments(const float* row, int64_t dim, double epsilon) {
+  constexpr auto lanes = static_cast<int64_t>(kLanes);
+  const auto sum = [&](const auto& term) {
+    V total = hn::Zero(df);
+    int64_t i = 0;
+    for (; i + lanes <= dim; i += lanes) total = hn::Add(total, term(hn::LoadU(df, row + i)));
+    float rest = 0;
+    for (; i < dim; ++i) rest += hn::GetLane(term(hn::Set(df, row[i])));
+    return hn::GetLane(hn::SumOfLanes(df, total)) + rest;
+  };
+  const auto count = static_cast<float>(dim);
+  const float mean = sum([](V x) { return x; }) / count;
+  const V centre = hn::Set(df, mean);
+  const float variance = sum([&](V x) {
+    const V distance = hn::Sub(x, centre);
+    return hn::Mul(distance, distance);
+  }) / count;
+  return {mean, 1.0f / std::sqrt(variance + static_cast<float>(epsilon))};
+}
+
+}  // namespace latte::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // LATTE_CPU_NORM_INL_H_

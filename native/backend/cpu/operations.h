@@ -1,0 +1,61 @@
+// The CPU's operations, one file each, and what they share while a queue runs them.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "backend/backend.h"
+#include "backend/cpu/memory_pool.h"
+#include "backend/cpu/thread_pool.h"
+
+namespace latte::cpu {
+
+/// Outputs from this size on are written past the caches, which they would only empty.
+constexpr size_t kStreamBytes = size_t{8} << 20;
+
+struct Context {
+  const CancelFlag* cancelled = nullptr;
+  std::vector<std::shared_ptr<Buffer>> scratch_buffers;
+
+  void check_cancelled() const {
+    if (cancelled != nullptr && cancelled->load(std::memory_order_relaxed)) {
+      fail(ErrorCode::kAborted, "the operation was aborted");
+    }
+  }
+
+  template <class T>
+  T* scratch(int64_t count) {
+    scratch_buffers.push_back(memory_pool().allocate(static_cast<size_t>(count) * sizeof(T)));
+    return static_cast<T*>(scratch_buffers.back()->data());
+  }
+
+  /// How many threads are worth their waking for work of about so many nanoseconds.
+  static int threads_for(double nanoseconds) {
+    constexpr double kWorthwhile = 8000;
+    const double threads = std::min(nanoseconds / kWorthwhile, 1024.0);
+    return std::clamp(static_cast<int>(threads), 1, thread_pool().threads());
+  }
+
+  /// body(i) for each i below count, shared among threads; stops early, and throws, when cancelled.
+  template <class Body>
+  void parallel_for(int64_t count, int threads, const Body& body) const {
+    thread_pool().parallel_for(count, threads, [&](int64_t i) {
+      if (cancelled == nullptr || !cancelled->load(std::memory_order_relaxed)) body(i);
+    });
+    check_cancelled();
+  }
+};
+
+class CpuPositionTable final : public PositionTable {
+ public:
+  HostPositionTable table;
+};
+
+void timestep_projection(const TimestepProjectionArgs& args, Context& context);
+void patch_projection(const PatchProjectionArgs& args, Context& context);
+void linear(const LinearArgs& args, Context& context);
+void layer_norm(const TensorView& x, double epsilon, Context& context);
+void add(const TensorView& a, const TensorView& b, const TensorView& out);
+
+}  // namespace latte::cpu

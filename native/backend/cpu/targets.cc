@@ -1,0 +1,59 @@
+#include "backend/cpu/targets.h"
+
+#include <cstdlib>
+#include <cstring>
+
+#include "hwy/highway.h"
+
+namespace latte::cpu {
+
+namespace {
+
+Target best() {
+#if HWY_ARCH_X86
+  // What Highway's AVX2 and AVX3 code may use; the builtin also asks whether the system saves the
+  // wide registers.
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                    __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+                    __builtin_cpu_supports("f16c") && __builtin_cpu_supports("aes") &&
+                    __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("lzcnt");
+  const bool avx3 = avx2 && __builtin_cpu_supports("avx512f") &&
+                    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+                    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd");
+  if (avx3) return Target::kAvx3;
+  if (avx2) return Target::kAvx2;
+#endif
+  return Target::kBaseline;
+}
+
+constexpr const char* kBaselineName = HWY_ARCH_X86 ? "SSE2" : "NEON";
+
+Target choose() {
+  const Target most = best();
+  const char* wanted = std::getenv("LATTE_CPU_TARGET");
+  if (wanted == nullptr) return most;
+  if (std::strcmp(wanted, "AVX2") == 0 && most >= Target::kAvx2) return Target::kAvx2;
+  if (std::strcmp(wanted, kBaselineName) == 0) return Target::kBaseline;
+  return most;
+}
+
+}  // namespace
+
+Target target() {
+  static const Target chosen = choose();
+  return chosen;
+}
+
+const char* target_name() {
+  switch (target()) {
+    case Target::kAvx3:
+      return "AVX3";
+    case Target::kAvx2:
+      return "AVX2";
+    case Target::kBaseline:
+      break;
+  }
+  return kBaselineName;
+}
+
+}  // namespace latte::cpu

@@ -1,0 +1,46 @@
+// Which instruction sets the kernels are compiled for, and which of them runs.
+//
+// A kernel file includes this before Highway's foreach_target.h; Highway then compiles it once for
+// each target. Only Highway's headers are used (Debian ships its library as a shared one), so the
+// choice at run time is ours.
+#pragma once
+
+#if defined(__x86_64__)
+// The baseline serves every x86-64; AVX2 and AVX-512 (Skylake's) are where the time goes.
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
+#else
+#define HWY_COMPILE_ONLY_STATIC  // AArch64: NEON is part of the architecture
+#endif
+#include "hwy/detect_targets.h"
+#if defined(__x86_64__) && defined(HWY_AVX3_ZEN4)  // Highway 1.0.4 and newer have more of them
+#undef HWY_DISABLED_TARGETS
+#if defined(HWY_AVX10_2)
+#define HWY_DISABLED_TARGETS \
+  (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR | HWY_AVX10_2)
+#elif defined(HWY_AVX3_SPR)
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR)
+#else
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL | HWY_AVX3_ZEN4)
+#endif
+#endif
+
+namespace latte::cpu {
+
+enum class Target { kBaseline, kAvx2, kAvx3 };
+
+/// The best target that this processor runs, or a lesser one that LATTE_CPU_TARGET names
+/// ('SSE2', 'AVX2', 'AVX3').
+Target target();
+
+/// 'SSE2', 'AVX2', 'AVX3' or 'NEON'.
+const char* target_name();
+
+/// The version of a kernel for target(); a version that was not compiled is null.
+template <class Function>
+Function select(Function baseline, Function avx2, Function avx3) {
+  if (target() == Target::kAvx3 && avx3 != nullptr) return avx3;
+  if (target() >= Target::kAvx2 && avx2 != nullptr) return avx2;
+  return baseline;
+}
+
+}  // namespace latte::cpu

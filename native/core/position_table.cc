@@ -1,0 +1,68 @@
+#include "core/position_table.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace latte {
+
+template <class T>
+void sincos_rows(const double* positions, int64_t count, int64_t dim, T* rows) {
+  const int64_t half = dim / 2;
+  std::vector<double> omega(static_cast<size_t>(half));
+  for (int64_t k = 0; k < half; ++k) {
+    omega[k] = 1.0 / std::pow(10000.0, static_cast<double>(k) / (static_cast<double>(dim) / 2.0));
+  }
+  for (int64_t m = 0; m < count; ++m) {
+    T* row = rows + m * dim;
+    for (int64_t k = 0; k < half; ++k) {
+      const double angle = positions[m] * omega[k];
+      row[k] = static_cast<T>(std::sin(angle));
+      row[half + k] = static_cast<T>(std::cos(angle));
+    }
+  }
+}
+
+std::vector<double> grid_positions(int64_t length, int64_t base_size, double interpolation_scale) {
+  const auto step = static_cast<float>(static_cast<double>(length) / static_cast<double>(base_size));
+  const auto scale = static_cast<float>(interpolation_scale);
+  std::vector<double> positions(static_cast<size_t>(length));
+  for (int64_t i = 0; i < length; ++i) {
+    const float scaled = static_cast<float>(i) / step;
+    positions[i] = scaled / scale;
+  }
+  return positions;
+}
+
+template <class T>
+void SeparableTable<T>::expand(T* table) const {
+  const int64_t half = dim / 2;
+  for (int64_t y = 0; y < height; ++y) {
+    for (int64_t x = 0; x < width; ++x) {
+      table = std::copy_n(columns.data() + x * half, half, table);
+      table = std::copy_n(rows.data() + y * half, half, table);
+    }
+  }
+}
+
+template <class T>
+SeparableTable<T> grid_table(int64_t height, int64_t width, int64_t dim, int64_t base_size,
+                             double interpolation_scale) {
+  SeparableTable<T> table{height, width, dim, {}, {}};
+  const int64_t half = dim / 2;
+  table.columns.resize(static_cast<size_t>(width * half));
+  table.rows.resize(static_cast<size_t>(height * half));
+  sincos_rows(grid_positions(width, base_size, interpolation_scale).data(), width, half,
+              table.columns.data());
+  sincos_rows(grid_positions(height, base_size, interpolation_scale).data(), height, half,
+              table.rows.data());
+  return table;
+}
+
+template void sincos_rows<float>(const double*, int64_t, int64_t, float*);
+template void sincos_rows<double>(const double*, int64_t, int64_t, double*);
+template struct SeparableTable<float>;
+template struct SeparableTable<double>;
+template SeparableTable<float> grid_table(int64_t, int64_t, int64_t, int64_t, double);
+template SeparableTable<double> grid_table(int64_t, int64_t, int64_t, int64_t, double);
+
+}  // namespace latte

@@ -1,0 +1,38 @@
+// Shapes, and views of dense row-major arrays that somebody else owns.
+#pragma once
+
+#include <cstdint>
+#include <ostream>
+#include <vector>
+
+#include "core/dtype.h"
+
+namespace latte {
+
+/// The length of each axis; empty for a scalar.
+using Shape = std::vector<int64_t>;
+
+/// The product of the lengths; throws ERR_SHAPE where it, in bytes of any dtype, overflows.
+int64_t element_count(const Shape& shape);
+
+/// `[2, 4, 64, 64]`, for messages.
+struct ShowShape {
+  const Shape& shape;
+};
+std::ostream& operator<<(std::ostream& out, const ShowShape& show);
+
+/// What a tensor is, without where it is.
+struct TensorSpec {
+  DType dtype = DType::kFloat32;
+  Shape shape;
+
+  int64_t size() const { return element_count(shape); }
+  size_t bytes() const { return static_cast<size_t>(size()) * item_size(dtype); }
+};
+
+/// A tensor in the memory of a device. It does not own `data`.
+struct TensorView : TensorSpec {
+  void* data = nullptr;
+};
+
+}  // namespace latte
