@@ -1,0 +1,68 @@
+#include "layers/ada_layer_norm_single.h"
+
+namespace latte {
+
+AdaLayerNormSingle::AdaLayerNormSingle(Device& device, DType dtype,
+                                       const AdaLayerNormSingleConfig& config)
+    : Layer(device, dtype),
+      config_(config),
+      emb_(device, dtype,
+           {config.embedding_dim, config.embedding_dim / 3, config.use_additional_conditions}) {}
+
+std::vector<Parameter> AdaLayerNormSingle::parameters() const {
+  std::vector<Parameter> parameters;
+  for (Parameter& parameter : emb_.parameters()) {
+    parameters.push_back({"emb." + parameter.name, parameter.shape, parameter.required});
+  }
+  const int64_t dim = config_.embedding_dim;
+  parameters.push_back({"linear.weight", {6 * dim, dim}});
+  parameters.push_back({"linear.bias", {6 * dim}});
+  return parameters;
+}
+
+void AdaLayerNormSingle::load(const StateDict& state) {
+  // The last step that can fail comes before the first that changes something.
+  auto linear = load_linear(device(), dtype(), state, "linear");
+  StateDict emb;
+  for (const Parameter& parameter : emb_.parameters()) {
+    emb[parameter.name] = state.at("emb." + parameter.name);
+  }
+  emb_.load(emb);
+  linear_ = std::move(linear);
+}
+
+StateDict AdaLayerNormSingle::state() const {
+  const auto& linear = loaded(linear_, "AdaLayerNormSingle");
+  StateDict state;
+  for (auto& [name, tensor] : emb_.state()) state["emb." + name] = tensor;
+  save_linear(*linear, "linear", state);
+  return state;
+}
+
+Plan AdaLayerNormSingle::plan(const std::vector<std::optional<TensorSpec>>& inputs,
+                              const ForwardOptions& options) {
+  const auto& linear = loaded(linear_, "AdaLayerNormSingle");
+  Plan emb = emb_.plan(inputs, options);
+  const TensorSpec& embedded = emb.outputs[0];
+  const int64_t batch = embedded.shape[0];
+  const int64_t dim = config_.embedding_dim;
+  Plan plan;
+  plan.outputs = {{embedded.dtype, {batch, 6 * dim}}, embedded};
+  plan.run = [linear, run_emb = std::move(emb.run), batch, dim,
+              dtype = dtype()](Queue& queue, const Inputs& in, const Outputs& out) {
+    run_emb(queue, in, {out[1]});
+    TensorView modulation{{dtype, out[0].shape}, out[0].data};
+    if (out[0].dtype != dtype) modulation.data = queue.scratch(modulation.bytes());
+    LinearArgs args;
+    args.input = as_dtype(queue, out[1], dtype);
+    args.rows = batch;
+    args.weights = linear.get();
+    args.input_activation = Activation::kSilu;
+    args.output = LinearOutput::dense(modulation.data, 6 * dim);
+    queue.linear(args);
+    if (out[0].dtype != dtype) queue.convert(modulation, out[0]);
+  };
+  return plan;
+}
+
+}  // namespace latte

@@ -1,0 +1,178 @@
+#include "layers/combined_timestep_size_embeddings.h"
+
+namespace latte {
+
+namespace {
+
+constexpr int64_t kProjectionChannels = 256;
+
+/// One kind of size: [rows, values] numbers of a sample, tiled to the batch.
+struct SizeInput {
+  int64_t rows = 0;
+  int64_t values = 0;
+};
+
+SizeInput check_size(const std::optional<TensorSpec>& input, const char* name, int64_t batch) {
+  if (!input) {
+    fail(ErrorCode::kValue, name, " is needed: the layer has useAdditionalConditions");
+  }
+  const Shape& shape = input->shape;
+  if (shape.size() != 1 && shape.size() != 2) {
+    fail(ErrorCode::kShape, name, " must have shape [b, n] or [b], but has ", ShowShape{shape});
+  }
+  const SizeInput size{shape[0], shape.size() == 2 ? shape[1] : 1};
+  // The reference repeats the rows batch // b times, and then wants them to be the batch.
+  const int64_t tiled = size.rows == 0 ? 0
+                        : size.rows == batch ? batch
+                                             : batch / size.rows * size.rows;
+  if (tiled != batch) {
+    fail(ErrorCode::kShape, "`batch_size` should be ", tiled, " but found ", batch, ". (", name,
+         " has shape ", ShowShape{shape}, ")");
+  }
+  return size;
+}
+
+}  // namespace
+
+CombinedTimestepSizeEmbeddings::CombinedTimestepSizeEmbeddings(Device& device, DType dtype,
+                                                               const CombinedConfig& config)
+    : Layer(device, dtype), config_(config), time_proj_(device, TimestepsConfig{}) {
+  timestep_config_.in_channels = kProjectionChannels;
+  timestep_config_.time_embed_dim = config.embedding_dim;
+  size_config_.in_channels = kProjectionChannels;
+  size_config_.time_embed_dim = config.size_emb_dim;
+}
+
+std::vector<Parameter> CombinedTimestepSizeEmbeddings::parameters() const {
+  auto parameters = timestep_embedding_parameters(timestep_config_, "timestep_embedder.");
+  if (config_.use_additional_conditions) {
+    for (const char* prefix : {"resolution_embedder.", "aspect_ratio_embedder."}) {
+      for (Parameter& parameter : timestep_embedding_parameters(size_config_, prefix)) {
+        parameters.push_back(std::move(parameter));
+      }
+    }
+  }
+  return parameters;
+}
+
+void CombinedTimestepSizeEmbeddings::load(const StateDict& state) {
+  auto weights = std::make_shared<Weights>();
+  weights->timestep = load_timestep_embedding(timestep_config_, device(), dtype(), state,
+                                              "timestep_embedder.");
+  if (config_.use_additional_conditions) {
+    weights->resolution = load_timestep_embedding(size_config_, device(), dtype(), state,
+                                                  "resolution_embedder.");
+    weights->aspect_ratio = load_timestep_embedding(size_config_, device(), dtype(), state,
+                                                    "aspect_ratio_embedder.");
+  }
+  weights_ = std::move(weights);
+}
+
+StateDict CombinedTimestepSizeEmbeddings::state() const {
+  const auto& weights = loaded(weights_, "CombinedTimestepSizeEmbeddings");
+  StateDict state;
+  save_timestep_embedding(weights->timestep, "timestep_embedder.", state);
+  if (config_.use_additional_conditions) {
+    save_timestep_embedding(weights->resolution, "resolution_embedder.", state);
+    save_timestep_embedding(weights->aspect_ratio, "aspect_ratio_embedder.", state);
+  }
+  return state;
+}
+
+Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<TensorSpec>>& inputs,
+                                          const ForwardOptions& options) {
+  const TensorSpec& timestep = inputs.at(0).value();
+  if (timestep.shape.size() != 1) {
+    fail(ErrorCode::kShape, "Timesteps should be a 1d-array, but timestep has shape ",
+         ShowShape{timestep.shape});
+  }
+  const int64_t count = timestep.shape[0];
+  const bool sized = config_.use_additional_conditions;
+  const auto rows_of = [&](size_t i) {
+    const auto& input = inputs.at(i);
+    return sized && input && !input->shape.empty() ? input->shape[0] : 1;
+  };
+  const int64_t batch =
+      options.batch_size.value_or(count == 1 ? std::max({int64_t{1}, rows_of(1), rows_of(2)})
+                                             : count);
+  if (count != batch && count != 1) {
+    fail(ErrorCode::kShape, "timestep must have 1 or batchSize = ", batch, " values, but has ",
+         count);
+  }
+  SizeInput resolution, aspect_ratio;
+  if (sized) {
+    resolution = check_size(inputs.at(1), "resolution", batch);
+    aspect_ratio = check_size(inputs.at(2), "aspectRatio", batch);
+    const int64_t width = (resolution.values + aspect_ratio.values) * config_.size_emb_dim;
+    if (width != config_.embedding_dim) {
+      fail(ErrorCode::kShape, "the size embedding has ", resolution.values, " + ",
+           aspect_ratio.values, " values of sizeEmbDim ", config_.size_emb_dim, " = ", width,
+           " channels, but embeddingDim is ", config_.embedding_dim);
+    }
+  }
+
+  const DType result = options.hidden_dtype.value_or(dtype());
+  Plan plan;
+  plan.outputs = {{result, {batch, config_.embedding_dim}}};
+  plan.run = [weights = loaded(weights_, "CombinedTimestepSizeEmbeddings"), time_proj = time_proj_,
+              config = config_, timestep_config = timestep_config_, size_config = size_config_,
+              resolution, aspect_ratio, count, batch, result,
+              dtype = dtype()](Queue& queue, const Inputs& in, const Outputs& out) {
+    // Sinusoids are cast to the hidden dtype, and from there to the layer's.
+    const auto project = [&](const TensorView& values) {
+      const int64_t n = values.size();
+      const auto* floats = static_cast<const float*>(as_dtype(queue, values, DType::kFloat32));
+      TensorView sinusoid{{result, {n, kProjectionChannels}}, nullptr};
+      sinusoid.data = queue.scratch(sinusoid.bytes());
+      time_proj.project(queue, floats, n, sinusoid.data, result);
+      return as_dtype(queue, sinusoid, dtype);
+    };
+    const int64_t dim = config.embedding_dim;
+    TensorView sum{{dtype, {batch, dim}}, out[0].data};
+    if (result != dtype) sum.data = queue.scratch(sum.bytes());
+
+    // One timestep serves the whole batch: its row is computed once and copied.
+    const void* sinusoid = project(*in[0]);
+    if (count == batch) {
+      run_timestep_embedding(queue, timestep_config, weights->timestep, sinusoid, count,
+                             LinearOutput::dense(sum.data, dim));
+    } else {
+      TensorView one{{dtype, {1, dim}}, queue.scratch(static_cast<size_t>(dim) * item_size(dtype))};
+      run_timestep_embedding(queue, timestep_config, weights->timestep, sinusoid, 1,
+                             LinearOutput::dense(one.data, dim));
+      for (int64_t row = 0; row < batch; ++row) {
+        TensorView to = one;
+        to.data = static_cast<char*>(sum.data) + static_cast<size_t>(row) * one.bytes();
+        queue.convert(one, to);
+      }
+    }
+
+    // Value j of sample i is embedded into channels [j·s, (j+1)·s) of row i, and added there.
+    const auto add_size = [&](const TensorView& values, const SizeInput& size,
+                              const TimestepEmbeddingWeights& embedder, int64_t first_channel) {
+      const int64_t s = config.size_emb_dim;
+      if (size.rows == 0 || size.values == 0) return;
+      const void* projected = project(values);
+      for (int64_t row = 0; row < batch; row += size.rows) {
+        LinearOutput output;
+        output.data = static_cast<char*>(sum.data) +
+                      static_cast<size_t>(row * dim + first_channel) * item_size(dtype);
+        output.inner_rows = size.values;
+        output.outer_stride = dim;
+        output.inner_stride = s;
+        output.accumulate = true;
+        run_timestep_embedding(queue, size_config, embedder, projected, size.rows * size.values,
+                               output);
+      }
+    };
+    if (config.use_additional_conditions) {
+      add_size(*in[1], resolution, weights->resolution, 0);
+      add_size(*in[2], aspect_ratio, weights->aspect_ratio,
+               resolution.values * config.size_emb_dim);
+    }
+    if (result != dtype) queue.convert(sum, out[0]);
+  };
+  return plan;
+}
+
+}  // namespace latte

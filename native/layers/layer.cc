@@ -1,0 +1,63 @@
+#include "layers/layer.h"
+
+#include "backend/registry.h"
+
+namespace latte {
+
+void check_state(const std::vector<Parameter>& parameters, const StateDict& state) {
+  for (const Parameter& parameter : parameters) {
+    const auto found = state.find(parameter.name);
+    if (found == state.end()) {
+      if (parameter.required) {
+        fail(ErrorCode::kState, "the state dict lacks '", parameter.name, "' ",
+             ShowShape{parameter.shape});
+      }
+      continue;
+    }
+    if (found->second.shape != parameter.shape) {
+      fail(ErrorCode::kShape, "'", parameter.name, "' must have shape ",
+           ShowShape{parameter.shape}, ", but has ", ShowShape{found->second.shape});
+    }
+    if (!is_floating(found->second.dtype)) {
+      fail(ErrorCode::kDType, "'", parameter.name, "' must have a floating dtype, but is ",
+           dtype_name(found->second.dtype));
+    }
+  }
+}
+
+const void* as_dtype(Queue& queue, const TensorView& input, DType dtype) {
+  if (input.dtype == dtype) return input.data;
+  TensorView converted = input;
+  converted.dtype = dtype;
+  converted.data = queue.scratch(converted.bytes());
+  queue.convert(input, converted);
+  return converted.data;
+}
+
+std::shared_ptr<const LinearWeights> load_linear(Device& device, DType dtype,
+                                                 const StateDict& state,
+                                                 const std::string& prefix) {
+  const auto bias = state.find(prefix + ".bias");
+  return device.prepare_linear(state.at(prefix + ".weight"),
+                               bias == state.end() ? nullptr : &bias->second, dtype);
+}
+
+void save_linear(const LinearWeights& weights, const std::string& prefix, const Shape& shape,
+                 StateDict& state) {
+  const auto make = [&](const Shape& of) {
+    Tensor tensor;
+    tensor.dtype = weights.dtype;
+    tensor.shape = of;
+    tensor.buffer = open_device("cpu").allocate(tensor.bytes());
+    tensor.data = tensor.buffer->data();
+    return tensor;
+  };
+  Tensor weight = make(shape);
+  Tensor bias;
+  if (weights.has_bias) bias = make({weights.out_features});
+  weights.unpack(weight.data, bias.data);
+  state[prefix + ".weight"] = std::move(weight);
+  if (weights.has_bias) state[prefix + ".bias"] = std::move(bias);
+}
+
+}  // namespace latte

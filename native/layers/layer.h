@@ -1,0 +1,92 @@
+// What all layers have in common: named parameters, and a forward that is planned, then run.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace latte {
+
+/// A parameter by its name in a state dict.
+struct Parameter {
+  std::string name;
+  Shape shape;
+  bool required = true;
+};
+
+using StateDict = std::map<std::string, Tensor>;
+
+using Inputs = std::vector<std::optional<TensorView>>;
+using Outputs = std::vector<TensorView>;
+
+struct ForwardOptions {
+  std::optional<int64_t> batch_size;
+  std::optional<DType> hidden_dtype;
+};
+
+/// A forward whose inputs were checked: what it will give, and the work itself. It holds on to the
+/// weights it was planned with; a later load does not touch it.
+struct Plan {
+  std::vector<TensorSpec> outputs;
+  std::function<void(Queue&, const Inputs&, const Outputs&)> run;
+};
+
+class Layer {
+ public:
+  virtual ~Layer() = default;
+
+  Device& device() const { return device_; }
+  DType dtype() const { return dtype_; }
+
+  virtual std::vector<Parameter> parameters() const = 0;
+  /// Takes new weights, all or none: host tensors under the names of parameters(), whose shapes
+  /// were checked.
+  virtual void load(const StateDict& state) = 0;
+  /// The weights on the host, in the layer's dtype. Throws ERR_STATE where none were loaded.
+  virtual StateDict state() const = 0;
+  /// Checks the inputs (their data is not looked at). Throws ERR_SHAPE, ERR_DTYPE, ERR_STATE.
+  virtual Plan plan(const std::vector<std::optional<TensorSpec>>& inputs,
+                    const ForwardOptions& options) = 0;
+
+ protected:
+  Layer(Device& device, DType dtype) : device_(device), dtype_(dtype) {}
+
+ private:
+  Device& device_;
+  DType dtype_;
+};
+
+/// Checks that `state` holds exactly the parameters, each of its shape; with strict = false extra
+/// tensors are left out, and required ones must still be there.
+void check_state(const std::vector<Parameter>& parameters, const StateDict& state);
+
+/// Throws ERR_STATE unless weights were loaded.
+template <class Weights>
+const std::shared_ptr<const Weights>& loaded(const std::shared_ptr<const Weights>& weights,
+                                             const char* layer) {
+  if (weights == nullptr) {
+    fail(ErrorCode::kState, layer, " has no weights yet: call loadStateDict first");
+  }
+  return weights;
+}
+
+/// The input's data in another dtype (in scratch memory, unless it has that dtype already).
+const void* as_dtype(Queue& queue, const TensorView& input, DType dtype);
+
+/// Prepares `<prefix>.weight` and, when there, `<prefix>.bias`.
+std::shared_ptr<const LinearWeights> load_linear(Device& device, DType dtype,
+                                                 const StateDict& state, const std::string& prefix);
+
+/// Puts a linear's weight (as `shape`) and bias back into a state dict.
+void save_linear(const LinearWeights& weights, const std::string& prefix, const Shape& shape,
+                 StateDict& state);
+inline void save_linear(const LinearWeights& weights, const std::string& prefix, StateDict& state) {
+  save_linear(weights, prefix, {weights.out_features, weights.in_features}, state);
+}
+
+}  // namespace latte

@@ -1,0 +1,141 @@
+#include "layers/timestep_embedding.h"
+
+namespace latte {
+
+namespace {
+
+int64_t out_features(const TimestepEmbeddingConfig& config) {
+  return config.out_dim > 0 ? config.out_dim : config.time_embed_dim;
+}
+
+}  // namespace
+
+std::vector<Parameter> timestep_embedding_parameters(const TimestepEmbeddingConfig& config,
+                                                     const std::string& prefix) {
+  std::vector<Parameter> parameters = {
+      {prefix + "linear_1.weight", {config.time_embed_dim, config.in_channels}},
+      {prefix + "linear_2.weight", {out_features(config), config.time_embed_dim}},
+  };
+  if (config.bias) {
+    parameters.push_back({prefix + "linear_1.bias", {config.time_embed_dim}});
+    parameters.push_back({prefix + "linear_2.bias", {out_features(config)}});
+  }
+  if (config.cond_proj_dim > 0) {
+    parameters.push_back({prefix + "cond_proj.weight", {config.in_channels, config.cond_proj_dim}});
+  }
+  return parameters;
+}
+
+TimestepEmbeddingWeights load_timestep_embedding(const TimestepEmbeddingConfig& config,
+                                                 Device& device, DType dtype,
+                                                 const StateDict& state,
+                                                 const std::string& prefix) {
+  TimestepEmbeddingWeights weights;
+  weights.linear_1 = load_linear(device, dtype, state, prefix + "linear_1");
+  weights.linear_2 = load_linear(device, dtype, state, prefix + "linear_2");
+  if (config.cond_proj_dim > 0) {
+    weights.cond_proj = load_linear(device, dtype, state, prefix + "cond_proj");
+  }
+  return weights;
+}
+
+void save_timestep_embedding(const TimestepEmbeddingWeights& weights, const std::string& prefix,
+                             StateDict& state) {
+  save_linear(*weights.linear_1, prefix + "linear_1", state);
+  save_linear(*weights.linear_2, prefix + "linear_2", state);
+  if (weights.cond_proj) save_linear(*weights.cond_proj, prefix + "cond_proj", state);
+}
+
+void run_timestep_embedding(Queue& queue, const TimestepEmbeddingConfig& config,
+                            const TimestepEmbeddingWeights& weights, const void* sample,
+                            int64_t rows, const LinearOutput& output) {
+  const int64_t hidden_features = weights.linear_1->out_features;
+  const auto bytes =
+      static_cast<size_t>(rows * hidden_features) * item_size(weights.linear_1->dtype);
+  void* hidden = queue.scratch(bytes);
+  LinearArgs first;
+  first.input = sample;
+  first.rows = rows;
+  first.weights = weights.linear_1.get();
+  first.activation = config.activation;
+  first.output = LinearOutput::dense(hidden, hidden_features);
+  queue.linear(first);
+  LinearArgs second;
+  second.input = hidden;
+  second.rows = rows;
+  second.weights = weights.linear_2.get();
+  second.activation = config.post_activation;
+  second.output = output;
+  queue.linear(second);
+}
+
+void TimestepEmbedding::load(const StateDict& state) {
+  weights_ = std::make_shared<const TimestepEmbeddingWeights>(
+      load_timestep_embedding(config_, device(), dtype(), state, ""));
+}
+
+StateDict TimestepEmbedding::state() const {
+  StateDict state;
+  save_timestep_embedding(*loaded(weights_, "TimestepEmbedding"), "", state);
+  return state;
+}
+
+Plan TimestepEmbedding::plan(const std::vector<std::optional<TensorSpec>>& inputs,
+                             const ForwardOptions&) {
+  const auto check = [&](const TensorSpec& input, const char* name, int64_t features) {
+    if (input.shape.empty() || input.shape.back() != features) {
+      fail(ErrorCode::kShape, name, " must have shape [..., ", features, "], but has ",
+           ShowShape{input.shape});
+    }
+    if (!is_floating(input.dtype)) {
+      fail(ErrorCode::kDType, name, " must have a floating dtype, but is ",
+           dtype_name(input.dtype));
+    }
+  };
+  const TensorSpec& sample = inputs.at(0).value();
+  check(sample, "sample", config_.in_channels);
+  const int64_t rows = sample.size() / config_.in_channels;
+  if (inputs.at(1)) {
+    if (config_.cond_proj_dim == 0) {
+      fail(ErrorCode::kValue, "condition was given, but the layer has no condProjDim");
+    }
+    check(*inputs[1], "condition", config_.cond_proj_dim);
+    Shape expected = sample.shape;
+    expected.back() = config_.cond_proj_dim;
+    if (inputs[1]->shape != expected) {
+      fail(ErrorCode::kShape, "condition must have shape ", ShowShape{expected},
+           " beside a sample ", ShowShape{sample.shape}, ", but has ",
+           ShowShape{inputs[1]->shape});
+    }
+  }
+
+  Plan plan;
+  Shape shape = sample.shape;
+  shape.back() = out_features(config_);
+  plan.outputs = {{dtype(), shape}};
+  plan.run = [weights = loaded(weights_, "TimestepEmbedding"), config = config_, rows,
+              dtype = dtype()](Queue& queue, const Inputs& in, const Outputs& out) {
+    const void* sample = as_dtype(queue, *in[0], dtype);
+    if (in[1]) {
+      // The sum is made in a copy: the sample is the caller's.
+      TensorView sum{{dtype, {rows, config.in_channels}}, nullptr};
+      sum.data = queue.scratch(sum.bytes());
+      TensorView source = sum;
+      source.data = const_cast<void*>(sample);
+      queue.convert(source, sum);
+      LinearArgs projection;
+      projection.input = as_dtype(queue, *in[1], dtype);
+      projection.rows = rows;
+      projection.weights = weights->cond_proj.get();
+      projection.output = LinearOutput::dense(sum.data, config.in_channels);
+      projection.output.accumulate = true;
+      queue.linear(projection);
+      sample = sum.data;
+    }
+    run_timestep_embedding(queue, config, *weights, sample, rows,
+                           LinearOutput::dense(out[0].data, out[0].shape.back()));
+  };
+  return plan;
+}
+
+}  // namespace latte

@@ -1,0 +1,55 @@
+// TimestepEmbedding: linear_1 → activation → linear_2 (→ post activation).
+#pragma once
+
+#include "layers/layer.h"
+
+namespace latte {
+
+struct TimestepEmbeddingConfig {
+  int64_t in_channels = 256;
+  int64_t time_embed_dim = 0;
+  int64_t out_dim = 0;        // 0: time_embed_dim
+  int64_t cond_proj_dim = 0;  // 0: takes no condition
+  Activation activation = Activation::kSilu;
+  Activation post_activation = Activation::kNone;
+  bool bias = true;
+};
+
+/// The two linears and the condition's, on a device.
+struct TimestepEmbeddingWeights {
+  std::shared_ptr<const LinearWeights> linear_1, linear_2, cond_proj;
+};
+
+/// The parts that CombinedTimestepSizeEmbeddings uses three times over.
+std::vector<Parameter> timestep_embedding_parameters(const TimestepEmbeddingConfig& config,
+                                                     const std::string& prefix);
+TimestepEmbeddingWeights load_timestep_embedding(const TimestepEmbeddingConfig& config,
+                                                 Device& device, DType dtype,
+                                                 const StateDict& state, const std::string& prefix);
+void save_timestep_embedding(const TimestepEmbeddingWeights& weights, const std::string& prefix,
+                             StateDict& state);
+/// sample [rows, in_channels], of the weights' dtype, to `output`.
+void run_timestep_embedding(Queue& queue, const TimestepEmbeddingConfig& config,
+                            const TimestepEmbeddingWeights& weights, const void* sample,
+                            int64_t rows, const LinearOutput& output);
+
+/// sample [..., in_channels] (+ condition [..., cond_proj_dim]) → [..., out_dim].
+class TimestepEmbedding final : public Layer {
+ public:
+  TimestepEmbedding(Device& device, DType dtype, const TimestepEmbeddingConfig& config)
+      : Layer(device, dtype), config_(config) {}
+
+  std::vector<Parameter> parameters() const override {
+    return timestep_embedding_parameters(config_, "");
+  }
+  void load(const StateDict& state) override;
+  StateDict state() const override;
+  Plan plan(const std::vector<std::optional<TensorSpec>>& inputs,
+            const ForwardOptions& options) override;
+
+ private:
+  TimestepEmbeddingConfig config_;
+  std::shared_ptr<const TimestepEmbeddingWeights> weights_;
+};
+
+}  // namespace latte

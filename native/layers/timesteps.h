@@ -1,0 +1,40 @@
+// Timesteps: the sinusoidal timestep projection (get_timestep_embedding).
+#pragma once
+
+#include "layers/layer.h"
+
+namespace latte {
+
+/// freq_i = exp(−ln(max_period)·i/(half − shift)) in float32, in the reference's order of operations.
+std::vector<float> timestep_frequencies(int64_t dim, double downscale_freq_shift, double max_period);
+
+struct TimestepsConfig {
+  int64_t num_channels = 256;
+  bool flip_sin_to_cos = true;
+  double downscale_freq_shift = 0;
+  double scale = 1;
+  double max_period = 10000;
+};
+
+/// timesteps [N] of any dtype → [N, num_channels] float32.
+class Timesteps final : public Layer {
+ public:
+  Timesteps(Device& device, const TimestepsConfig& config);
+
+  std::vector<Parameter> parameters() const override { return {}; }
+  void load(const StateDict&) override {}
+  StateDict state() const override { return {}; }
+  Plan plan(const std::vector<std::optional<TensorSpec>>& inputs,
+            const ForwardOptions& options) override;
+
+  /// Queues the projection of `count` float32 timesteps into [count, num_channels] of `dtype`.
+  void project(Queue& queue, const float* timesteps, int64_t count, void* output,
+               DType dtype) const;
+  int64_t num_channels() const { return config_.num_channels; }
+
+ private:
+  TimestepsConfig config_;
+  std::shared_ptr<const std::vector<float>> frequencies_;
+};
+
+}  // namespace latte
