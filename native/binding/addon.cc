@@ -1,0 +1,214 @@
+// The addon's entry point, and its functions.
+#include <napi.h>
+
+#include <cstring>
+
+#include "backend/cpu/memory_pool.h"
+#include "backend/registry.h"
+#include "binding/environment.h"
+#include "binding/job.h"
+#include "binding/layer.h"
+#include "binding/tensor.h"
+#include "core/position_table.h"
+
+namespace latte::binding {
+
+namespace {
+
+Tensor allocate(DType dtype, Shape shape) {
+  Tensor tensor;
+  tensor.dtype = dtype;
+  tensor.shape = std::move(shape);
+  tensor.buffer = open_device("cpu").allocate(tensor.bytes());
+  tensor.data = tensor.buffer->data();
+  return tensor;
+}
+
+Napi::Value set_error_class(const Napi::CallbackInfo& info) {
+  Environment::of(info.Env()).error_class = Napi::Persistent(info[0].As<Napi::Function>());
+  return info.Env().Undefined();
+}
+
+Napi::Value zeros(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    Tensor tensor = allocate(dtype_argument(info[0]), shape_argument(info[1]));
+    std::memset(tensor.data, 0, tensor.bytes());
+    return TensorObject::make(info.Env(), std::move(tensor));
+  });
+}
+
+Plan plan_conversion(const TensorSpec& from, DType dtype) {
+  Plan plan;
+  plan.outputs = {{dtype, from.shape}};
+  plan.run = [](Queue& queue, const Inputs& in, const Outputs& out) {
+    queue.convert(*in[0], out[0]);
+  };
+  return plan;
+}
+
+/// (tensor, dtype, device)
+ForwardArguments conversion_arguments(const Napi::CallbackInfo& info) {
+  auto inputs = Napi::Array::New(info.Env(), 1);
+  inputs.Set(0u, info[0]);
+  return {inputs, Napi::Array::New(info.Env(), 0)};
+}
+
+Napi::Value convert_sync(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const TensorSpec spec = TensorObject::unwrap(info[0]).spec();
+    return run_now(info.Env(), open_device(info[2].As<Napi::String>().Utf8Value()),
+                   plan_conversion(spec, dtype_argument(info[1])), conversion_arguments(info))
+        .Get(0u);
+  });
+}
+
+Napi::Value convert(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const TensorSpec spec = TensorObject::unwrap(info[0]).spec();
+    return run_later(info.Env(), open_device(info[2].As<Napi::String>().Utf8Value()),
+                     plan_conversion(spec, dtype_argument(info[1])), conversion_arguments(info));
+  });
+}
+
+/// Calls function(T*) with the data of a float32 or float64 tensor.
+template <class Function>
+void with_real(const Tensor& tensor, const Function& function) {
+  if (tensor.dtype == DType::kFloat64) {
+    function(static_cast<double*>(tensor.data));
+  } else {
+    function(static_cast<float*>(tensor.data));
+  }
+}
+
+/// A tensor's values as doubles.
+std::vector<double> as_doubles(Napi::Env, TensorObject& object) {
+  const Tensor tensor = object.resolve();
+  std::vector<double> values(static_cast<size_t>(tensor.size()));
+  const TensorView to{{DType::kFloat64, tensor.shape}, values.data()};
+  open_device("cpu").open_queue(nullptr)->convert(tensor, to);
+  return values;
+}
+
+/// (embedDim, length, interpolationScale, dtype)
+Napi::Value sincos_1d(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const int64_t dim = info[0].As<Napi::Number>().Int64Value();
+    const int64_t length = info[1].As<Napi::Number>().Int64Value();
+    const double scale = info[2].As<Napi::Number>().DoubleValue();
+    Tensor table = allocate(dtype_argument(info[3]), {length, dim});
+    std::vector<double> positions(static_cast<size_t>(length));
+    for (int64_t i = 0; i < length; ++i) positions[i] = static_cast<double>(i) / scale;
+    with_real(table, [&](auto* rows) { sincos_rows(positions.data(), length, dim, rows); });
+    return TensorObject::make(info.Env(), std::move(table));
+  });
+}
+
+/// (embedDim, positions, dtype)
+Napi::Value sincos_from_grid(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const int64_t dim = info[0].As<Napi::Number>().Int64Value();
+    const auto positions = as_doubles(info.Env(), TensorObject::unwrap(info[1]));
+    const auto count = static_cast<int64_t>(positions.size());
+    Tensor table = allocate(dtype_argument(info[2]), {count, dim});
+    with_real(table, [&](auto* rows) { sincos_rows(positions.data(), count, dim, rows); });
+    return TensorObject::make(info.Env(), std::move(table));
+  });
+}
+
+/// (embedDim, gridHeight, gridWidth, extraTokens, interpolationScale, baseSize, dtype)
+Napi::Value sincos_2d(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto integer = [&](size_t i) { return info[i].As<Napi::Number>().Int64Value(); };
+    const int64_t dim = integer(0), height = integer(1), width = integer(2), extra = integer(3);
+    Tensor table = allocate(dtype_argument(info[6]), {extra + height * width, dim});
+    with_real(table, [&](auto* rows) {
+      using T = std::remove_pointer_t<decltype(rows)>;
+      std::fill_n(rows, extra * dim, T{0});
+      grid_table<T>(height, width, dim, integer(5), info[4].As<Napi::Number>().DoubleValue())
+          .expand(rows + extra * dim);
+    });
+    return TensorObject::make(info.Env(), std::move(table));
+  });
+}
+
+/// (embedDim, grid [2, ...], dtype)
+Napi::Value sincos_2d_from_grid(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const int64_t dim = info[0].As<Napi::Number>().Int64Value();
+    const auto positions = as_doubles(info.Env(), TensorObject::unwrap(info[1]));
+    const auto count = static_cast<int64_t>(positions.size() / 2);
+    Tensor table = allocate(dtype_argument(info[2]), {count, dim});
+    with_real(table, [&](auto* rows) {
+      using T = std::remove_pointer_t<decltype(rows)>;
+      std::vector<T> half(static_cast<size_t>(count * (dim / 2)));
+      for (int64_t axis = 0; axis < 2; ++axis) {
+        sincos_rows(positions.data() + axis * count, count, dim / 2, half.data());
+        for (int64_t row = 0; row < count; ++row) {
+          std::copy_n(half.data() + row * (dim / 2), dim / 2, rows + row * dim + axis * (dim / 2));
+        }
+      }
+    });
+    return TensorObject::make(info.Env(), std::move(table));
+  });
+}
+
+Napi::Value devices(const Napi::CallbackInfo& info) {
+  const auto infos = list_devices();
+  auto array = Napi::Array::New(info.Env(), infos.size());
+  for (uint32_t i = 0; i < infos.size(); ++i) {
+    auto memory = Napi::Object::New(info.Env());
+    memory.Set("free", static_cast<double>(infos[i].memory_free));
+    memory.Set("total", static_cast<double>(infos[i].memory_total));
+    auto object = Napi::Object::New(info.Env());
+    object.Set("name", infos[i].name);
+    object.Set("kind", infos[i].kind);
+    if (!infos[i].instruction_set.empty()) object.Set("instructionSet", infos[i].instruction_set);
+    if (infos[i].threads > 0) object.Set("threads", infos[i].threads);
+    if (!infos[i].soc.empty()) object.Set("soc", infos[i].soc);
+    object.Set("memory", memory);
+    array.Set(i, object);
+  }
+  return array;
+}
+
+Napi::Value memory_usage(const Napi::CallbackInfo& info) {
+  const auto usage = cpu::memory_pool().usage();
+  auto object = Napi::Object::New(info.Env());
+  object.Set("live", static_cast<double>(usage.live));
+  object.Set("pooled", static_cast<double>(usage.pooled));
+  object.Set("limit", static_cast<double>(usage.limit));
+  return object;
+}
+
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  auto environment = std::make_unique<Environment>();
+  const Napi::Function tensor = TensorObject::define(env);
+  environment->tensor_class = Napi::Persistent(tensor);
+  env.SetInstanceData(environment.release());
+  exports.Set("Tensor", tensor);
+  exports.Set("Layer", LayerObject::define(env));
+  const auto export_function = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
+    exports.Set(name, Napi::Function::New(env, function, name));
+  };
+  export_function("setErrorClass", set_error_class);
+  export_function("zeros", zeros);
+  export_function("convertSync", convert_sync);
+  export_function("convert", convert);
+  export_function("sincosPosEmbed1d", sincos_1d);
+  export_function("sincosPosEmbedFromGrid", sincos_from_grid);
+  export_function("sincosPosEmbed2d", sincos_2d);
+  export_function("sincosPosEmbed2dFromGrid", sincos_2d_from_grid);
+  export_function("devices", devices);
+  export_function("memoryUsage", memory_usage);
+  return exports;
+}
+
+}  // namespace
+
+}  // namespace latte::binding
+
+static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  return latte::binding::initialise(env, exports);
+}
+
+NODE_API_MODULE(latte_embeddings, initialise)

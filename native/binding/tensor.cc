@@ -1,0 +1,154 @@
+#include "binding/tensor.h"
+
+#include <utility>
+
+#include "backend/registry.h"
+#include "binding/environment.h"
+
+namespace latte::binding {
+
+namespace {
+
+constexpr napi_type_tag kTensorTag = {0x6c617474652d656d, 0x74656e736f722d31};
+
+constexpr const char* kDataProperty = "data";
+
+}  // namespace
+
+/// Keeps a tensor's memory alive for an ArrayBuffer over it.
+struct TensorObject::ArrayOwner {
+  std::shared_ptr<Buffer> buffer;
+};
+
+DType dtype_argument(const Napi::Value& value) {
+  const auto dtype = dtype_from_name(value.As<Napi::String>().Utf8Value());
+  if (!dtype) throw Napi::TypeError::New(value.Env(), "not a dtype");
+  return *dtype;
+}
+
+Shape shape_argument(const Napi::Value& value) {
+  const auto array = value.As<Napi::Array>();
+  Shape shape(array.Length());
+  for (uint32_t i = 0; i < shape.size(); ++i) {
+    shape[i] = array.Get(i).As<Napi::Number>().Int64Value();
+  }
+  return shape;
+}
+
+Napi::Function TensorObject::define(Napi::Env env) {
+  return DefineClass(env, "Tensor",
+                     {InstanceAccessor<&TensorObject::dtype>("dtype"),
+                      InstanceAccessor<&TensorObject::shape>("shape"),
+                      InstanceAccessor<&TensorObject::device>("device"),
+                      InstanceMethod<&TensorObject::array_buffer>("arrayBuffer"),
+                      InstanceMethod<&TensorObject::alias>("alias"),
+                      InstanceMethod<&TensorObject::dispose>("dispose")});
+}
+
+Napi::Object TensorObject::make(Napi::Env env, Tensor tensor) {
+  Napi::FunctionReference& constructor = Environment::of(env).tensor_class;
+  return constructor.New({Napi::External<Tensor>::New(env, &tensor)});
+}
+
+TensorObject& TensorObject::unwrap(const Napi::Value& value) {
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kTensorTag)) {
+    throw Napi::TypeError::New(value.Env(), "not a tensor of this library");
+  }
+  return *Unwrap(value.As<Napi::Object>());
+}
+
+TensorObject::TensorObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  if (info.Length() == 1 && info[0].IsExternal()) {
+    tensor_ = std::move(*info[0].As<Napi::External<Tensor>>().Data());
+    account(static_cast<int64_t>(tensor_.buffer->bytes()));
+  } else {
+    if (info.Length() != 3 || !info[0].IsString() || !info[1].IsArray() ||
+        !info[2].IsTypedArray()) {
+      throw Napi::TypeError::New(info.Env(), "Tensor(dtype, shape, data)");
+    }
+    tensor_.dtype = dtype_argument(info[0]);
+    tensor_.shape = shape_argument(info[1]);
+    guarded(info.Env(), [&] { return tensor_.size(); });
+    // As a property, not as a reference: the collector sees through it.
+    info.This().As<Napi::Object>().Set(kDataProperty, info[2]);
+  }
+  info.This().As<Napi::Object>().TypeTag(&kTensorTag);
+}
+
+TensorObject::~TensorObject() { account(-accounted_); }
+
+void TensorObject::account(int64_t bytes) {
+  if (bytes == 0) return;
+  accounted_ += bytes;
+  Napi::MemoryManagement::AdjustExternalMemory(Env(), bytes);
+}
+
+Tensor TensorObject::resolve() {
+  if (disposed_) fail(ErrorCode::kDisposed, "a tensor was used after it was disposed");
+  Tensor resolved = tensor_;
+  if (!borrowed()) return resolved;
+  const auto array = Value().Get(kDataProperty).As<Napi::TypedArray>();
+  void* data = nullptr;
+  size_t length = 0;
+  napi_typedarray_type type;
+  if (napi_get_typedarray_info(Env(), array, &type, &length, &data, nullptr, nullptr) != napi_ok) {
+    throw Napi::Error::New(Env());
+  }
+  if (length * array.ElementSize() < resolved.bytes()) {
+    fail(ErrorCode::kState, "the array behind a tensor of shape ", ShowShape{resolved.shape},
+         " was detached or shrunk");
+  }
+  resolved.data = data;
+  return resolved;
+}
+
+Napi::Value TensorObject::dtype(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), dtype_name(tensor_.dtype));
+}
+
+Napi::Value TensorObject::shape(const Napi::CallbackInfo& info) {
+  auto shape = Napi::Array::New(info.Env(), tensor_.shape.size());
+  for (uint32_t i = 0; i < tensor_.shape.size(); ++i) {
+    shape.Set(i, static_cast<double>(tensor_.shape[i]));
+  }
+  return shape;
+}
+
+Napi::Value TensorObject::device(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), "cpu");
+}
+
+Napi::Value TensorObject::array_buffer(const Napi::CallbackInfo& info) {
+  const Tensor tensor = guarded(info.Env(), [&] { return resolve(); });
+  if (borrowed()) throw Napi::TypeError::New(info.Env(), "the memory belongs to the caller");
+  auto* owner = new ArrayOwner{tensor.buffer};
+  const auto buffer = Napi::ArrayBuffer::New(
+      info.Env(), tensor.data, tensor.bytes(),
+      [](Napi::Env, void*, ArrayOwner* hint) { delete hint; }, owner);
+  owner_ = owner;
+  // From here on V8 counts these bytes itself.
+  account(-accounted_);
+  return buffer;
+}
+
+Napi::Value TensorObject::alias(const Napi::CallbackInfo& info) {
+  return make(info.Env(), guarded(info.Env(), [&] { return resolve(); }));
+}
+
+void TensorObject::dispose(const Napi::CallbackInfo& info) {
+  if (disposed_) return;
+  disposed_ = true;
+  if (owner_ != nullptr && info[0].IsArrayBuffer()) {
+    auto buffer = info[0].As<Napi::ArrayBuffer>();
+    // One that was transferred is detached already: its memory has another owner, and stays.
+    if (!buffer.IsDetached() && buffer.Data() == tensor_.data) {
+      ArrayOwner* owner = std::exchange(owner_, nullptr);
+      std::shared_ptr<Buffer> last = std::move(owner->buffer);
+      buffer.Detach();
+    }
+  }
+  tensor_.buffer.reset();
+  account(-accounted_);
+}
+
+}  // namespace latte::binding
