@@ -1,0 +1,86 @@
+import { LatteError, show } from './errors.js';
+import { native } from './native.js';
+
+/** A device that layers can live on. */
+export interface DeviceInfo {
+  /** 'cpu', 'npu:0' … */
+  name: string;
+  kind: 'cpu' | 'npu';
+  /** The vector instructions that the CPU's kernels use ('AVX2', 'NEON' …). */
+  instructionSet?: string;
+  /** How many threads the CPU's kernels use. */
+  threads?: number;
+  /** The NPU's chip ('Ascend910B3' …). */
+  soc?: string;
+  /** In bytes. */
+  memory: { free: number; total: number };
+}
+
+/** Why the NPU is, or is not, available. */
+export interface DeviceDiagnostics {
+  npu: {
+    available: boolean;
+    /** In words that say what to do about it. */
+    reason: string;
+  };
+  /** The two variables that hide or show NPUs to a process. */
+  visibility: {
+    ASCEND_RT_VISIBLE_DEVICES: string | undefined;
+    ASCEND_VISIBLE_DEVICES: string | undefined;
+  };
+}
+
+const npuReason = 'this release has no Ascend backend: its layers run on the cpu only';
+
+/** The devices of this process; the cpu always comes first. Never throws because CANN is absent. */
+export function devices(): DeviceInfo[] {
+  return native.devices();
+}
+
+/** What is known about the NPU's absence or presence, for people who look for the reason. */
+export function deviceDiagnostics(): DeviceDiagnostics {
+  return {
+    npu: { available: false, reason: npuReason },
+    visibility: {
+      ASCEND_RT_VISIBLE_DEVICES: process.env.ASCEND_RT_VISIBLE_DEVICES,
+      ASCEND_VISIBLE_DEVICES: process.env.ASCEND_VISIBLE_DEVICES,
+    },
+  };
+}
+
+/**
+ * Checks a device that came from the caller, and gives its full name.
+ * @internal
+ */
+export function checkDevice(device: unknown): string {
+  if (device === 'cpu') return device;
+  if (typeof device === 'string' && /^npu(:\d{1,4})?$/.test(device)) {
+    throw new LatteError(
+      'ERR_DEVICE_UNAVAILABLE',
+      `device ${show(device)} is not available: ${npuReason}`,
+    );
+  }
+  throw new LatteError(
+    'ERR_VALUE',
+    `device must be 'cpu', 'npu' or 'npu:0', 'npu:1' …, but is ${show(device)}`,
+  );
+}
+
+let announced = false;
+
+/**
+ * The device of a layer: 'auto' (the default) takes the first NPU, else the cpu, and says once on
+ * which it fell back.
+ * @internal
+ */
+export function resolveDevice(device: unknown): string {
+  if (device !== undefined && device !== 'auto') return checkDevice(device);
+  if (device === 'auto' && !announced) {
+    announced = true;
+    process.emitWarning(`device 'auto' uses the cpu: ${npuReason}`, {
+      code: 'LATTE_CPU_FALLBACK',
+      type: 'LatteWarning',
+    });
+  }
+  return 'cpu';
+}

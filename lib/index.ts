@@ -1,0 +1,37 @@
+export { Tensor, type TensorLike, type TensorTarget } from './tensor.js';
+export type { DType, FloatDType, TensorData } from './dtype.js';
+export { LatteError, type LatteErrorCode } from './errors.js';
+export { deviceDiagnostics, devices, type DeviceDiagnostics, type DeviceInfo } from './device.js';
+export { memoryUsage, type MemoryUsage } from './memory.js';
+export {
+  get1dSincosPosEmbed,
+  get1dSincosPosEmbedFromGrid,
+  get2dSincosPosEmbed,
+  get2dSincosPosEmbedFromGrid,
+  type Sincos1dOptions,
+  type Sincos2dOptions,
+  type SincosFromGridOptions,
+} from './sincos.js';
+export { getTimestepEmbedding, type GetTimestepEmbeddingOptions } from './timesteps.js';
+export type {
+  ForwardOptions,
+  LayerOptions,
+  LoadStateDictOptions,
+  StateDict,
+} from './layers/layer.js';
+export type { ConditionInputs } from './layers/conditions.js';
+export { PatchEmbed, type PatchEmbedOptions } from './layers/patch-embed.js';
+export { Timesteps, type TimestepsOptions } from './layers/timesteps.js';
+export { TimestepEmbedding, type TimestepEmbeddingOptions } from './layers/timestep-embedding.js';
+export {
+  CombinedTimestepSizeEmbeddings,
+  type CombinedTimestepSizeEmbeddingsOptions,
+} from './layers/combined-timestep-size-embeddings.js';
+export { CaptionProjection, type CaptionProjectionOptions } from './layers/caption-projection.js';
+export {
+  AdaLayerNormSingle,
+  type AdaLayerNormSingleOptions,
+  type Modulation,
+} from './layers/ada-layer-norm-single.js';
+export { openCheckpoint } from './checkpoint/checkpoint.js';
+export * from './latte.js';

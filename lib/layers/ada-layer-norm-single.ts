@@ -1,0 +1,95 @@
+import { resolveDevice } from '../device.js';
+import { native } from '../native.js';
+import { checkBoolean, checkInteger, checkOptions } from '../options.js';
+import type { Tensor } from '../tensor.js';
+import { conditionInputs, type ConditionInputs } from './conditions.js';
+import { Layer, layerDType, type Call, type ForwardOptions, type LayerOptions } from './layer.js';
+
+export interface AdaLayerNormSingleOptions extends LayerOptions {
+  /** D, the channels of the transformer. */
+  embeddingDim: number;
+  /** Whether resolution and aspect ratio are embedded, too. Default false. */
+  useAdditionalConditions?: boolean;
+}
+
+/** What {@link AdaLayerNormSingle} gives. */
+export interface Modulation {
+  /** [B, 6D]: shifts, scales and gates of the transformer's blocks. */
+  modulation: Tensor;
+  /** [B, D]: the combined embedding itself. */
+  embeddedTimestep: Tensor;
+}
+
+/**
+ * The combined embedding e (sizeEmbDim = ⌊D/3⌋), and linear(silu(e)).
+ *
+ * Weights: `emb.…` as of CombinedTimestepSizeEmbeddings, `linear.{weight [6D, D], bias}`. Source:
+ * `AdaLayerNormSingle` of diffusers and mindone, after PixArt-α, section 2.3.
+ */
+export class AdaLayerNormSingle extends Layer {
+  /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
+  constructor(options: AdaLayerNormSingleOptions) {
+    const given: Partial<AdaLayerNormSingleOptions> = checkOptions(options);
+    const device = resolveDevice(given.device);
+    const dtype = layerDType(given.dtype);
+    const useAdditionalConditions = checkBoolean(
+      given.useAdditionalConditions,
+      'useAdditionalConditions',
+      false,
+    );
+    const layer = new native.Layer(
+      'AdaLayerNormSingle',
+      {
+        embeddingDim: checkInteger(
+          given.embeddingDim,
+          'embeddingDim',
+          undefined,
+          useAdditionalConditions ? 3 : 1,
+        ),
+        useAdditionalConditions,
+      },
+      device,
+      dtype,
+    );
+    super(layer, device, dtype);
+  }
+
+  /**
+   * @param options `out` is { modulation?, embeddedTimestep? }.
+   * @throws LatteError as CombinedTimestepSizeEmbeddings' forward.
+   */
+  async forward(
+    conditions: ConditionInputs,
+    options?: ForwardOptions<Partial<Modulation>>,
+  ): Promise<Modulation> {
+    return named(await this.run(callFor(conditions, options)));
+  }
+
+  /** {@link forward} on the calling thread. */
+  forwardSync(
+    conditions: ConditionInputs,
+    options?: ForwardOptions<Partial<Modulation>>,
+  ): Modulation {
+    return named(this.runSync(callFor(conditions, options)));
+  }
+}
+
+function callFor(
+  conditions: ConditionInputs,
+  options: ForwardOptions<Partial<Modulation>> | undefined,
+): Call {
+  const { out, signal } = checkOptions(options);
+  const { modulation, embeddedTimestep } = checkOptions(out, 'out');
+  return {
+    ...conditionInputs(conditions),
+    outs: [
+      ['out.modulation', modulation],
+      ['out.embeddedTimestep', embeddedTimestep],
+    ],
+    signal,
+  };
+}
+
+function named([modulation, embeddedTimestep]: Tensor[]): Modulation {
+  return { modulation: modulation!, embeddedTimestep: embeddedTimestep! };
+}

@@ -1,0 +1,75 @@
+import { resolveDevice } from '../device.js';
+import { native } from '../native.js';
+import { checkBoolean, checkInteger, checkOptions } from '../options.js';
+import type { Tensor } from '../tensor.js';
+import { conditionInputs, type ConditionInputs } from './conditions.js';
+import {
+  callOf,
+  Layer,
+  layerDType,
+  type Call,
+  type ForwardOptions,
+  type LayerOptions,
+} from './layer.js';
+
+export interface CombinedTimestepSizeEmbeddingsOptions extends LayerOptions {
+  /** The channels of the result. */
+  embeddingDim: number;
+  /** The channels of each embedded size value; with conditions, their number times this must be embeddingDim. */
+  sizeEmbDim: number;
+  /** Whether resolution and aspect ratio are embedded, too. Default false. */
+  useAdditionalConditions?: boolean;
+}
+
+/**
+ * Timesteps to one embedding; with additional conditions also resolution and aspect ratio.
+ *
+ * Every number goes through a sinusoidal projection to 256 channels (flipped, shift 0) and a
+ * TimestepEmbedding of its kind; the embedded sizes are concatenated (resolution, then aspect
+ * ratio) and added to the embedded timestep. Weights: `timestep_embedder.…`,
+ * `resolution_embedder.…`, `aspect_ratio_embedder.…`, each `linear_1` and `linear_2`. Source:
+ * `PixArtAlphaCombinedTimestepSizeEmbeddings` of diffusers, `CombinedTimestepSizeEmbeddings` of
+ * mindone; fewer size rows than the batch are tiled a, b, a, b.
+ */
+export class CombinedTimestepSizeEmbeddings extends Layer {
+  /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
+  constructor(options: CombinedTimestepSizeEmbeddingsOptions) {
+    const given: Partial<CombinedTimestepSizeEmbeddingsOptions> = checkOptions(options);
+    const device = resolveDevice(given.device);
+    const dtype = layerDType(given.dtype);
+    const layer = new native.Layer(
+      'CombinedTimestepSizeEmbeddings',
+      {
+        embeddingDim: checkInteger(given.embeddingDim, 'embeddingDim'),
+        sizeEmbDim: checkInteger(given.sizeEmbDim, 'sizeEmbDim'),
+        useAdditionalConditions: checkBoolean(
+          given.useAdditionalConditions,
+          'useAdditionalConditions',
+          false,
+        ),
+      },
+      device,
+      dtype,
+    );
+    super(layer, device, dtype);
+  }
+
+  /**
+   * @returns [B, embeddingDim].
+   * @throws LatteError ERR_SHAPE ("`batch_size` should be … but found …." among them), ERR_VALUE
+   *   where a condition is missing, ERR_STATE, ERR_DISPOSED, ERR_ABORTED.
+   */
+  async forward(conditions: ConditionInputs, options?: ForwardOptions): Promise<Tensor> {
+    return (await this.run(this.#call(conditions, options)))[0]!;
+  }
+
+  /** {@link forward} on the calling thread. */
+  forwardSync(conditions: ConditionInputs, options?: ForwardOptions): Tensor {
+    return this.runSync(this.#call(conditions, options))[0]!;
+  }
+
+  #call(conditions: ConditionInputs, options: ForwardOptions | undefined): Call {
+    const { inputs, native: numbers } = conditionInputs(conditions);
+    return callOf(inputs, options, numbers);
+  }
+}

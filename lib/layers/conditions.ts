@@ -1,0 +1,43 @@
+import { checkFloatDType, type FloatDType } from '../dtype.js';
+import { LatteError, show } from '../errors.js';
+import { checkInteger } from '../options.js';
+import { asTensor, type TensorLike } from '../tensor.js';
+import type { Call } from './layer.js';
+
+/** What the transformer is conditioned on at one step. */
+export interface ConditionInputs {
+  /** [N]: one for each row of the batch, or one for all. */
+  timestep: TensorLike;
+  /** [b, 2] (height, width) in pixels; tiled a, b, a, b to the batch. */
+  resolution?: TensorLike;
+  /** [b, 1] or [b]; tiled like the resolution. */
+  aspectRatio?: TensorLike;
+  /** Default: the number of timesteps, or of condition rows when there is one timestep. */
+  batchSize?: number;
+  /** The dtype of the result, and of the sinusoids on their way. Default: the layer's. */
+  hiddenDtype?: FloatDType;
+}
+
+/** Checks the inputs that CombinedTimestepSizeEmbeddings and AdaLayerNormSingle share. @internal */
+export function conditionInputs(conditions: ConditionInputs): Pick<Call, 'inputs' | 'native'> {
+  if (typeof conditions !== 'object' || conditions === null || ArrayBuffer.isView(conditions)) {
+    throw new LatteError(
+      'ERR_VALUE',
+      `forward takes { timestep, resolution?, aspectRatio?, … }, but got ${show(conditions)}`,
+    );
+  }
+  const { timestep, resolution, aspectRatio, batchSize, hiddenDtype } = conditions;
+  return {
+    inputs: [
+      ['timestep', asTensor(timestep, 'timestep')],
+      ['resolution', resolution == null ? undefined : asTensor(resolution, 'resolution')],
+      ['aspectRatio', aspectRatio == null ? undefined : asTensor(aspectRatio, 'aspectRatio')],
+    ],
+    native: {
+      batchSize:
+        batchSize === undefined ? undefined : checkInteger(batchSize, 'batchSize', undefined, 0),
+      hiddenDtype:
+        hiddenDtype === undefined ? undefined : checkFloatDType(hiddenDtype, 'hiddenDtype'),
+    },
+  };
+}

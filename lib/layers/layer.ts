@@ -1,0 +1,286 @@
+import { checkFloatDType, type DType, type FloatDType } from '../dtype.js';
+import { LatteError, show, showShape } from '../errors.js';
+import type { NativeForwardOptions, NativeLayer, NativeTensor } from '../native.js';
+import { checkBoolean, checkOptions } from '../options.js';
+import { nativeTensor, Tensor, tensorUse, wrapTensor } from '../tensor.js';
+
+/** The last argument of every forward. */
+export interface ForwardOptions<Out = Tensor> {
+  /**
+   * Receives the result, with no allocation: a tensor of the result's shape, dtype and device that
+   * overlaps no input. Memory that the library made is written in place; a caller's array is filled
+   * on the JavaScript thread when the result is there.
+   */
+  out?: Out;
+  /** Rejects the promise with ERR_ABORTED; `out` may then be partly written. */
+  signal?: AbortSignal;
+}
+
+/** Options that every layer with weights has. */
+export interface LayerOptions {
+  /** 'auto' (the default), 'cpu', 'npu' or 'npu:0' … */
+  device?: string;
+  /** The dtype of weights and results. Default 'float32'. */
+  dtype?: FloatDType;
+}
+
+export interface LoadStateDictOptions {
+  /** Put before each name when it is looked up. Default ''. */
+  prefix?: string;
+  /** false leaves out tensors that the layer does not know. Default true. */
+  strict?: boolean;
+}
+
+/** Tensors by name. */
+export type StateDict = Record<string, Tensor> | ReadonlyMap<string, Tensor>;
+
+/** One forward, as a layer describes it to {@link Layer.run}. @internal */
+export interface Call {
+  inputs: [name: string, tensor: Tensor | undefined][];
+  /** A tensor for each result, or undefined for one to be made. */
+  outs: [name: string, tensor: Tensor | undefined][];
+  signal: AbortSignal | undefined;
+  native?: NativeForwardOptions;
+}
+
+/** What all layers have in common. */
+export abstract class Layer {
+  readonly #native: NativeLayer;
+  readonly #device: string;
+  readonly #dtype: FloatDType;
+  #disposed = false;
+
+  /** @internal */
+  protected constructor(native: NativeLayer, device: string, dtype: FloatDType) {
+    this.#native = native;
+    this.#device = device;
+    this.#dtype = dtype;
+  }
+
+  /** 'cpu', 'npu:0' … */
+  get device(): string {
+    return this.#device;
+  }
+
+  /** The dtype of the weights and of results. */
+  get dtype(): FloatDType {
+    return this.#dtype;
+  }
+
+  /** Whether {@link dispose} was called. */
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  /** Names in a state dict that the layer knows and does not need. @internal */
+  protected get ignoredNames(): readonly string[] {
+    return [];
+  }
+
+  /**
+   * Takes new weights; where anything is wrong with them the layer keeps its old ones. Tensors of
+   * another floating dtype are converted.
+   * @throws LatteError ERR_STATE for a missing tensor, ERR_VALUE for an extra one (when strict),
+   *   ERR_SHAPE, ERR_DTYPE; all name it.
+   */
+  loadStateDict(stateDict: StateDict, options?: LoadStateDictOptions): void {
+    const layer = this.checkAlive();
+    const { prefix = '', strict } = checkOptions(options);
+    if (typeof prefix !== 'string') {
+      throw new LatteError('ERR_VALUE', `prefix must be a string, but is ${show(prefix)}`);
+    }
+    const isStrict = checkBoolean(strict, 'strict', true);
+    const given = entriesOf(stateDict);
+    const names: string[] = [];
+    const tensors: NativeTensor[] = [];
+    for (const parameter of layer.parameters()) {
+      const name = prefix + parameter.name;
+      const tensor = given.get(name);
+      given.delete(name);
+      if (tensor === undefined) {
+        if (!parameter.required) continue;
+        throw new LatteError(
+          'ERR_STATE',
+          `the state dict lacks ${show(name)} ${showShape(parameter.shape)}`,
+        );
+      }
+      if (!(tensor instanceof Tensor)) {
+        throw new LatteError('ERR_VALUE', `${show(name)} must be a Tensor, but is ${show(tensor)}`);
+      }
+      if (showShape(tensor.shape) !== showShape(parameter.shape)) {
+        throw new LatteError(
+          'ERR_SHAPE',
+          `${show(name)} must have shape ${showShape(parameter.shape)}, but has ${showShape(tensor.shape)}`,
+        );
+      }
+      names.push(parameter.name);
+      tensors.push(nativeTensor(tensor, show(name)));
+    }
+    for (const name of this.ignoredNames) given.delete(prefix + name);
+    const extra = [...given.keys()].find((name) => name.startsWith(prefix));
+    if (isStrict && extra !== undefined) {
+      throw new LatteError(
+        'ERR_VALUE',
+        `the state dict has ${show(extra)}, which the layer does not know`,
+      );
+    }
+    layer.load(names, tensors);
+  }
+
+  /**
+   * The weights by name, on the cpu, in the layer's dtype.
+   * @throws LatteError ERR_STATE where no weights were loaded, ERR_DISPOSED.
+   */
+  stateDict(): Record<string, Tensor> {
+    const entries = this.checkAlive().state();
+    return Object.fromEntries(entries.map(([name, tensor]) => [name, wrapTensor(tensor)]));
+  }
+
+  /** Gives the weights back; forwards that are under way complete. A second call does nothing. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#native.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** @internal */
+  protected checkAlive(): NativeLayer {
+    if (this.#disposed)
+      throw new LatteError('ERR_DISPOSED', `${this.constructor.name} was disposed`);
+    return this.#native;
+  }
+
+  /** Runs a forward on the calling thread. @internal */
+  protected runSync(call: Call): Tensor[] {
+    const layer = this.checkAlive();
+    const { inputs, outs } = prepare(call);
+    for (const [name, tensor] of call.inputs) {
+      if (tensor !== undefined && tensorUse(tensor).writes > 0) throw beingWritten(name);
+    }
+    for (const [name, tensor] of call.outs) {
+      if (tensor !== undefined && tensorUse(tensor).reads > 0) {
+        throw new LatteError('ERR_STATE', `${name} is being read by another forward`);
+      }
+    }
+    return finish(layer.forwardSync(inputs, outs, call.native), call);
+  }
+
+  /** Runs a forward on another thread. @internal */
+  protected async run(call: Call): Promise<Tensor[]> {
+    const layer = this.checkAlive();
+    const { inputs, outs } = prepare(call);
+    const job = layer.forward(inputs, outs, call.native);
+    const release = hold(call);
+    const { signal } = call;
+    const cancel = (): void => void job.cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      return finish(await job.promise, call);
+    } catch (error) {
+      if (signal?.aborted && error instanceof LatteError && error.code === 'ERR_ABORTED') {
+        throw aborted(signal);
+      }
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+      release();
+    }
+  }
+}
+
+/** Checks the dtype of a layer's options. @internal */
+export function layerDType(dtype: unknown): FloatDType {
+  return dtype === undefined ? 'float32' : checkFloatDType(dtype);
+}
+
+/** Checks a forward's tensor argument. @internal */
+export function checkTensor(value: unknown, name: string): Tensor {
+  if (value instanceof Tensor) return value;
+  throw new LatteError('ERR_VALUE', `${name} must be a Tensor, but is ${show(value)}`);
+}
+
+/** Checks the rank and says what was expected. @internal */
+export function checkRank(tensor: Tensor, name: string, rank: number, expected: string): void {
+  if (tensor.shape.length !== rank) {
+    throw new LatteError(
+      'ERR_SHAPE',
+      `${name} must have shape ${expected}, but has ${showShape(tensor.shape)}`,
+    );
+  }
+}
+
+/** @internal */
+export type HiddenDType = Extract<DType, FloatDType>;
+
+function entriesOf(stateDict: unknown): Map<string, Tensor> {
+  if (stateDict instanceof Map) return new Map(stateDict as Map<string, Tensor>);
+  if (typeof stateDict === 'object' && stateDict !== null && !Array.isArray(stateDict)) {
+    return new Map(Object.entries(stateDict as Record<string, Tensor>));
+  }
+  throw new LatteError(
+    'ERR_VALUE',
+    `stateDict must be an object or a Map of tensors, but is ${show(stateDict)}`,
+  );
+}
+
+/** The common part of most calls: one result, called `out`. @internal */
+export function callOf(
+  inputs: Call['inputs'],
+  options: ForwardOptions | undefined,
+  native?: NativeForwardOptions,
+): Call {
+  const { out, signal } = checkOptions(options);
+  return { inputs, outs: [['out', out]], signal, native };
+}
+
+function prepare({ inputs, outs, signal }: Call): {
+  inputs: (NativeTensor | undefined)[];
+  outs: (NativeTensor | undefined)[];
+} {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new LatteError('ERR_VALUE', `signal must be an AbortSignal, but is ${show(signal)}`);
+  }
+  if (signal?.aborted) throw aborted(signal);
+  return {
+    inputs: inputs.map(([name, tensor]) => tensor && nativeTensor(tensor, name)),
+    outs: outs.map(([name, tensor]) => {
+      if (tensor === undefined) return undefined;
+      const handle = nativeTensor(checkTensor(tensor, name), name);
+      if (tensorUse(tensor).writes > 0) throw beingWritten(name);
+      return handle;
+    }),
+  };
+}
+
+/** Marks the call's tensors as in use, until the function that it gives is called. */
+function hold({ inputs, outs }: Call): () => void {
+  const uses = (tensors: Call['inputs']): ReturnType<typeof tensorUse>[] =>
+    tensors.flatMap(([, tensor]) => (tensor ? [tensorUse(tensor)] : []));
+  const read = uses(inputs);
+  const written = uses(outs);
+  for (const use of read) use.reads++;
+  for (const use of written) use.writes++;
+  return () => {
+    for (const use of read) use.reads--;
+    for (const use of written) use.writes--;
+  };
+}
+
+function finish(results: NativeTensor[], { outs }: Call): Tensor[] {
+  // A result that went into an out comes back as a hole.
+  return outs.map(([, out], i) => out ?? wrapTensor(results[i]!));
+}
+
+function beingWritten(name: string): LatteError {
+  return new LatteError('ERR_STATE', `${name} is being written by another forward`);
+}
+
+function aborted(signal: AbortSignal): LatteError {
+  return new LatteError('ERR_ABORTED', 'the forward was aborted', {
+    cause: signal.reason as unknown,
+  });
+}

@@ -1,0 +1,118 @@
+import { resolveDevice } from '../device.js';
+import { LatteError } from '../errors.js';
+import { native } from '../native.js';
+import { checkBoolean, checkInteger, checkOptions, checkPositive } from '../options.js';
+import type { Tensor } from '../tensor.js';
+import {
+  callOf,
+  checkRank,
+  checkTensor,
+  Layer,
+  layerDType,
+  type Call,
+  type ForwardOptions,
+  type LayerOptions,
+} from './layer.js';
+
+export interface PatchEmbedOptions extends LayerOptions {
+  /** The configured latent size, in pixels of the latent. Default 224 each. */
+  height?: number;
+  width?: number;
+  /** The edge of a square patch. Default 16. */
+  patchSize?: number;
+  /** Default 3. */
+  inChannels?: number;
+  /** D, a multiple of 4. Default 768. */
+  embedDim?: number;
+  /** Normalises each token over D, without affine parameters. Default false. */
+  layerNorm?: boolean;
+  /** [B, N, D] (the default) instead of [B, D, h, w]. */
+  flatten?: boolean;
+  /** Whether the projection has a bias. Default true. */
+  bias?: boolean;
+  /** Divides the positions. Default 1. */
+  interpolationScale?: number;
+}
+
+/**
+ * Patches of a latent to tokens: a convolution with kernel = stride = patchSize and no padding
+ * (trailing pixels that fill no patch are dropped), an optional layer norm, and a 2-D sinusoidal
+ * position table (see `get2dSincosPosEmbed`) with base size ⌊height/patchSize⌋.
+ *
+ * At the configured size the table is the one that upstream builds at construction, for a
+ * ⌊√N⌋ × ⌊√N⌋ grid; at any other size it is that of the latent's own grid. So a configured grid
+ * that is not square, but has a square number of tokens, uses a square table, as upstream does.
+ * Where upstream's table cannot be added at all (it raises a broadcasting error there), the table
+ * of the grid itself is used.
+ *
+ * Weights: `proj.weight` [D, C, p, p], `proj.bias` [D]; `pos_embed` [1, ⌊√N⌋², D] is taken when
+ * there and used at the configured size. Half types: the convolution rounds to them, the table is
+ * added in float32, and the sum is rounded once more. Source: `PatchEmbed` of diffusers and mindone.
+ */
+export class PatchEmbed extends Layer {
+  /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
+  constructor(options?: PatchEmbedOptions) {
+    const given = checkOptions(options);
+    const device = resolveDevice(given.device);
+    const dtype = layerDType(given.dtype);
+    const embedDim = checkInteger(given.embedDim, 'embedDim', 768, 1, 2 ** 24);
+    if (embedDim % 4 !== 0) {
+      throw new LatteError(
+        'ERR_VALUE',
+        `embed_dim must be divisible by 2 (each half of the position table, too), but embedDim is ${embedDim}`,
+      );
+    }
+    const layer = new native.Layer(
+      'PatchEmbed',
+      {
+        height: checkInteger(given.height, 'height', 224, 1, 2 ** 20),
+        width: checkInteger(given.width, 'width', 224, 1, 2 ** 20),
+        patchSize: checkInteger(given.patchSize, 'patchSize', 16, 1, 2 ** 12),
+        inChannels: checkInteger(given.inChannels, 'inChannels', 3, 1, 2 ** 16),
+        embedDim,
+        layerNorm: checkBoolean(given.layerNorm, 'layerNorm', false),
+        flatten: checkBoolean(given.flatten, 'flatten', true),
+        bias: checkBoolean(given.bias, 'bias', true),
+        interpolationScale: checkPositive(given.interpolationScale, 'interpolationScale', 1),
+      },
+      device,
+      dtype,
+    );
+    super(layer, device, dtype);
+  }
+
+  /**
+   * @param latent [B, C, H, W] of any floating dtype; B may be 0.
+   * @returns [B, N, D] with N = ⌊H/p⌋·⌊W/p⌋; with flatten = false [B, D, ⌊H/p⌋, ⌊W/p⌋] where a
+   *   table [1, N, D] can be added to that.
+   * @throws LatteError ERR_SHAPE, ERR_DTYPE, ERR_STATE, ERR_DISPOSED, ERR_ABORTED, ERR_OUT_OF_MEMORY.
+   */
+  async forward(latent: Tensor, options?: ForwardOptions): Promise<Tensor> {
+    const [tokens] = await this.run(this.#call(latent, options));
+    return tokens!;
+  }
+
+  /** {@link forward} on the calling thread. */
+  forwardSync(latent: Tensor, options?: ForwardOptions): Tensor {
+    return this.runSync(this.#call(latent, options))[0]!;
+  }
+
+  /**
+   * The frames of a video, read in place: [B, C, F, H, W] → [B·F, N, D] (b-major). Takes single
+   * images, too.
+   * @internal
+   */
+  async forwardVideo(latent: Tensor, options?: ForwardOptions): Promise<Tensor> {
+    const tensor = checkTensor(latent, 'latent');
+    if (tensor.shape.length !== 5)
+      checkRank(tensor, 'latent', 4, '[B, C, F, H, W] or [B, C, H, W]');
+    const [tokens] = await this.run(callOf([['latent', tensor]], options));
+    return tokens!;
+  }
+
+  #call(latent: Tensor, options: ForwardOptions | undefined): Call {
+    const tensor = checkTensor(latent, 'latent');
+    checkRank(tensor, 'latent', 4, '[B, C, H, W]');
+    return callOf([['latent', tensor]], options);
+  }
+}

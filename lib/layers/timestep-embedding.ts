@@ -1,0 +1,118 @@
+import { resolveDevice } from '../device.js';
+import { LatteError, show } from '../errors.js';
+import { native } from '../native.js';
+import { checkBoolean, checkInteger, checkOptions } from '../options.js';
+import type { Tensor } from '../tensor.js';
+import {
+  callOf,
+  checkTensor,
+  Layer,
+  layerDType,
+  type Call,
+  type ForwardOptions,
+  type LayerOptions,
+} from './layer.js';
+
+export interface TimestepEmbeddingOptions extends LayerOptions {
+  /** The channels of the sample. */
+  inChannels: number;
+  /** The channels between the two linears. */
+  timeEmbedDim: number;
+  /** 'silu' (the default), 'swish', 'gelu' (the exact, erf form), 'relu' or 'mish'. */
+  actFn?: string;
+  /** The channels of the result. Default timeEmbedDim. */
+  outDim?: number;
+  /** Applied to the result. Default none. */
+  postActFn?: string | null;
+  /** The channels of a condition, which is projected and added to the sample. Default none. */
+  condProjDim?: number | null;
+  /** Whether the two linears have biases. Default true. */
+  sampleProjBias?: boolean;
+}
+
+/**
+ * linear_1 → activation → linear_2 (→ post activation); a condition goes through a bias-free
+ * `cond_proj` and is added to the sample first.
+ *
+ * Weights: `linear_1.{weight [timeEmbedDim, inChannels], bias}`,
+ * `linear_2.{weight [outDim, timeEmbedDim], bias}`, `cond_proj.weight [inChannels, condProjDim]`.
+ * Source: `TimestepEmbedding` of diffusers and mindone.
+ */
+export class TimestepEmbedding extends Layer {
+  /** @throws LatteError ERR_VALUE ("Unsupported activation function: …" among them), ERR_DTYPE. */
+  constructor(options: TimestepEmbeddingOptions) {
+    const given: Partial<TimestepEmbeddingOptions> = checkOptions(options);
+    const device = resolveDevice(given.device);
+    const dtype = layerDType(given.dtype);
+    const timeEmbedDim = checkInteger(given.timeEmbedDim, 'timeEmbedDim');
+    const layer = new native.Layer(
+      'TimestepEmbedding',
+      {
+        inChannels: checkInteger(given.inChannels, 'inChannels'),
+        timeEmbedDim,
+        outDim: checkInteger(given.outDim ?? undefined, 'outDim', timeEmbedDim),
+        condProjDim: given.condProjDim == null ? 0 : checkInteger(given.condProjDim, 'condProjDim'),
+        actFn: activation(given.actFn ?? 'silu', 'actFn'),
+        postActFn: given.postActFn == null ? '' : activation(given.postActFn, 'postActFn'),
+        sampleProjBias: checkBoolean(given.sampleProjBias, 'sampleProjBias', true),
+      },
+      device,
+      dtype,
+    );
+    super(layer, device, dtype);
+  }
+
+  /**
+   * @param sample […, inChannels] of any floating dtype.
+   * @param condition […, condProjDim], with the sample's leading axes.
+   * @returns […, outDim].
+   * @throws LatteError ERR_SHAPE, ERR_DTYPE, ERR_VALUE for a condition that the layer cannot take,
+   *   ERR_STATE, ERR_DISPOSED, ERR_ABORTED.
+   */
+  async forward(
+    sample: Tensor,
+    condition?: Tensor | null,
+    options?: ForwardOptions,
+  ): Promise<Tensor> {
+    return (await this.run(this.#call(sample, condition, options)))[0]!;
+  }
+
+  /** {@link forward} on the calling thread. */
+  forwardSync(sample: Tensor, condition?: Tensor | null, options?: ForwardOptions): Tensor {
+    return this.runSync(this.#call(sample, condition, options))[0]!;
+  }
+
+  #call(
+    sample: Tensor,
+    condition: Tensor | null | undefined,
+    options: ForwardOptions | undefined,
+  ): Call {
+    const extra = condition == null ? undefined : checkTensor(condition, 'condition');
+    return callOf(
+      [
+        ['sample', checkTensor(sample, 'sample')],
+        ['condition', extra],
+      ],
+      options,
+    );
+  }
+}
+
+const activations = ['silu', 'swish', 'gelu', 'relu', 'mish'];
+
+function activation(name: unknown, option: string): string {
+  if (typeof name !== 'string') {
+    throw new LatteError(
+      'ERR_VALUE',
+      `${option} must be the name of an activation, but is ${show(name)}`,
+    );
+  }
+  const lower = name.toLowerCase();
+  if (!activations.includes(lower)) {
+    throw new LatteError(
+      'ERR_VALUE',
+      `Unsupported activation function: ${name.slice(0, 60)} (${option} must be one of ${activations.join(', ')})`,
+    );
+  }
+  return lower;
+}

@@ -1,0 +1,155 @@
+import { LatteError, show, showShape } from './errors.js';
+import { native } from './native.js';
+import { checkBoolean, checkInteger, checkOptions, checkPositive } from './options.js';
+import { asTensor, nativeTensor, wrapTensor, type Tensor, type TensorLike } from './tensor.js';
+
+/** The dtype of a position table; 'float32' unless told otherwise. */
+export type TableDType = 'float32' | 'float64';
+
+export interface SincosFromGridOptions {
+  dtype?: TableDType;
+}
+
+export interface Sincos1dOptions extends SincosFromGridOptions {
+  /** Positions are i / interpolationScale. Default 1. */
+  interpolationScale?: number;
+  /** Accepted for the reference's sake; has no effect. */
+  baseSize?: number;
+}
+
+export interface Sincos2dOptions extends Sincos1dOptions {
+  /** Prepends `extraTokens` zero rows, when both are given. Default false. */
+  clsToken?: boolean;
+  extraTokens?: number;
+  /** The grid size at which one step is one position. Default 16. */
+  baseSize?: number;
+}
+
+/**
+ * 1-D sinusoidal position table for the positions 0 … length−1.
+ *
+ * Row i is [sin(i/s·ω) | cos(i/s·ω)] with ω_k = 10000^(−k/(embedDim/2)) and s the interpolation
+ * scale, all in float64, rounded once at the end. Source: `get_1d_sincos_pos_embed` of diffusers
+ * and mindone, after "Attention Is All You Need", section 3.5.
+ *
+ * @param embedDim the number of channels; even.
+ * @param length the number of positions.
+ * @returns [length, embedDim].
+ * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_OUT_OF_MEMORY.
+ */
+export function get1dSincosPosEmbed(
+  embedDim: number,
+  length: number,
+  options?: Sincos1dOptions,
+): Tensor {
+  const { interpolationScale, baseSize, dtype } = checkOptions(options);
+  const dim = checkEmbedDim(embedDim, 2);
+  const rows = checkInteger(length, 'length', undefined, 0);
+  const scale = checkPositive(interpolationScale, 'interpolationScale', 1);
+  if (baseSize !== undefined) checkInteger(baseSize, 'baseSize');
+  return wrapTensor(native.sincosPosEmbed1d(dim, rows, scale, checkTableDType(dtype)));
+}
+
+/**
+ * 1-D sinusoidal embedding of any positions, fractional and negative ones too; see
+ * {@link get1dSincosPosEmbed}.
+ *
+ * @param pos positions of any shape, flattened to M.
+ * @returns [M, embedDim].
+ * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_OUT_OF_MEMORY.
+ */
+export function get1dSincosPosEmbedFromGrid(
+  embedDim: number,
+  pos: TensorLike,
+  options?: SincosFromGridOptions,
+): Tensor {
+  const { dtype } = checkOptions(options);
+  const dim = checkEmbedDim(embedDim, 2);
+  const positions = nativeTensor(asTensor(pos, 'pos'), 'pos');
+  return wrapTensor(native.sincosPosEmbedFromGrid(dim, positions, checkTableDType(dtype)));
+}
+
+/**
+ * 2-D sinusoidal position table for an h × w grid, row by row (h-major).
+ *
+ * The first half of the channels encodes the column, the second half the row; each half is
+ * [sin | cos] as in {@link get1dSincosPosEmbed}. Positions are i / (n/baseSize) /
+ * interpolationScale with n the length of the axis, in float32, rounded at every step; from the
+ * angle on float64. Source: `get_2d_sincos_pos_embed` of diffusers and mindone.
+ *
+ * @param embedDim the number of channels; a multiple of 4.
+ * @param gridSize n for an n × n grid, or [h, w].
+ * @returns [h·w, embedDim], or [extraTokens + h·w, embedDim] with clsToken.
+ * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_OUT_OF_MEMORY.
+ */
+export function get2dSincosPosEmbed(
+  embedDim: number,
+  gridSize: number | readonly [number, number],
+  options?: Sincos2dOptions,
+): Tensor {
+  const { clsToken, extraTokens, interpolationScale, baseSize, dtype } = checkOptions(options);
+  const dim = checkEmbedDim(embedDim, 4);
+  const sizes: readonly unknown[] = Array.isArray(gridSize) ? gridSize : [gridSize, gridSize];
+  if (sizes.length !== 2) {
+    throw new LatteError('ERR_VALUE', `gridSize must be n or [h, w], but is ${show(gridSize)}`);
+  }
+  const [height, width] = sizes.map((size) => checkInteger(size, 'gridSize', undefined, 0)) as [
+    number,
+    number,
+  ];
+  const scale = checkPositive(interpolationScale, 'interpolationScale', 1);
+  const base = checkInteger(baseSize, 'baseSize', 16);
+  const extra = checkInteger(extraTokens, 'extraTokens', 0, 0);
+  const zeroRows = checkBoolean(clsToken, 'clsToken', false) ? extra : 0;
+  return wrapTensor(
+    native.sincosPosEmbed2d(dim, height, width, zeroRows, scale, base, checkTableDType(dtype)),
+  );
+}
+
+/**
+ * 2-D sinusoidal embedding of any positions: grid[0] goes to the first half of the channels,
+ * grid[1] to the second.
+ *
+ * @param grid positions [2, …]; each half is flattened to M.
+ * @returns [M, embedDim].
+ * @throws LatteError ERR_SHAPE, ERR_VALUE, ERR_DTYPE, ERR_OUT_OF_MEMORY.
+ */
+export function get2dSincosPosEmbedFromGrid(
+  embedDim: number,
+  grid: TensorLike,
+  options?: SincosFromGridOptions,
+): Tensor {
+  const { dtype } = checkOptions(options);
+  const dim = checkEmbedDim(embedDim, 4);
+  const tensor = asTensor(grid, 'grid');
+  // A flat array may hold both halves, one after the other.
+  const flat = tensor !== grid;
+  if (flat ? tensor.size % 2 !== 0 : tensor.shape[0] !== 2) {
+    throw new LatteError(
+      'ERR_SHAPE',
+      `grid must have shape [2, …], but has ${showShape(tensor.shape)}`,
+    );
+  }
+  return wrapTensor(
+    native.sincosPosEmbed2dFromGrid(dim, nativeTensor(tensor, 'grid'), checkTableDType(dtype)),
+  );
+}
+
+function checkEmbedDim(embedDim: unknown, divisor: 2 | 4): number {
+  const dim = checkInteger(embedDim, 'embedDim');
+  if (dim % divisor !== 0) {
+    // The reference's own words; its 2-D table halves embed_dim before it looks.
+    const halves = divisor === 4 ? ' (each half of a 2-D table, too)' : '';
+    throw new LatteError(
+      'ERR_VALUE',
+      `embed_dim must be divisible by 2${halves}, but embedDim is ${dim}`,
+    );
+  }
+  return dim;
+}
+
+function checkTableDType(dtype: unknown): TableDType {
+  if (dtype === undefined) return 'float32';
+  if (dtype === 'float32' || dtype === 'float64') return dtype;
+  throw new LatteError('ERR_DTYPE', `dtype must be 'float32' or 'float64', but is ${show(dtype)}`);
+}

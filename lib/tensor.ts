@@ -1,0 +1,360 @@
+import { arraysOf, checkDType, itemSize, type DType, type TensorData } from './dtype.js';
+import { checkDevice } from './device.js';
+import { LatteError, show, showShape } from './errors.js';
+import { native, type NativeTensor } from './native.js';
+
+/** Forwards that are reading or writing a tensor's memory right now; shared by its aliases. */
+interface Use {
+  reads: number;
+  writes: number;
+}
+
+/** Where {@link Tensor.to} puts a tensor, and in which dtype. */
+export interface TensorTarget {
+  /** 'cpu', 'npu' or 'npu:0' … */
+  device?: string;
+  dtype?: DType;
+}
+
+// The doors through which the rest of the library reaches a tensor's private parts.
+let wrap: (handle: NativeTensor) => Tensor;
+let handleOf: (tensor: Tensor, name: string) => NativeTensor;
+let useOf: (tensor: Tensor) => Use;
+
+/**
+ * An n-dimensional array in row-major order, on the CPU or on a device.
+ *
+ * A tensor made from a typed array wraps it without copying and does not own it. A tensor that the
+ * library made owns its memory, which comes from a pool and returns there when the tensor is
+ * disposed or collected. Dispose large tensors as soon as they are no longer needed: the garbage
+ * collector sees only after a turn of the event loop what a synchronous loop leaves behind.
+ */
+export class Tensor {
+  readonly #handle: NativeTensor;
+  readonly #dtype: DType;
+  readonly #shape: readonly number[];
+  readonly #size: number;
+  #use: Use = { reads: 0, writes: 0 };
+  #data: TensorData | undefined;
+  #buffer: ArrayBuffer | undefined;
+  #disposed = false;
+
+  /**
+   * @param dtype the element type.
+   * @param data a typed array of the kind that holds `dtype` (wrapped without copying; float16 and
+   *   bfloat16 data as Uint16Array bits), or an array of numbers (values, copied and rounded to
+   *   nearest, ties to even).
+   * @param shape the length of each axis; [data.length] when left out.
+   * @throws LatteError ERR_DTYPE for an array of another kind, ERR_SHAPE where shape and length
+   *   disagree, ERR_VALUE for shared memory or numbers that the dtype cannot hold, ERR_STATE for a
+   *   detached array.
+   */
+  constructor(dtype: DType, data: TensorData | readonly number[], shape?: readonly number[]);
+  constructor(
+    dtype: DType | typeof adopt,
+    data: TensorData | readonly number[] | NativeTensor,
+    shape?: readonly number[],
+  ) {
+    if (dtype === adopt) {
+      this.#handle = data as NativeTensor;
+      this.#dtype = this.#handle.dtype;
+      this.#shape = Object.freeze(this.#handle.shape);
+      this.#size = this.#shape.reduce((product, length) => product * length, 1);
+      return;
+    }
+    this.#dtype = checkDType(dtype);
+    const values = Array.isArray(data) ? fromNumbers(this.#dtype, data) : (data as TensorData);
+    const array = checkArray(this.#dtype, values);
+    this.#shape = Object.freeze(
+      shape === undefined ? [array.length] : checkShape(shape, itemSize(this.#dtype)),
+    );
+    this.#size = this.#shape.reduce((product, length) => product * length, 1);
+    if (this.#size !== array.length) {
+      throw new LatteError(
+        'ERR_SHAPE',
+        `shape ${showShape(this.#shape)} asks for ${this.#size} elements, but data has ${array.length}`,
+      );
+    }
+    this.#data = array;
+    // The addon reads 16-bit elements as such, whichever class of array shows them.
+    const bits =
+      itemSize(this.#dtype) === 2
+        ? new Uint16Array(array.buffer, array.byteOffset, array.length)
+        : array;
+    this.#handle = new native.Tensor(this.#dtype, [...this.#shape], bits);
+  }
+
+  static {
+    wrap = (handle) =>
+      new (Tensor as unknown as new (tag: symbol, handle: NativeTensor) => Tensor)(adopt, handle);
+    handleOf = (tensor, name) => {
+      if (tensor.#disposed) throw new LatteError('ERR_DISPOSED', `${name} was disposed`);
+      tensor.#checkAttached(name);
+      return tensor.#handle;
+    };
+    useOf = (tensor) => tensor.#use;
+  }
+
+  /**
+   * A tensor of zeros in the library's own aligned memory.
+   * @param options dtype 'float32' and device 'cpu' unless told otherwise.
+   * @throws LatteError ERR_SHAPE, ERR_DTYPE, ERR_OUT_OF_MEMORY, ERR_DEVICE_UNAVAILABLE.
+   */
+  static zeros(shape: readonly number[], options: { dtype?: DType; device?: string } = {}): Tensor {
+    const dtype = checkDType(options.dtype ?? 'float32');
+    const device = checkDevice(options.device ?? 'cpu');
+    return wrap(native.zeros(dtype, checkShape(shape, itemSize(dtype)), device));
+  }
+
+  /** The element type. */
+  get dtype(): DType {
+    return this.#dtype;
+  }
+
+  /** The length of each axis; [] for a scalar. */
+  get shape(): number[] {
+    return [...this.#shape];
+  }
+
+  /** The number of elements. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The number of bytes that the elements take. */
+  get byteLength(): number {
+    return this.#size * itemSize(this.#dtype);
+  }
+
+  /** 'cpu', 'npu:0' … */
+  get device(): string {
+    return this.#handle.device;
+  }
+
+  /**
+   * The elements as a typed array over the tensor's memory (no copy). float16: Float16Array where
+   * the runtime has it, else Uint16Array bits; bfloat16: Uint16Array bits. Disposing a tensor that
+   * owns its memory detaches the array.
+   * @throws LatteError ERR_DISPOSED; ERR_STATE for a tensor that is not on the cpu.
+   */
+  get data(): TensorData {
+    handleOf(this, 'tensor');
+    if (this.device !== 'cpu') {
+      throw new LatteError(
+        'ERR_STATE',
+        `data is on ${this.device}; use (await tensor.to('cpu')).data`,
+      );
+    }
+    if (this.#data === undefined) {
+      this.#buffer = this.#handle.arrayBuffer();
+      this.#data = new (arraysOf(this.#dtype).array)(this.#buffer, 0, this.#size);
+    }
+    return this.#data;
+  }
+
+  /**
+   * This tensor on another device, in another dtype, or both (to nearest, ties to even). Where
+   * nothing changes the new tensor shares the memory of this one; each is disposed on its own.
+   * @throws LatteError ERR_DEVICE_UNAVAILABLE, ERR_DTYPE, ERR_DISPOSED, ERR_OUT_OF_MEMORY.
+   */
+  async to(target: string | TensorTarget): Promise<Tensor> {
+    const wanted: TensorTarget = typeof target === 'string' ? { device: target } : target;
+    if (typeof wanted !== 'object' || wanted === null) {
+      throw new LatteError(
+        'ERR_VALUE',
+        `target must be a device or { device, dtype }, but is ${show(target)}`,
+      );
+    }
+    const device = wanted.device === undefined ? this.device : checkDevice(wanted.device);
+    const dtype = wanted.dtype === undefined ? this.#dtype : checkDType(wanted.dtype);
+    const handle = handleOf(this, 'tensor');
+    if (device === this.device && dtype === this.#dtype) {
+      if (this.#data !== undefined && this.#buffer === undefined) {
+        return new Tensor(dtype, this.#data, this.#shape);
+      }
+      const twin = wrap(handle.alias());
+      twin.#use = this.#use;
+      return twin;
+    }
+    this.#use.reads++;
+    try {
+      const [result] = await native.convert(handle, dtype, device).promise;
+      return wrap(result!);
+    } finally {
+      this.#use.reads--;
+    }
+  }
+
+  /**
+   * The values as a new Float32Array (converted where the dtype is another).
+   * @throws LatteError ERR_STATE for a tensor that is not on the cpu, ERR_DISPOSED.
+   */
+  toFloat32Array(): Float32Array {
+    const handle = handleOf(this, 'tensor');
+    if (this.device !== 'cpu') {
+      throw new LatteError(
+        'ERR_STATE',
+        `data is on ${this.device}; use (await tensor.to('cpu')).toFloat32Array()`,
+      );
+    }
+    if (this.#dtype === 'float32') return (this.data as Float32Array).slice();
+    const converted = wrap(native.convertSync(handle, 'float32', 'cpu'));
+    const values = (converted.data as Float32Array).slice();
+    converted.dispose();
+    return values;
+  }
+
+  /** Whether {@link dispose} was called. */
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  /**
+   * Gives the tensor's memory back; a second call does nothing. A forward that is under way keeps
+   * what it needs. Do not dispose while another API (a file write, say) still uses {@link data}.
+   */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#handle.dispose(this.#buffer);
+    this.#buffer = undefined;
+    this.#data = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** A caller's array may have been transferred or shrunk since it was wrapped. */
+  #checkAttached(name: string): void {
+    if (this.#data !== undefined && this.#buffer === undefined && this.#data.length < this.#size) {
+      throw new LatteError(
+        'ERR_STATE',
+        `the array behind ${name} was detached or shrunk: ${this.#size} elements were expected, ${this.#data.length} are left`,
+      );
+    }
+  }
+}
+
+const adopt = Symbol('adopt');
+
+/** Wraps a tensor that the addon made. @internal */
+export function wrapTensor(handle: NativeTensor): Tensor {
+  return wrap(handle);
+}
+
+/** The addon's side of a tensor; `name` is what messages call it. @internal */
+export function nativeTensor(tensor: Tensor, name: string): NativeTensor {
+  return handleOf(tensor, name);
+}
+
+/** The counters of forwards that use a tensor. @internal */
+export function tensorUse(tensor: Tensor): { reads: number; writes: number } {
+  return useOf(tensor);
+}
+
+/** What functions take where they want numbers: a tensor, a typed array, or numbers. */
+export type TensorLike = Tensor | TensorData | readonly number[];
+
+/**
+ * A tensor of what the caller gave: itself, or a wrapper over a typed array (by its kind) or over
+ * numbers (as float64, which holds each of them exactly).
+ * @internal
+ */
+export function asTensor(value: unknown, name: string): Tensor {
+  if (value instanceof Tensor) return value;
+  if (Array.isArray(value)) return new Tensor('float64', value as number[]);
+  for (const dtype of ['float64', 'float32', 'float16', 'int32', 'int64'] as const) {
+    const kind = arraysOf(dtype).array as unknown as new () => TensorData;
+    // 16-bit integers are bits of an unknown kind: a Tensor says which.
+    if ((kind as unknown) !== Uint16Array && value instanceof kind) return new Tensor(dtype, value);
+  }
+  throw new LatteError(
+    'ERR_DTYPE',
+    `${name} must be a Tensor, a Float32Array, Float64Array, Int32Array, BigInt64Array or an array of numbers, but is ${show(value)}`,
+  );
+}
+
+const maxBytes = 2 ** 47;
+
+/** Checks a shape that came from the caller: whole, not negative, its product within bounds. @internal */
+export function checkShape(shape: unknown, bytesPerElement: number, name = 'shape'): number[] {
+  if (!Array.isArray(shape)) {
+    throw new LatteError(
+      'ERR_SHAPE',
+      `${name} must be an array of axis lengths, but is ${show(shape)}`,
+    );
+  }
+  const lengths = Array.from(shape as unknown[]);
+  let bytes = bytesPerElement;
+  for (const length of lengths) {
+    if (typeof length !== 'number' || !Number.isSafeInteger(length) || length < 0) {
+      throw new LatteError(
+        'ERR_SHAPE',
+        `${name} must hold whole numbers from 0, but is ${show(shape)}`,
+      );
+    }
+    if (length > 0) bytes *= length;
+    if (bytes > maxBytes) {
+      throw new LatteError('ERR_SHAPE', `${name} ${show(shape)} asks for more than 2^47 bytes`);
+    }
+  }
+  if (lengths.length > 32) {
+    throw new LatteError(
+      'ERR_SHAPE',
+      `${name} may have 32 axes at the most, but has ${lengths.length}`,
+    );
+  }
+  return lengths as number[];
+}
+
+function checkArray(dtype: DType, data: TensorData): TensorData {
+  const { accepted } = arraysOf(dtype);
+  if (!accepted.some((kind) => data instanceof (kind as unknown as new () => TensorData))) {
+    const kinds = accepted.map((kind) => kind.name).join(' or ');
+    throw new LatteError(
+      'ERR_DTYPE',
+      `data of a ${dtype} tensor must be a ${kinds} or an array of numbers, but is ${show(data)}`,
+    );
+  }
+  if (!(data.buffer instanceof ArrayBuffer)) {
+    throw new LatteError(
+      'ERR_VALUE',
+      'data lies in a SharedArrayBuffer, which another thread may change in the middle of a computation; copy it first: data.slice()',
+    );
+  }
+  if ((data.buffer as ArrayBuffer & { detached?: boolean }).detached) {
+    throw new LatteError('ERR_STATE', 'data lies in a detached ArrayBuffer');
+  }
+  return data;
+}
+
+function fromNumbers(dtype: DType, values: readonly unknown[]): TensorData {
+  // A float64 array first: it holds every number exactly, and the addon rounds once.
+  const exact = new Float64Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    if (typeof value !== 'number') {
+      throw new LatteError('ERR_VALUE', `data must hold numbers, but data[${i}] is ${show(value)}`);
+    }
+    exact[i] = value;
+  }
+  if (dtype === 'float64') return exact;
+  if (dtype === 'float32') return Float32Array.from(exact);
+  if (dtype === 'int32' || dtype === 'int64') {
+    const bad = exact.findIndex(
+      (value) => !Number.isSafeInteger(value) || (dtype === 'int32' && value !== (value | 0)),
+    );
+    if (bad >= 0) {
+      throw new LatteError(
+        'ERR_VALUE',
+        `data[${bad}] of an ${dtype} tensor must be a whole number in its range, but is ${exact[bad]}`,
+      );
+    }
+    return dtype === 'int32'
+      ? Int32Array.from(exact)
+      : BigInt64Array.from(Array.from(exact, BigInt));
+  }
+  const source = new native.Tensor('float64', [exact.length], exact);
+  return new Uint16Array(native.convertSync(source, dtype, 'cpu').arrayBuffer(), 0, exact.length);
+}
