@@ -59,7 +59,8 @@ struct HostPositionTable {
   std::vector<float> whole;
 };
 
-/// Latents [outer, C, inner, H, W]: the frames of a video are read in place. Strides count elements.
+/// Latents [outer, C, inner, H, W]: the frames of a video are read in place. Strides count
+/// elements.
 struct LatentView {
   const void* data = nullptr;
   DType dtype = DType::kFloat32;
@@ -78,7 +79,8 @@ struct PatchProjectionArgs {
   void* output = nullptr;       // of the weights' dtype
 };
 
-/// Row i = (o, n) of a [outer·inner, features] result begins at data + o·outer_stride + n·inner_stride.
+/// Row i = (o, n) of a [outer·inner, features] result begins at data + o·outer_stride +
+/// n·inner_stride.
 struct LinearOutput {
   void* data = nullptr;  // of the weights' dtype
   int64_t inner_rows = 1;
@@ -121,7 +123,8 @@ class Queue {
   virtual void linear(const LinearArgs& args) = 0;
   /// Normalises each row of x [rows, dim] in place, float32 inside.
   virtual void layer_norm(const TensorView& x, double epsilon) = 0;
-  /// out = a + b with numpy's broadcasting; out has the broadcast shape and a's dtype, b is float32.
+  /// out = a + b with numpy's broadcasting; out has the broadcast shape and a's dtype, b is
+  /// float32.
   virtual void add(const TensorView& a, const TensorView& b, const TensorView& out) = 0;
   /// Any dtype to any other, rounding once; sizes are equal.
   virtual void convert(const TensorView& from, const TensorView& to) = 0;

@@ -187,7 +187,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(environment.release());
   exports.Set("Tensor", tensor);
   exports.Set("Layer", LayerObject::define(env));
-  const auto export_function = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
+  const auto export_function = [&](const char* name,
+                                   Napi::Value (*function)(const Napi::CallbackInfo&)) {
     exports.Set(name, Napi::Function::New(env, function, name));
   };
   export_function("setErrorClass", set_error_class);

@@ -101,21 +101,20 @@ std::unique_ptr<Layer> make_layer(const std::string& kind, const Options& option
 }  // namespace
 
 Napi::Function LayerObject::define(Napi::Env env) {
-  return DefineClass(env, "Layer",
-                     {InstanceMethod<&LayerObject::parameters>("parameters"),
-                      InstanceMethod<&LayerObject::load>("load"),
-                      InstanceMethod<&LayerObject::state>("state"),
-                      InstanceMethod<&LayerObject::forward_sync>("forwardSync"),
-                      InstanceMethod<&LayerObject::forward>("forward"),
-                      InstanceMethod<&LayerObject::dispose>("dispose")});
+  return DefineClass(
+      env, "Layer",
+      {InstanceMethod<&LayerObject::parameters>("parameters"),
+       InstanceMethod<&LayerObject::load>("load"), InstanceMethod<&LayerObject::state>("state"),
+       InstanceMethod<&LayerObject::forward_sync>("forwardSync"),
+       InstanceMethod<&LayerObject::forward>("forward"),
+       InstanceMethod<&LayerObject::dispose>("dispose")});
 }
 
 LayerObject::LayerObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   guarded(info.Env(), [&] {
-    layer_ = make_layer(info[0].As<Napi::String>().Utf8Value(),
-                        Options(info[1].As<Napi::Object>()),
-                        open_device(info[2].As<Napi::String>().Utf8Value()),
-                        dtype_argument(info[3]));
+    layer_ =
+        make_layer(info[0].As<Napi::String>().Utf8Value(), Options(info[1].As<Napi::Object>()),
+                   open_device(info[2].As<Napi::String>().Utf8Value()), dtype_argument(info[3]));
   });
 }
 

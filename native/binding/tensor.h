@@ -41,8 +41,8 @@ class TensorObject final : public Napi::ObjectWrap<TensorObject> {
 
   Tensor tensor_;
   bool disposed_ = false;
-  int64_t accounted_ = 0;         // bytes that the garbage collector was told of
-  ArrayOwner* owner_ = nullptr;   // of the ArrayBuffer that was handed out last
+  int64_t accounted_ = 0;        // bytes that the garbage collector was told of
+  ArrayOwner* owner_ = nullptr;  // of the ArrayBuffer that was handed out last
 };
 
 DType dtype_argument(const Napi::Value& value);

@@ -13,8 +13,9 @@ struct Entry {
   size_t size;
 };
 constexpr Entry kEntries[] = {
-    {DType::kFloat64, "float64", 8},   {DType::kFloat32, "float32", 4}, {DType::kFloat16, "float16", 2},
-    {DType::kBFloat16, "bfloat16", 2}, {DType::kInt32, "int32", 4},     {DType::kInt64, "int64", 8},
+    {DType::kFloat64, "float64", 8}, {DType::kFloat32, "float32", 4},
+    {DType::kFloat16, "float16", 2}, {DType::kBFloat16, "bfloat16", 2},
+    {DType::kInt32, "int32", 4},     {DType::kInt64, "int64", 8},
 };
 }  // namespace
 
@@ -51,7 +52,8 @@ uint16_t float_to_half(float value) {
 float half_to_float(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16;
   const uint32_t magnitude = half & 0x7FFF;
-  if (magnitude >= 0x7C00) return std::bit_cast<float>(sign | 0x7F800000 | ((magnitude & 0x3FF) << 13));
+  if (magnitude >= 0x7C00)
+    return std::bit_cast<float>(sign | 0x7F800000 | ((magnitude & 0x3FF) << 13));
   if (magnitude < 0x0400) {
     const float value = static_cast<float>(magnitude) * 0x1p-24f;
     return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(value));
@@ -65,7 +67,9 @@ uint16_t float_to_bfloat(float value) {
   return static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
 }
 
-float bfloat_to_float(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+float bfloat_to_float(uint16_t bits) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+}
 
 float double_to_float_odd(double value) {
   const float nearest = static_cast<float>(value);

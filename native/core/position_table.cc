@@ -23,7 +23,8 @@ void sincos_rows(const double* positions, int64_t count, int64_t dim, T* rows) {
 }
 
 std::vector<double> grid_positions(int64_t length, int64_t base_size, double interpolation_scale) {
-  const auto step = static_cast<float>(static_cast<double>(length) / static_cast<double>(base_size));
+  const auto step =
+      static_cast<float>(static_cast<double>(length) / static_cast<double>(base_size));
   const auto scale = static_cast<float>(interpolation_scale);
   std::vector<double> positions(static_cast<size_t>(length));
   for (int64_t i = 0; i < length; ++i) {

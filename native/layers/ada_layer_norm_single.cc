@@ -48,8 +48,8 @@ Plan AdaLayerNormSingle::plan(const std::vector<std::optional<TensorSpec>>& inpu
   const int64_t dim = config_.embedding_dim;
   Plan plan;
   plan.outputs = {{embedded.dtype, {batch, 6 * dim}}, embedded};
-  plan.run = [linear, run_emb = std::move(emb.run), batch, dim,
-              dtype = dtype()](Queue& queue, const Inputs& in, const Outputs& out) {
+  plan.run = [linear, run_emb = std::move(emb.run), batch, dim, dtype = dtype()](
+                 Queue& queue, const Inputs& in, const Outputs& out) {
     run_emb(queue, in, {out[1]});
     TensorView modulation{{dtype, out[0].shape}, out[0].data};
     if (out[0].dtype != dtype) modulation.data = queue.scratch(modulation.bytes());

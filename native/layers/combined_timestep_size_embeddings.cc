@@ -22,7 +22,7 @@ SizeInput check_size(const std::optional<TensorSpec>& input, const char* name, i
   }
   const SizeInput size{shape[0], shape.size() == 2 ? shape[1] : 1};
   // The reference repeats the rows batch // b times, and then wants them to be the batch.
-  const int64_t tiled = size.rows == 0 ? 0
+  const int64_t tiled = size.rows == 0       ? 0
                         : size.rows == batch ? batch
                                              : batch / size.rows * size.rows;
   if (tiled != batch) {
@@ -57,13 +57,13 @@ std::vector<Parameter> CombinedTimestepSizeEmbeddings::parameters() const {
 
 void CombinedTimestepSizeEmbeddings::load(const StateDict& state) {
   auto weights = std::make_shared<Weights>();
-  weights->timestep = load_timestep_embedding(timestep_config_, device(), dtype(), state,
-                                              "timestep_embedder.");
+  weights->timestep =
+      load_timestep_embedding(timestep_config_, device(), dtype(), state, "timestep_embedder.");
   if (config_.use_additional_conditions) {
-    weights->resolution = load_timestep_embedding(size_config_, device(), dtype(), state,
-                                                  "resolution_embedder.");
-    weights->aspect_ratio = load_timestep_embedding(size_config_, device(), dtype(), state,
-                                                    "aspect_ratio_embedder.");
+    weights->resolution =
+        load_timestep_embedding(size_config_, device(), dtype(), state, "resolution_embedder.");
+    weights->aspect_ratio =
+        load_timestep_embedding(size_config_, device(), dtype(), state, "aspect_ratio_embedder.");
   }
   weights_ = std::move(weights);
 }
@@ -92,9 +92,8 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
     const auto& input = inputs.at(i);
     return sized && input && !input->shape.empty() ? input->shape[0] : 1;
   };
-  const int64_t batch =
-      options.batch_size.value_or(count == 1 ? std::max({int64_t{1}, rows_of(1), rows_of(2)})
-                                             : count);
+  const int64_t batch = options.batch_size.value_or(
+      count == 1 ? std::max({int64_t{1}, rows_of(1), rows_of(2)}) : count);
   if (count != batch && count != 1) {
     fail(ErrorCode::kShape, "timestep must have 1 or batchSize = ", batch, " values, but has ",
          count);

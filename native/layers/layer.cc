@@ -15,8 +15,8 @@ void check_state(const std::vector<Parameter>& parameters, const StateDict& stat
       continue;
     }
     if (found->second.shape != parameter.shape) {
-      fail(ErrorCode::kShape, "'", parameter.name, "' must have shape ",
-           ShowShape{parameter.shape}, ", but has ", ShowShape{found->second.shape});
+      fail(ErrorCode::kShape, "'", parameter.name, "' must have shape ", ShowShape{parameter.shape},
+           ", but has ", ShowShape{found->second.shape});
     }
     if (!is_floating(found->second.dtype)) {
       fail(ErrorCode::kDType, "'", parameter.name, "' must have a floating dtype, but is ",

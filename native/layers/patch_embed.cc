@@ -107,7 +107,8 @@ StateDict PatchEmbed::state() const {
   return state;
 }
 
-/// Whether a table of so many rows can be added to the configured tokens, by broadcasting if need be.
+/// Whether a table of so many rows can be added to the configured tokens, by broadcasting if need
+/// be.
 bool PatchEmbed::fits_configured(int64_t rows) const {
   return rows == configured_.height * configured_.width || rows == 1;
 }
@@ -177,12 +178,11 @@ Plan PatchEmbed::plan(const std::vector<std::optional<TensorSpec>>& inputs, cons
   const Shape& shape = latent.shape;
   const bool video = shape.size() == 5;
   if (shape.size() != 4 && !video) {
-    fail(ErrorCode::kShape, "latent must have shape [B, ", config_.in_channels,
-         ", H, W], but has ", ShowShape{shape});
+    fail(ErrorCode::kShape, "latent must have shape [B, ", config_.in_channels, ", H, W], but has ",
+         ShowShape{shape});
   }
   if (!is_floating(latent.dtype)) {
-    fail(ErrorCode::kDType, "latent must have a floating dtype, but is ",
-         dtype_name(latent.dtype));
+    fail(ErrorCode::kDType, "latent must have a floating dtype, but is ", dtype_name(latent.dtype));
   }
   LatentView view;
   view.dtype = dtype();
@@ -208,10 +208,10 @@ Plan PatchEmbed::plan(const std::vector<std::optional<TensorSpec>>& inputs, cons
   if (!config_.flatten) return plan_unflattened(view, grid);
 
   Plan plan;
-  plan.outputs = {{dtype(), {view.outer * view.inner, grid.height * grid.width,
-                             config_.embed_dim}}};
-  plan.run = [weights, positions = positions_for(grid), view,
-              config = config_](Queue& queue, const Inputs& in, const Outputs& out) {
+  plan.outputs = {
+      {dtype(), {view.outer * view.inner, grid.height * grid.width, config_.embed_dim}}};
+  plan.run = [weights, positions = positions_for(grid), view, config = config_](
+                 Queue& queue, const Inputs& in, const Outputs& out) {
     PatchProjectionArgs args;
     args.latent = view;
     args.latent.data = as_dtype(queue, *in[0], view.dtype);
@@ -227,14 +227,15 @@ Plan PatchEmbed::plan(const std::vector<std::optional<TensorSpec>>& inputs, cons
 
 /// [B, D, h, w] plus a table [1, N, D]: legal only where broadcasting happens to allow it.
 Plan PatchEmbed::plan_unflattened(const LatentView& view, Grid grid) {
-  const TensorSpec projected{
-      dtype(), {view.outer * view.inner, config_.embed_dim, grid.height, grid.width}};
+  const TensorSpec projected{dtype(),
+                             {view.outer * view.inner, config_.embed_dim, grid.height, grid.width}};
   HostPositionTable table = whole_positions(grid);
   const TensorSpec positions{DType::kFloat32, {1, table.whole_rows, config_.embed_dim}};
   if (config_.layer_norm && grid.width != config_.embed_dim) {
-    fail(ErrorCode::kShape, "with flatten = false the layer norm runs over the last axis, which "
-         "must be embedDim = ", config_.embed_dim, " long, but the result has shape ",
-         ShowShape{projected.shape});
+    fail(ErrorCode::kShape,
+         "with flatten = false the layer norm runs over the last axis, which "
+         "must be embedDim = ",
+         config_.embed_dim, " long, but the result has shape ", ShowShape{projected.shape});
   }
   const TensorSpec sum{dtype(), broadcast(projected.shape, positions.shape)};
 

@@ -104,8 +104,7 @@ Plan TimestepEmbedding::plan(const std::vector<std::optional<TensorSpec>>& input
     expected.back() = config_.cond_proj_dim;
     if (inputs[1]->shape != expected) {
       fail(ErrorCode::kShape, "condition must have shape ", ShowShape{expected},
-           " beside a sample ", ShowShape{sample.shape}, ", but has ",
-           ShowShape{inputs[1]->shape});
+           " beside a sample ", ShowShape{sample.shape}, ", but has ", ShowShape{inputs[1]->shape});
     }
   }
 

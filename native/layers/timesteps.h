@@ -5,8 +5,10 @@
 
 namespace latte {
 
-/// freq_i = exp(−ln(max_period)·i/(half − shift)) in float32, in the reference's order of operations.
-std::vector<float> timestep_frequencies(int64_t dim, double downscale_freq_shift, double max_period);
+/// freq_i = exp(−ln(max_period)·i/(half − shift)) in float32, in the reference's order of
+/// operations.
+std::vector<float> timestep_frequencies(int64_t dim, double downscale_freq_shift,
+                                        double max_period);
 
 struct TimestepsConfig {
   int64_t num_channels = 256;

@@ -48,9 +48,11 @@ namespace {
 template <class T>
 T to_integer(double value) {
   if (std::isnan(value)) return 0;
-  if (value <= static_cast<double>(std::numeric_limits<T>::min())) return std::numeric_limits<T>::min();
+  if (value <= static_cast<double>(std::numeric_limits<T>::min()))
+    return std::numeric_limits<T>::min();
   // max() of int64 rounds up as a double: whatever is not below it is out of range.
-  if (value >= static_cast<double>(std::numeric_limits<T>::max())) return std::numeric_limits<T>::max();
+  if (value >= static_cast<double>(std::numeric_limits<T>::max()))
+    return std::numeric_limits<T>::max();
   return static_cast<T>(value);
 }
 
@@ -129,9 +131,8 @@ void convert(const void* from, DType from_dtype, void* to, DType to_dtype, int64
     const auto* source = static_cast<const int64_t*>(from);
     for (int64_t i = 0; i < count; ++i) {
       if (to_dtype == DType::kInt32) {
-        static_cast<int32_t*>(to)[i] = static_cast<int32_t>(
-            std::clamp<int64_t>(source[i], std::numeric_limits<int32_t>::min(),
-                                std::numeric_limits<int32_t>::max()));
+        static_cast<int32_t*>(to)[i] = static_cast<int32_t>(std::clamp<int64_t>(
+            source[i], std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()));
       } else if (to_dtype == DType::kFloat64) {
         static_cast<double*>(to)[i] = static_cast<double>(source[i]);
       } else {

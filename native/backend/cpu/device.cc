@@ -18,7 +18,9 @@ class CpuQueue final : public Queue {
  public:
   explicit CpuQueue(const CancelFlag* cancelled) { context_.cancelled = cancelled; }
 
-  void* scratch(size_t bytes) override { return context_.scratch<char>(static_cast<int64_t>(bytes)); }
+  void* scratch(size_t bytes) override {
+    return context_.scratch<char>(static_cast<int64_t>(bytes));
+  }
 
   void timestep_projection(const TimestepProjectionArgs& args) override {
     context_.check_cancelled();

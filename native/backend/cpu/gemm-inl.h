@@ -2,7 +2,7 @@
 //
 // C [M, N] = A [M, K] · B [K, N] in float32. B (the weights, transposed) is packed once into panels
 // of kPanel columns, [K][kPanel] each, the last one padded with zeros. A is packed into tiles of
-// kTileRows rows, [K][rows] each, as float32. The micro-kernel keeps one tile × panel of C in
+// some rows, [K][rows] each, as float32. The micro-kernel keeps one tile × panel of C in
 // registers. The order of summation over K never depends on M, tiles, threads or blocks, so a row's
 // result does not either.
 
@@ -14,25 +14,31 @@
 #endif
 
 #include <algorithm>
+#include <utility>
 
 #include "backend/cpu/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace latte::cpu::HWY_NAMESPACE {
 
-// Accumulators, panel vectors and one broadcast fill the registers: 16 of them, or 32.
+// Accumulators, panel vectors and one broadcast fill the registers: 16 of them, or 32. A tile has
+// kTileRows rows; the rows that are left over are cut into the smaller sizes, largest first.
 #if HWY_TARGET == HWY_AVX3
 constexpr int kTileRows = 12;
 constexpr int kPanelVectors = 2;
+using TileSizes = std::integer_sequence<int, 12, 8, 4, 3, 2, 1>;
 #elif HWY_TARGET == HWY_AVX2
 constexpr int kTileRows = 6;
 constexpr int kPanelVectors = 2;
+using TileSizes = std::integer_sequence<int, 6, 4, 3, 2, 1>;
 #elif HWY_ARCH_ARM_A64
 constexpr int kTileRows = 6;
 constexpr int kPanelVectors = 4;
+using TileSizes = std::integer_sequence<int, 6, 4, 3, 2, 1>;
 #else
 constexpr int kTileRows = 3;
 constexpr int kPanelVectors = 4;
+using TileSizes = std::integer_sequence<int, 3, 2, 1>;
 #endif
 constexpr int64_t kPanel = kPanelVectors * static_cast<int64_t>(kLanes);
 
@@ -76,8 +82,8 @@ HWY_INLINE void multiply(const float* HWY_RESTRICT a, const T* HWY_RESTRICT b, i
 /// One piece of a product: some tiles of A times some panels of B.
 template <class T>
 struct Piece {
-  const float* tiles = nullptr;  // packed A; tile i begins at i · kTileRows · depth
-  int64_t rows = 0;              // of all tiles; the last tile may have fewer than kTileRows
+  const float* tiles = nullptr;  // packed A; the tile that begins with row i is at i · depth
+  int64_t rows = 0;              // of all tiles
   int64_t depth = 0;             // K
   const T* panels = nullptr;     // all of packed B
   int64_t first_panel = 0, last_panel = 0;  // [first, last)
@@ -88,8 +94,9 @@ template <int Rows, int Panels, class T, class Emit>
 HWY_INLINE void multiply_tile(const Piece<T>& piece, int64_t row, int64_t panel, int64_t k,
                               int64_t count, const Emit& emit) {
   V sums[Rows][Panels][kPanelVectors];
-  float* partial = piece.partial + (row * (piece.last_panel - piece.first_panel) +
-                                    (panel - piece.first_panel) * Rows) * kPanel;
+  float* partial =
+      piece.partial +
+      (row * (piece.last_panel - piece.first_panel) + (panel - piece.first_panel) * Rows) * kPanel;
   const auto slot = [&](int r, int p, int v) {
     return partial + ((p * Rows + r) * kPanelVectors + v) * static_cast<int64_t>(kLanes);
   };
@@ -134,36 +141,46 @@ HWY_INLINE void multiply_panels(const Piece<T>& piece, int64_t row, int64_t firs
   }
 }
 
-/// Calls function.template operator()<Rows>() for a number of rows from 1 to Most.
-template <int Most, class Function>
-HWY_INLINE void with_rows(int64_t rows, const Function& function) {
-  if constexpr (Most > 1) {
-    if (rows < Most) return with_rows<Most - 1>(rows, function);
-  }
-  function.template operator()<Most>();
+/// How many of `left` rows the next tile takes.
+template <int... kSizes>
+constexpr int64_t next_tile(int64_t left, std::integer_sequence<int, kSizes...>) {
+  int64_t rows = 0;
+  (void)((kSizes <= left && (rows = kSizes, true)) || ...);
+  return rows;
+}
+constexpr int64_t next_tile(int64_t left) { return next_tile(left, TileSizes()); }
+
+/// Calls function.template operator()<Rows>() for a tile of `rows` rows.
+template <class Function, int... kSizes>
+HWY_INLINE void with_rows(int64_t rows, const Function& function,
+                          std::integer_sequence<int, kSizes...>) {
+  (void)((kSizes == rows && (function.template operator()<kSizes>(), true)) || ...);
 }
 
 /// Calls emit(row, panel, sums) for every row and panel of the piece, once all of K is summed.
 /// `block` is how much of K to take at a time: kBlockK, or all of it where there is no `partial`.
 template <class T, class Emit>
 HWY_INLINE void multiply_piece(const Piece<T>& piece, int64_t block, const Emit& emit) {
-  const int64_t group = std::max<int64_t>(
-      kPanelGroupBytes / (std::min(block, std::max<int64_t>(piece.depth, 1)) * kPanel *
-                          static_cast<int64_t>(sizeof(T))), 1);
+  const int64_t group =
+      std::max<int64_t>(kPanelGroupBytes / (std::min(block, std::max<int64_t>(piece.depth, 1)) *
+                                            kPanel * static_cast<int64_t>(sizeof(T))),
+                        1);
   for (int64_t k = 0; k == 0 || k < piece.depth; k += block) {
     const int64_t count = std::min(block, piece.depth - k);
     for (int64_t first = piece.first_panel; first < piece.last_panel; first += group) {
       const int64_t last = std::min(first + group, piece.last_panel);
-      for (int64_t row = 0; row < piece.rows; row += kTileRows) {
-        with_rows<kTileRows>(piece.rows - row, [&]<int Rows>() {
-          multiply_panels<Rows>(piece, row, first, last, k, count, emit);
-        });
+      for (int64_t row = 0, rows; row < piece.rows; row += rows) {
+        rows = next_tile(piece.rows - row);
+        with_rows(
+            rows,
+            [&]<int Rows>() { multiply_panels<Rows>(piece, row, first, last, k, count, emit); },
+            TileSizes());
       }
     }
   }
 }
 
-/// Packs `rows` ≤ kTileRows rows of A: tile[k][r] = row(r)[k].
+/// Packs one tile of A: tile[k][r] = row(r)[k].
 template <class T>
 HWY_INLINE void pack_tile(const T* rows_begin, int64_t row_stride, int64_t rows, int64_t depth,
                           Activation activation, float* tile) {

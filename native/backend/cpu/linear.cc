@@ -31,10 +31,12 @@ class LinearKernel {
     auto* tiles = context_.scratch<float>(args_.rows * std::max<int64_t>(depth_, 1));
     const int64_t tile_count = (args_.rows + kTileRows - 1) / kTileRows;
     context_.parallel_for(tile_count, tile_count > 4 ? threads_ : 1, [&](int64_t tile) {
-      const int64_t row = tile * kTileRows;
-      pack_tile(static_cast<const T*>(args_.input) + row * depth_, depth_,
-                std::min<int64_t>(kTileRows, args_.rows - row), depth_, args_.input_activation,
-                tiles + row * depth_);
+      const int64_t end = std::min(args_.rows, (tile + 1) * kTileRows);
+      for (int64_t row = tile * kTileRows, rows; row < end; row += rows) {
+        rows = next_tile(end - row);
+        pack_tile(static_cast<const T*>(args_.input) + row * depth_, depth_, rows, depth_,
+                  args_.input_activation, tiles + row * depth_);
+      }
     });
     if (args_.rows <= kTileRows) {
       stream_weights(tiles);
@@ -77,8 +79,13 @@ class LinearKernel {
 
   Piece<T> piece(const float* tiles, int64_t row, int64_t rows, int64_t first, int64_t last,
                  float* partial) const {
-    return {tiles + row * depth_, rows, depth_, static_cast<const T*>(weights_.panels->data()),
-            first, last, partial};
+    return {tiles + row * depth_,
+            rows,
+            depth_,
+            static_cast<const T*>(weights_.panels->data()),
+            first,
+            last,
+            partial};
   }
 
   /// Bias, activation, sum and store of one row × panel.
@@ -96,6 +103,7 @@ class LinearKernel {
                                    : i / output.inner_rows * output.outer_stride +
                                          i % output.inner_rows * output.inner_stride;
       const float* bias = kernel->weights_.bias.data() + column;
+#pragma GCC unroll 16
       for (int v = 0; v < kPanelVectors; ++v) {
         const int64_t left = kernel->columns_ - column;
         if (left <= 0) return;

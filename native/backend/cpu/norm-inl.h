@@ -32,9 +32,10 @@ HWY_INLINE Moments moments(const float* row, int64_t dim, double epsilon) {
   const float mean = sum([](V x) { return x; }) / count;
   const V centre = hn::Set(df, mean);
   const float variance = sum([&](V x) {
-    const V distance = hn::Sub(x, centre);
-    return hn::Mul(distance, distance);
-  }) / count;
+                           const V distance = hn::Sub(x, centre);
+                           return hn::Mul(distance, distance);
+                         }) /
+                         count;
   return {mean, 1.0f / std::sqrt(variance + static_cast<float>(epsilon))};
 }
 

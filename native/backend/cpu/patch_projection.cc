@@ -20,9 +20,8 @@ class PatchKernel {
       : args_(args),
         context_(context),
         weights_(as_cpu(*args.weights)),
-        positions_(args.positions
-                       ? &static_cast<const CpuPositionTable*>(args.positions)->table
-                       : nullptr),
+        positions_(args.positions ? &static_cast<const CpuPositionTable*>(args.positions)->table
+                                  : nullptr),
         depth_(weights_.in_features),
         dim_(weights_.out_features),
         panels_(panel_count(dim_)),
@@ -79,12 +78,13 @@ class PatchKernel {
       float* partial = tiles + tile_floats;
       unnormalised_ = partial + partial_floats;
       for (int64_t row = 0; row < rows_; ++row) tokens_[row] = kernel_.token(first_ + row);
-      for (int64_t row = 0; row < rows_; row += kTileRows) {
-        gather(row, std::min<int64_t>(kTileRows, rows_ - row), tiles + row * depth);
+      for (int64_t row = 0, rows; row < rows_; row += rows) {
+        rows = next_tile(rows_ - row);
+        gather(row, rows, tiles + row * depth);
       }
-      const Piece<T> piece{tiles, rows_, depth,
-                           static_cast<const T*>(kernel_.weights_.panels->data()), 0,
-                           kernel_.panels_, partial};
+      const Piece<T> piece{
+          tiles, rows_,           depth,  static_cast<const T*>(kernel_.weights_.panels->data()),
+          0,     kernel_.panels_, partial};
       if (kernel_.args_.channels_first) {
         multiply_piece(piece, kBlockK, EmitColumns{this});
       } else if (norm) {
@@ -126,8 +126,7 @@ class PatchKernel {
       if (left >= static_cast<int64_t>(kLanes) &&
           (column + static_cast<int64_t>(kLanes) <= half || column >= half)) {
         if (token.low != nullptr) {
-          const float* position =
-              column < half ? token.low + column : token.high + (column - half);
+          const float* position = column < half ? token.low + column : token.high + (column - half);
           value = hn::Add(value, hn::LoadU(df, position));
         }
         if constexpr (kStream) {
@@ -160,6 +159,7 @@ class PatchKernel {
       HWY_INLINE void operator()(int64_t row, int64_t panel, const V (&sums)[kPanelVectors]) const {
         const Token& token = block->tokens_[row];
         int64_t column = panel * kPanel;
+#pragma GCC unroll 16
         for (int v = 0; v < kPanelVectors; ++v, column += static_cast<int64_t>(kLanes)) {
           block->finish<kStream>(token, column, block->with_bias(sums[v], column));
         }
@@ -171,6 +171,7 @@ class PatchKernel {
       HWY_INLINE void operator()(int64_t row, int64_t panel, const V (&sums)[kPanelVectors]) const {
         float* to = block->unnormalised_ + row * block->kernel_.panels_ * kPanel;
         int64_t column = panel * kPanel;
+#pragma GCC unroll 16
         for (int v = 0; v < kPanelVectors; ++v, column += static_cast<int64_t>(kLanes)) {
           hn::StoreU(block->with_bias(sums[v], column), df, to + column);
         }
@@ -199,6 +200,7 @@ class PatchKernel {
         const int64_t i = block->first_ + row;
         const int64_t image = i / kernel.tokens_, token = i % kernel.tokens_;
         int64_t column = panel * kPanel;
+#pragma GCC unroll 16
         for (int v = 0; v < kPanelVectors; ++v, column += static_cast<int64_t>(kLanes)) {
           if (column >= kernel.dim_) return;
           HWY_ALIGN T lanes[kLanes];

@@ -13,6 +13,6 @@
 #define LATTE_AVX3_VERSION(kernel) nullptr
 #endif
 
-#define LATTE_SELECT(kernel)                                                           \
-  ::latte::cpu::select<decltype(&HWY_NAMESPACE::kernel)>(                              \
+#define LATTE_SELECT(kernel)                              \
+  ::latte::cpu::select<decltype(&HWY_NAMESPACE::kernel)>( \
       &HWY_NAMESPACE::kernel, LATTE_AVX2_VERSION(kernel), LATTE_AVX3_VERSION(kernel))

@@ -55,8 +55,8 @@ HWY_INLINE V load(const Half* from) {
     const auto special = hn::Or(magnitude, hn::Set(du, 0x7F800000));
     const auto is_special = hn::Gt(hn::BitCast(hn::RebindToSigned<F32>(), magnitude),
                                    hn::Set(hn::RebindToSigned<F32>(), (0x7C00 << 13) - 1));
-    const auto value = hn::IfThenElse(hn::RebindMask(du, is_special), special,
-                                      hn::BitCast(du, finite));
+    const auto value =
+        hn::IfThenElse(hn::RebindMask(du, is_special), special, hn::BitCast(du, finite));
     return hn::BitCast(df, hn::Or(value, hn::ShiftLeft<16>(hn::And(wide, hn::Set(du, 0x8000)))));
   }
 }
@@ -70,7 +70,8 @@ HWY_INLINE hn::Vec<U32> bfloat_bits(V value) {
   return hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(value)), nan, rounded);
 }
 
-/// The bits of float16, rounded to nearest even, in 32-bit lanes; as float_to_half of core/dtype.cc.
+/// The bits of float16, rounded to nearest even, in 32-bit lanes; as float_to_half of
+/// core/dtype.cc.
 HWY_INLINE hn::Vec<U32> half_bits(V value) {
   const auto bits = hn::BitCast(du, value);
   const auto sign = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 0x8000));
@@ -84,8 +85,8 @@ HWY_INLINE hn::Vec<U32> half_bits(V value) {
       hn::Sub(hn::Add(hn::Add(magnitude, hn::Set(du, 0xFFF)), odd), hn::Set(du, 112u << 23)));
   const auto sum = hn::Add(hn::BitCast(df, magnitude), hn::Set(df, 0.5f));
   const auto subnormal = hn::Sub(hn::BitCast(du, sum), hn::Set(du, 0x3F000000));
-  const auto nan = hn::Or(hn::And(hn::ShiftRight<13>(magnitude), hn::Set(du, 0x1FF)),
-                          hn::Set(du, 0x7E00));
+  const auto nan =
+      hn::Or(hn::And(hn::ShiftRight<13>(magnitude), hn::Set(du, 0x1FF)), hn::Set(du, 0x7E00));
   auto half = hn::IfThenElse(below(0x38800000), subnormal, normal);
   half = hn::IfThenElse(below(0x477FF000), half, hn::Set(du, 0x7C00));
   half = hn::IfThenElse(below(0x7F800001), half, nan);

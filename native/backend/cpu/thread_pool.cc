@@ -38,7 +38,8 @@ double cgroup_cores() {
   std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");  // version 1
   std::ifstream period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
   double quota = 0, period = 0;
-  if (quota_file >> quota && period_file >> period && quota > 0 && period > 0) return quota / period;
+  if (quota_file >> quota && period_file >> period && quota > 0 && period > 0)
+    return quota / period;
   return 1e9;
 }
 
@@ -46,7 +47,8 @@ int default_threads() {
   if (const char* text = std::getenv("LATTE_NUM_THREADS")) {
     char* end = nullptr;
     const long number = std::strtol(text, &end, 10);
-    if (end != text && *end == '\0' && number >= 1 && number <= 1024) return static_cast<int>(number);
+    if (end != text && *end == '\0' && number >= 1 && number <= 1024)
+      return static_cast<int>(number);
   }
   cpu_set_t set;
   CPU_ZERO(&set);

@@ -10,9 +10,9 @@
 
 namespace latte::cpu {
 
-/// One loop at a time has the helpers; a loop that finds them busy runs on its caller alone, so that
-/// several layers and worker threads do not multiply threads. The result never depends on which
-/// thread did what.
+/// One loop at a time has the helpers; a loop that finds them busy runs on its caller alone, so
+/// that several layers and worker threads do not multiply threads. The result never depends on
+/// which thread did what.
 class ThreadPool {
  public:
   /// `threads` counts the caller.
@@ -20,11 +20,13 @@ class ThreadPool {
 
   int threads() const { return threads_; }
 
-  /// Calls body(i) once for each i below `count`, on at most `threads` threads. `body` must not throw.
+  /// Calls body(i) once for each i below `count`, on at most `threads` threads. `body` must not
+  /// throw.
   template <class Body>
   void parallel_for(int64_t count, int threads, const Body& body) {
-    run(count, threads, [](const void* context, int64_t i) { (*static_cast<const Body*>(context))(i); },
-        &body);
+    run(
+        count, threads,
+        [](const void* context, int64_t i) { (*static_cast<const Body*>(context))(i); }, &body);
   }
 
  private:
