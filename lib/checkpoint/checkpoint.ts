@@ -1,0 +1,223 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LatteError, showShape } from '../errors.js';
+import { bytesOf } from '../tensor-bytes.js';
+import { Tensor } from '../tensor.js';
+import { checkPath, checkpointError, showName } from './file.js';
+import { readMindSpore } from './mindspore.js';
+import { readSafetensors, readShardedSafetensors, type CheckpointContents } from './safetensors.js';
+import { isTensorDType, type StoredDType, type StoredTensor } from './stored-tensor.js';
+
+const scratchBytes = 1024 * 1024;
+
+/** What a checkpoint says of one of its tensors. */
+export interface TensorInfo {
+  /** A dtype of {@link Tensor}, or the name of one that can be listed but not loaded ('int8', 'bool' …). */
+  dtype: StoredDType;
+  shape: number[];
+}
+
+/**
+ * An open checkpoint: its directory is in memory, its tensors are read when asked for. It holds its
+ * files open until {@link close}. Calls may overlap.
+ */
+export class Checkpoint {
+  /** The file that was opened: of a sharded checkpoint, the index. */
+  readonly path: string;
+  readonly format: 'safetensors' | 'mindspore';
+  /** The strings under `__metadata__` of a .safetensors file. */
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly #contents: CheckpointContents;
+  #closing: Promise<void> | undefined;
+
+  /** @internal */
+  constructor(path: string, format: Checkpoint['format'], contents: CheckpointContents) {
+    this.path = path;
+    this.format = format;
+    this.metadata = contents.metadata;
+    this.#contents = contents;
+  }
+
+  /**
+   * The names of all tensors, in the order of the file.
+   * @throws LatteError ERR_STATE after close.
+   */
+  names(): string[] {
+    this.#checkOpen();
+    return [...this.#contents.tensors.keys()];
+  }
+
+  /**
+   * Whether there is a tensor of this name.
+   * @throws LatteError ERR_STATE after close.
+   */
+  has(name: string): boolean {
+    this.#checkOpen();
+    return this.#contents.tensors.has(name);
+  }
+
+  /**
+   * The dtype and shape of a tensor, without reading it.
+   * @throws LatteError ERR_CHECKPOINT when there is none of this name, ERR_STATE after close.
+   */
+  info(name: string): TensorInfo {
+    const { dtype, shape } = this.#find(name);
+    return { dtype, shape: [...shape] };
+  }
+
+  /**
+   * Reads a tensor into the library's own memory, on the cpu, in the dtype and shape of the file.
+   * @throws LatteError ERR_DTYPE for a dtype that no {@link Tensor} has; ERR_CHECKPOINT when there is
+   *   none of this name, or the file was changed since it was opened; ERR_STATE after close;
+   *   ERR_OUT_OF_MEMORY.
+   */
+  async tensor(name: string): Promise<Tensor> {
+    const stored = this.#find(name);
+    if (!isTensorDType(stored.dtype)) {
+      throw new LatteError(
+        'ERR_DTYPE',
+        `${stored.file.path}: tensor ${showName(name)} is ${stored.dtype}, which cannot be loaded (its shape is ${showShape(stored.shape)})`,
+        { path: stored.file.path },
+      );
+    }
+    const tensor = Tensor.zeros(stored.shape, { dtype: stored.dtype });
+    try {
+      await readStored(stored, bytesOf(tensor));
+    } catch (error) {
+      tensor.dispose();
+      throw error;
+    }
+    return tensor;
+  }
+
+  /**
+   * Reads the elements of a tensor into memory of the caller's.
+   * @param target as long as the tensor takes in its own dtype.
+   * @internal
+   */
+  async readInto(name: string, target: Uint8Array): Promise<void> {
+    await readStored(this.#find(name), target);
+  }
+
+  /** Closes the files; calls of {@link tensor} that are under way fail with ERR_STATE. A second call does nothing. */
+  close(): Promise<void> {
+    return (this.#closing ??= Promise.all(this.#contents.files.map((file) => file.close())).then(
+      () => undefined,
+    ));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #find(name: string): StoredTensor {
+    this.#checkOpen();
+    const stored = this.#contents.tensors.get(name);
+    if (stored === undefined) throw checkpointError(this.path, `has no tensor ${showName(name)}`);
+    return stored;
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined)
+      throw new LatteError('ERR_STATE', `checkpoint ${showName(this.path)} was closed`);
+  }
+}
+
+async function readStored(stored: StoredTensor, target: Uint8Array): Promise<void> {
+  await (stored.upperHalves ? readUpperHalves(stored, target) : readParts(stored, 0, target));
+  await stored.file.checkUnchanged();
+}
+
+/** Fills `target` with the bytes of a tensor from its `offset`-th on, wherever they lie. */
+async function readParts(
+  { file, parts }: StoredTensor,
+  offset: number,
+  target: Uint8Array,
+): Promise<void> {
+  let partStart = 0;
+  let done = 0;
+  for (let i = 0; i < parts.length && done < target.length; i += 2) {
+    const [position, length] = [parts[i]!, parts[i + 1]!];
+    const from = offset + done - partStart;
+    if (from < length) {
+      const piece = target.subarray(done, done + Math.min(length - from, target.length - done));
+      await file.read(position + from, piece);
+      done += piece.length;
+    }
+    partStart += length;
+  }
+}
+
+/** Reads bfloat16 elements that are written as float32, through a small buffer. */
+async function readUpperHalves(stored: StoredTensor, target: Uint8Array): Promise<void> {
+  const scratch = new Uint8Array(Math.min(scratchBytes, 2 * target.length));
+  for (let done = 0; done < target.length;) {
+    const piece = scratch.subarray(0, Math.min(scratch.length, 2 * (target.length - done)));
+    await readParts(stored, 2 * done, piece);
+    for (let i = 2; i < piece.length; i += 4) {
+      target[done++] = piece[i]!;
+      target[done++] = piece[i + 1]!;
+    }
+  }
+}
+
+/**
+ * Opens a checkpoint: a .safetensors file, a *.safetensors.index.json with its shards, a MindSpore
+ * .ckpt, or a folder that holds one of these. In a folder an index comes before .safetensors, and
+ * that before .ckpt; of several of a kind, the one with diffusers' name `diffusion_pytorch_model` is
+ * taken. Only the directory is read, except that a .ckpt with a check-sum is read through to verify
+ * it. Elements are little-endian in the files, and taken for such by the machine.
+ * @throws LatteError ERR_CHECKPOINT, with `path`, for everything that is missing, ambiguous or
+ *   malformed; ERR_VALUE for a path that is none.
+ */
+export async function openCheckpoint(path: string): Promise<Checkpoint> {
+  const file = await findCheckpoint(checkPath(path, 'path'));
+  switch (kindOf(file)) {
+    case 'index':
+      return new Checkpoint(file, 'safetensors', await readShardedSafetensors(file));
+    case 'safetensors':
+      return new Checkpoint(file, 'safetensors', await readSafetensors(file));
+    case 'mindspore':
+      return new Checkpoint(file, 'mindspore', await readMindSpore(file));
+    default:
+      throw checkpointError(file, 'must end in .safetensors, .safetensors.index.json or .ckpt');
+  }
+}
+
+type Kind = 'index' | 'safetensors' | 'mindspore';
+
+const kinds: readonly Kind[] = ['index', 'safetensors', 'mindspore'];
+
+function kindOf(path: string): Kind | undefined {
+  const name = path.toLowerCase();
+  if (name.endsWith('.safetensors.index.json')) return 'index';
+  if (name.endsWith('.safetensors')) return 'safetensors';
+  return name.endsWith('.ckpt') ? 'mindspore' : undefined;
+}
+
+async function findCheckpoint(path: string): Promise<string> {
+  let names: string[];
+  try {
+    if (!(await stat(path)).isDirectory()) return path;
+    names = await readdir(path);
+  } catch (cause) {
+    throw checkpointError(path, `cannot be opened: ${(cause as Error).message}`, cause);
+  }
+  for (const kind of kinds) {
+    const candidates = names.filter((name) => kindOf(name) === kind).sort();
+    const standard = candidates.find((name) =>
+      /^diffusion_pytorch_model\.[^.]+(\.index\.json)?$/.test(name),
+    );
+    const chosen = standard ?? candidates[0];
+    if (chosen === undefined) continue;
+    if (standard === undefined && candidates.length > 1) {
+      const shown = candidates.slice(0, 5).join(', ') + (candidates.length > 5 ? ', …' : '');
+      throw checkpointError(
+        path,
+        `holds several checkpoints (${shown}); name the file that is meant`,
+      );
+    }
+    return join(path, chosen);
+  }
+  throw checkpointError(path, 'holds no *.safetensors.index.json, *.safetensors or *.ckpt');
+}

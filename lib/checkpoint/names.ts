@@ -1,0 +1,217 @@
+import { LatteError, showShape } from '../errors.js';
+import type { Checkpoint } from './checkpoint.js';
+import type { LatteConfig } from './config.js';
+import { checkpointError, showName } from './file.js';
+
+/** The layers of LatteEmbeddings, as its properties are called. @internal */
+export type LayerName = 'patchEmbed' | 'adaLayerNormSingle' | 'captionProjection';
+
+/** A parameter of a layer, and the tensor of the checkpoint that holds it. @internal */
+export interface FoundParameter {
+  readonly layer: LayerName;
+  /** The name in the layer's state dict. */
+  readonly parameter: string;
+  /** The name in the checkpoint. */
+  readonly tensor: string;
+}
+
+/** What {@link findParameters} gives. @internal */
+export interface FoundParameters {
+  readonly scheme: string;
+  readonly parameters: readonly FoundParameter[];
+  /** The stored temporal position table, if there is one. */
+  readonly tempPosEmbed: string | undefined;
+}
+
+interface Wanted {
+  readonly layer: LayerName | undefined;
+  readonly parameter: string;
+  readonly shape: readonly number[];
+  readonly required: boolean;
+  /** The tensor's name in each family of names; undefined where the family does not store it. */
+  readonly names: Readonly<Record<Family, string | undefined>>;
+}
+
+type Family = 'diffusers' | 'PixArt';
+
+interface Scheme {
+  readonly label: string;
+  readonly family: Family;
+  readonly prefix: string;
+}
+
+const schemes: readonly Scheme[] = [
+  { label: 'diffusers / PKU / mindone', family: 'diffusers', prefix: '' },
+  { label: 'mindone training (prefix "network.")', family: 'diffusers', prefix: 'network.' },
+  { label: 'original PixArt', family: 'PixArt', prefix: '' },
+  { label: 'original PixArt (prefix "network.")', family: 'PixArt', prefix: 'network.' },
+];
+
+/**
+ * Finds the tensors of all layers in a checkpoint by the names that are there, and checks their
+ * shapes and dtypes without reading one.
+ * @throws LatteError ERR_CHECKPOINT naming a tensor that is missing, doubled (there under the names
+ *   of two schemes) or misshapen, with the scheme; ERR_DTYPE for one that does not hold floats.
+ * @internal
+ */
+export function findParameters(checkpoint: Checkpoint, config: LatteConfig): FoundParameters {
+  const wanted = wantedTensors(config);
+  const scheme = chooseScheme(checkpoint, wanted);
+  const parameters: FoundParameter[] = [];
+  let tempPosEmbed: string | undefined;
+  for (const item of wanted) {
+    const tensor = nameIn(scheme, item);
+    refuseDoubled(checkpoint, item, scheme);
+    if (tensor === undefined || !checkpoint.has(tensor)) {
+      if (!item.required) continue;
+      throw checkpointError(
+        checkpoint.path,
+        `tensor ${showName(tensor)} is missing (names tried: ${scheme.label})`,
+      );
+    }
+    checkTensor(checkpoint, tensor, item, scheme);
+    if (item.layer === undefined) tempPosEmbed = tensor;
+    else parameters.push({ layer: item.layer, parameter: item.parameter, tensor });
+  }
+  return { scheme: scheme.label, parameters, tempPosEmbed };
+}
+
+/** The scheme under which most of the required tensors are there. */
+function chooseScheme(checkpoint: Checkpoint, wanted: readonly Wanted[]): Scheme {
+  let best: Scheme | undefined;
+  let most = 0;
+  for (const scheme of schemes) {
+    const found = wanted.filter(
+      (item) => item.required && isThere(checkpoint, nameIn(scheme, item)),
+    ).length;
+    if (found > most) [best, most] = [scheme, found];
+  }
+  if (best !== undefined) return best;
+  const tried = schemes
+    .map((scheme) => `${showName(nameIn(scheme, wanted[0]!))} (${scheme.label})`)
+    .join(', ');
+  throw checkpointError(
+    checkpoint.path,
+    `holds no embedding layer of Latte or PixArt; looked for ${tried} and so on`,
+  );
+}
+
+function refuseDoubled(checkpoint: Checkpoint, item: Wanted, scheme: Scheme): void {
+  const names = schemes
+    .map((each) => nameIn(each, item))
+    .filter((name) => isThere(checkpoint, name));
+  if (names.length < 2) return;
+  throw checkpointError(
+    checkpoint.path,
+    `tensor ${names.map(showName).join(' and ')} are both there, but only one can be meant (names tried: ${scheme.label})`,
+  );
+}
+
+function checkTensor(checkpoint: Checkpoint, tensor: string, item: Wanted, scheme: Scheme): void {
+  const { dtype, shape } = checkpoint.info(tensor);
+  const fits =
+    shape.length === item.shape.length &&
+    item.shape.every((length, axis) => length === shape[axis]);
+  if (!fits) {
+    throw checkpointError(
+      checkpoint.path,
+      `tensor ${showName(tensor)} must have shape ${showShape(item.shape)} by config.json, but has ${showShape(shape)} (names tried: ${scheme.label})`,
+    );
+  }
+  if (dtype !== 'float64' && dtype !== 'float32' && dtype !== 'float16' && dtype !== 'bfloat16') {
+    throw new LatteError(
+      'ERR_DTYPE',
+      `${checkpoint.path}: tensor ${showName(tensor)} must hold floating-point numbers, but is ${dtype} (names tried: ${scheme.label})`,
+      { path: checkpoint.path },
+    );
+  }
+}
+
+function nameIn({ family, prefix }: Scheme, { names }: Wanted): string | undefined {
+  const name = names[family];
+  return name === undefined ? undefined : prefix + name;
+}
+
+function isThere(checkpoint: Checkpoint, name: string | undefined): boolean {
+  return name !== undefined && checkpoint.has(name);
+}
+
+function wantedTensors(config: LatteConfig): Wanted[] {
+  const { innerDim: d, captionChannels, inChannels, patchSize, sampleSize, videoLength } = config;
+  // The stored table is for the largest square grid that has no more tokens than the configured one.
+  const tokens = Math.floor(sampleSize[0] / patchSize) * Math.floor(sampleSize[1] / patchSize);
+  const side = Math.floor(Math.sqrt(tokens));
+  const timesteps = 256;
+  const wanted: Wanted[] = [];
+  const linear = (
+    layer: LayerName,
+    parameter: string,
+    diffusers: string,
+    pixArt: string,
+    weight: number[],
+  ): void => {
+    for (const [kind, shape] of [
+      ['weight', weight],
+      ['bias', [weight[0]!]],
+    ] as const) {
+      const names = { diffusers: `${diffusers}.${kind}`, PixArt: `${pixArt}.${kind}` };
+      wanted.push({ layer, parameter: `${parameter}.${kind}`, shape, required: true, names });
+    }
+  };
+  const embedder = (parameter: string, pixArt: string, width: number): void => {
+    const diffusers = `adaln_single.emb.${parameter}`;
+    linear(
+      'adaLayerNormSingle',
+      `emb.${parameter}.linear_1`,
+      `${diffusers}.linear_1`,
+      `${pixArt}.mlp.0`,
+      [width, timesteps],
+    );
+    linear(
+      'adaLayerNormSingle',
+      `emb.${parameter}.linear_2`,
+      `${diffusers}.linear_2`,
+      `${pixArt}.mlp.2`,
+      [width, width],
+    );
+  };
+  linear('patchEmbed', 'proj', 'pos_embed.proj', 'x_embedder.proj', [
+    d,
+    inChannels,
+    patchSize,
+    patchSize,
+  ]);
+  embedder('timestep_embedder', 't_embedder', d);
+  if (config.useAdditionalConditions) {
+    embedder('resolution_embedder', 'csize_embedder', d / 3);
+    embedder('aspect_ratio_embedder', 'ar_embedder', d / 3);
+  }
+  linear('adaLayerNormSingle', 'linear', 'adaln_single.linear', 't_block.1', [6 * d, d]);
+  linear('captionProjection', 'linear_1', 'caption_projection.linear_1', 'y_embedder.y_proj.fc1', [
+    d,
+    captionChannels,
+  ]);
+  linear('captionProjection', 'linear_2', 'caption_projection.linear_2', 'y_embedder.y_proj.fc2', [
+    d,
+    d,
+  ]);
+  // Tables that mindone stores among the parameters. The original PixArt's own `pos_embed` is left
+  // alone, as diffusers' converter does: it is for another layout of positions.
+  const table = (
+    layer: LayerName | undefined,
+    parameter: string,
+    diffusers: string,
+    shape: number[],
+  ): void => {
+    wanted.push({
+      layer,
+      parameter,
+      shape,
+      required: false,
+      names: { diffusers, PixArt: undefined },
+    });
+  };
+  table('patchEmbed', 'pos_embed', 'pos_embed.pos_embed', [1, side * side, d]);
+  table(undefined, 'temp_pos_embed', 'temp_pos_embed', [1, videoLength, d]);
+  return wanted;
+}

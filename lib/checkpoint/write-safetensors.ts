@@ -1,0 +1,145 @@
+import { randomBytes } from 'node:crypto';
+import { open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { itemSize, type DType } from '../dtype.js';
+import { LatteError, show } from '../errors.js';
+import { bytesOf } from '../tensor-bytes.js';
+import { Tensor } from '../tensor.js';
+import { checkPath, checkpointError, showName } from './file.js';
+import { maxHeaderBytes } from './safetensors.js';
+
+const dtypeNames: Record<DType, string> = {
+  float64: 'F64',
+  float32: 'F32',
+  float16: 'F16',
+  bfloat16: 'BF16',
+  int64: 'I64',
+  int32: 'I32',
+};
+
+const pieceBytes = 16 * 1024 * 1024;
+
+/**
+ * Writes tensors into a .safetensors file. Wide elements come first and the data starts at a multiple
+ * of 8 bytes, so that every tensor is aligned, as in files of the reference library; within a width
+ * the order is that of the names. The file appears whole or not at all: it is written beside its
+ * place under another name, and then renamed.
+ * @param path the file; one that exists is replaced.
+ * @param tensors name → tensor, of any dtype and device; not to be disposed before this returns.
+ * @param metadata strings for `__metadata__`.
+ * @throws LatteError ERR_VALUE for a name or metadata that the format does not allow, ERR_DISPOSED,
+ *   ERR_CHECKPOINT with `path` when the file cannot be written.
+ */
+export async function writeSafetensors(
+  path: string,
+  tensors: Readonly<Record<string, Tensor>> | ReadonlyMap<string, Tensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  checkPath(path, 'path');
+  const entries: [string, Tensor][] = isMap(tensors) ? [...tensors] : Object.entries(tensors);
+  for (const [name, tensor] of entries) {
+    checkText(name, 'a tensor name');
+    if (name === '__metadata__')
+      throw new LatteError('ERR_VALUE', 'a tensor cannot be named "__metadata__"');
+    if (!(tensor instanceof Tensor)) {
+      throw new LatteError(
+        'ERR_VALUE',
+        `tensors[${showName(name)}] must be a Tensor, but is ${show(tensor)}`,
+      );
+    }
+  }
+  entries.sort(
+    ([a, x], [b, y]) => itemSize(y.dtype) - itemSize(x.dtype) || (a < b ? -1 : a > b ? 1 : 0),
+  );
+  const header = makeHeader(entries, metadata);
+  // Views are taken before anything is written: a disposed tensor must not leave half a file.
+  const copies: Tensor[] = [];
+  try {
+    const contents: Uint8Array[] = [];
+    for (const [, tensor] of entries) {
+      const local = tensor.device === 'cpu' ? tensor : await tensor.to('cpu');
+      if (local !== tensor) copies.push(local);
+      contents.push(bytesOf(local));
+    }
+    await replaceFile(path, [header, ...contents]);
+  } finally {
+    for (const copy of copies) copy.dispose();
+  }
+}
+
+function makeHeader(
+  entries: readonly (readonly [string, Tensor])[],
+  metadata: Readonly<Record<string, string>>,
+): Buffer {
+  const fields: string[] = [];
+  const strings = Object.entries(metadata);
+  for (const [key, value] of strings) {
+    checkText(key, 'a metadata name');
+    checkText(value, `metadata[${showName(key)}]`);
+  }
+  // Each name is put into the text by hand: as a property, "__proto__" would be lost.
+  const pairs = strings.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
+  if (pairs.length > 0) fields.push(`"__metadata__":{${pairs.join(',')}}`);
+  let begin = 0;
+  for (const [name, tensor] of entries) {
+    const end = begin + tensor.byteLength;
+    const entry = {
+      dtype: dtypeNames[tensor.dtype],
+      shape: tensor.shape,
+      data_offsets: [begin, end],
+    };
+    fields.push(`${JSON.stringify(name)}:${JSON.stringify(entry)}`);
+    begin = end;
+  }
+  const json = Buffer.from(`{${fields.join(',')}}`);
+  const length = Math.ceil(json.length / 8) * 8;
+  if (length > maxHeaderBytes) {
+    throw new LatteError(
+      'ERR_VALUE',
+      `names and metadata take ${length} bytes, but a header may have ${maxHeaderBytes} at the most`,
+    );
+  }
+  const header = Buffer.alloc(8 + length, ' ');
+  header.writeBigUInt64LE(BigInt(length));
+  json.copy(header, 8);
+  return header;
+}
+
+async function replaceFile(path: string, contents: readonly Uint8Array[]): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    const handle = await open(temporary, 'wx');
+    try {
+      for (const bytes of contents) {
+        for (let done = 0; done < bytes.length;) {
+          const { bytesWritten } = await handle.write(
+            bytes,
+            done,
+            Math.min(pieceBytes, bytes.length - done),
+          );
+          done += bytesWritten;
+        }
+      }
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    throw checkpointError(path, `cannot be written: ${(cause as Error).message}`, cause);
+  }
+}
+
+function isMap(tensors: object): tensors is ReadonlyMap<string, Tensor> {
+  return tensors instanceof Map;
+}
+
+function checkText(value: unknown, what: string): void {
+  if (typeof value !== 'string' || /\p{Surrogate}/u.test(value)) {
+    throw new LatteError(
+      'ERR_VALUE',
+      `${what} must be a well-formed string, but is ${show(value)}`,
+    );
+  }
+}

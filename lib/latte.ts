@@ -1,0 +1,266 @@
+import { openCheckpoint } from './checkpoint/checkpoint.js';
+import { readConfig, type LatteConfig } from './checkpoint/config.js';
+import { checkPath } from './checkpoint/file.js';
+import { resolveDevice } from './device.js';
+import { checkFloatDType, itemSize, type FloatDType } from './dtype.js';
+import { LatteError, show, showShape } from './errors.js';
+import {
+  disposeLayers,
+  findFolder,
+  loadLayers,
+  type Loaded,
+  type LoadProgress,
+} from './latte-load.js';
+import { cutSteps, LattePlan } from './latte-plan.js';
+import type { AdaLayerNormSingle } from './layers/ada-layer-norm-single.js';
+import type { CaptionProjection } from './layers/caption-projection.js';
+import type { ForwardOptions } from './layers/layer.js';
+import type { PatchEmbed } from './layers/patch-embed.js';
+import { checkInteger, checkOptions } from './options.js';
+import { get1dSincosPosEmbed } from './sincos.js';
+import { bytesOf } from './tensor-bytes.js';
+import { asTensor, Tensor, type TensorLike } from './tensor.js';
+
+export type { Checkpoint, TensorInfo } from './checkpoint/checkpoint.js';
+export type { LatteConfig } from './checkpoint/config.js';
+export type { LoadProgress } from './latte-load.js';
+export { LattePlan, type LatteStep } from './latte-plan.js';
+
+export interface FromPretrainedOptions {
+  /** 'auto' by default. */
+  device?: string;
+  /** The layers' dtype; that of the patch projection's weights by default (float32 for float64). */
+  dtype?: FloatDType;
+  /** The folder within the folder, for example 'transformer'. */
+  subfolder?: string;
+  /** Called before the first and after each tensor. What it throws ends the loading. */
+  onProgress?: (progress: LoadProgress) => void;
+}
+
+export interface PrepareOptions {
+  /** One number for each denoising step; each becomes a float32. */
+  timesteps: readonly number[] | Float32Array | Float64Array | Int32Array | BigInt64Array;
+  /** [B, L, K]: the text encoder's output, any floating dtype. */
+  caption: Tensor;
+  /** [b, 2] height and width, with b a divisor of the batch; needed where the checkpoint has size conditions, else ignored. */
+  resolution?: TensorLike;
+  /** [b, 1] or [b]; as `resolution`. */
+  aspectRatio?: TensorLike;
+  /** The rows of each step; the caption's B by default. */
+  batchSize?: number;
+}
+
+/**
+ * The condition-embedding layers of a Latte or PixArt checkpoint: they turn latent, caption and
+ * timesteps into what the transformer's blocks take.
+ */
+export class LatteEmbeddings {
+  readonly config: LatteConfig;
+  readonly patchEmbed: PatchEmbed;
+  readonly adaLayerNormSingle: AdaLayerNormSingle;
+  readonly captionProjection: CaptionProjection;
+  /** [1, T, D]: as stored in the checkpoint, else computed at first use. */
+  #temporalTable: Tensor | undefined;
+  #disposed = false;
+
+  private constructor(config: LatteConfig, { layers, temporalTable }: Loaded) {
+    this.config = config;
+    this.patchEmbed = layers.patchEmbed;
+    this.adaLayerNormSingle = layers.adaLayerNormSingle;
+    this.captionProjection = layers.captionProjection;
+    this.#temporalTable = temporalTable;
+  }
+
+  /**
+   * Loads the layers from a folder with config.json and a checkpoint (.safetensors, sharded or not,
+   * or MindSpore .ckpt; names of diffusers, mindone or the original PixArt). Only their own tensors
+   * are read, those of the transformer's blocks never.
+   * @param folder the folder itself, the one above its `transformer`, or, where a folder holds
+   *   several checkpoints, the path of one of them with config.json beside it.
+   * @throws LatteError ERR_CHECKPOINT, with `path`, naming the file, field or tensor that is missing
+   *   or wrong; ERR_DTYPE for tensors without floating-point numbers; ERR_VALUE,
+   *   ERR_DEVICE_UNAVAILABLE, ERR_OUT_OF_MEMORY. Nothing stays open or in memory after a failure.
+   */
+  static async fromPretrained(
+    folder: string,
+    options: FromPretrainedOptions = {},
+  ): Promise<LatteEmbeddings> {
+    checkOptions(options);
+    const dtype = options.dtype === undefined ? undefined : checkFloatDType(options.dtype);
+    const device = resolveDevice(options.device);
+    const place = await findFolder(checkPath(folder, 'folder'), options.subfolder);
+    const config = await readConfig(place.folder);
+    const checkpoint = await openCheckpoint(place.checkpoint);
+    try {
+      const loaded = await loadLayers(checkpoint, config, device, dtype, options.onProgress);
+      return new LatteEmbeddings(config, loaded);
+    } finally {
+      await checkpoint.close();
+    }
+  }
+
+  /**
+   * The position embedding of the frames, which the first temporal block adds: [1, F, D]. A table
+   * that the checkpoint stores is used as loaded, in its own dtype; else it is computed, in float32.
+   * Frames beyond `config.videoLength` get zeros, fewer frames the first rows.
+   * @throws LatteError ERR_VALUE, ERR_DISPOSED.
+   */
+  tempPosEmbed(frames: number = this.config.videoLength): Tensor {
+    this.#checkUsable();
+    checkInteger(frames, 'frames', undefined, 0);
+    const { innerDim, videoLength, interpolationScale1d } = this.config;
+    this.#temporalTable ??= get1dSincosPosEmbed(innerDim, videoLength, {
+      interpolationScale: interpolationScale1d,
+    });
+    const table = this.#temporalTable;
+    const result = Tensor.zeros([1, frames, innerDim], { dtype: table.dtype });
+    const bytes = Math.min(frames, videoLength) * innerDim * itemSize(table.dtype);
+    bytesOf(result).set(bytesOf(table).subarray(0, bytes));
+    return result;
+  }
+
+  /**
+   * Computes everything of a prompt that does not depend on the latent: the caption once, and all
+   * timesteps in one pass. B is `batchSize`, else the caption's first axis.
+   * @returns the plan, which owns its tensors; it outlives this object.
+   * @throws LatteError ERR_VALUE, ERR_SHAPE, ERR_DTYPE naming the option; ERR_DISPOSED.
+   */
+  async prepare(options: PrepareOptions): Promise<LattePlan> {
+    this.#checkUsable();
+    const { timesteps, caption, conditions, batch } = this.#checkPrepare(options);
+    // With size conditions the rows of a batch differ, so all S·B are computed; else S rows do.
+    const rows =
+      conditions === undefined ? timesteps : timesteps.flatMap((t) => Array<number>(batch).fill(t));
+    const timestep = new Tensor('float32', Float32Array.from(rows));
+    // Both start before anything is awaited: the caller's arrays are copied here and now.
+    const [captionResult, stepResult] = await Promise.allSettled([
+      this.captionProjection.forward(caption),
+      this.adaLayerNormSingle.forward({ timestep, ...conditions, batchSize: rows.length }),
+    ]);
+    const embedded = stepResult.status === 'fulfilled' ? stepResult.value : undefined;
+    const encoderHiddenStates =
+      captionResult.status === 'fulfilled' ? captionResult.value : undefined;
+    try {
+      if (captionResult.status === 'rejected') throw captionResult.reason;
+      if (stepResult.status === 'rejected') throw stepResult.reason;
+      const { modulation, embeddedTimestep } = stepResult.value;
+      const steps = await cutSteps(modulation, embeddedTimestep, timesteps.length, batch);
+      return new LattePlan(Object.freeze(timesteps), captionResult.value, steps);
+    } catch (error) {
+      encoderHiddenStates?.dispose();
+      throw error;
+    } finally {
+      embedded?.modulation.dispose();
+      embedded?.embeddedTimestep.dispose();
+    }
+  }
+
+  /**
+   * Embeds the patches of a latent, [B, C, F, H, W] or [B, C, H, W], with their positions. The frames
+   * of a video are read in place, without a transposed copy.
+   * @returns [(B·F), N, D], frames of one video next to each other, in the layers' dtype.
+   * @throws LatteError ERR_SHAPE, ERR_DTYPE, ERR_DISPOSED, ERR_ABORTED.
+   */
+  async embedLatent(latent: Tensor, options?: ForwardOptions): Promise<Tensor> {
+    this.#checkUsable();
+    return this.patchEmbed.forwardVideo(latent, options);
+  }
+
+  /** Gives back the layers' weights; a second call does nothing. Plans and results stay. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    disposeLayers(this);
+    this.#temporalTable?.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #checkUsable(): void {
+    if (this.#disposed) throw new LatteError('ERR_DISPOSED', 'the LatteEmbeddings were disposed');
+  }
+
+  #checkPrepare(options: PrepareOptions): {
+    timesteps: number[];
+    caption: Tensor;
+    conditions: { resolution: Tensor; aspectRatio: Tensor } | undefined;
+    batch: number;
+  } {
+    const { caption, resolution, aspectRatio, batchSize, ...given } =
+      checkOptions<Partial<PrepareOptions>>(options);
+    const timesteps = checkTimesteps(given.timesteps);
+    const { captionChannels, useAdditionalConditions } = this.config;
+    checkTensor(caption, 'caption');
+    if (caption.shape.length !== 3 || caption.shape[2] !== captionChannels) {
+      throw new LatteError(
+        'ERR_SHAPE',
+        `caption must have shape [B, L, ${captionChannels}], but has ${showShape(caption.shape)}`,
+      );
+    }
+    const batch = checkInteger(batchSize, 'batchSize', caption.shape[0], 0);
+    const conditions = useAdditionalConditions
+      ? {
+          resolution: checkCondition(resolution, 'resolution', batch),
+          aspectRatio: checkCondition(aspectRatio, 'aspectRatio', batch),
+        }
+      : undefined;
+    return { timesteps, caption, conditions, batch };
+  }
+}
+
+function checkTensor(value: unknown, name: string): asserts value is Tensor {
+  if (!(value instanceof Tensor)) {
+    throw new LatteError('ERR_VALUE', `${name} must be a Tensor, but is ${show(value)}`);
+  }
+  if (value.disposed) throw new LatteError('ERR_DISPOSED', `${name} was disposed`);
+}
+
+/**
+ * The layer tiles rows over all S·B of them; whether they fit one batch has to be seen here, or rows
+ * that fit S batches only by chance would go through.
+ */
+function checkCondition(value: TensorLike | undefined, name: string, batch: number): Tensor {
+  if (value === undefined) {
+    throw new LatteError('ERR_VALUE', `${name} is missing: this checkpoint has size conditions`);
+  }
+  const tensor = asTensor(value, name);
+  checkTensor(tensor, name);
+  const { shape } = tensor;
+  if (shape.length !== 1 && shape.length !== 2) {
+    throw new LatteError(
+      'ERR_SHAPE',
+      `${name} must have shape [b] or [b, n], but has ${showShape(shape)}`,
+    );
+  }
+  const rows = shape[0]!;
+  const tiled = rows === 0 ? 0 : Math.floor(batch / rows) * rows;
+  if (tiled !== batch) {
+    throw new LatteError(
+      'ERR_SHAPE',
+      `\`batch_size\` should be ${tiled} but found ${batch}. (${name} has ${rows} rows)`,
+    );
+  }
+  return tensor;
+}
+
+function checkTimesteps(timesteps: unknown): number[] {
+  const list = timesteps as ArrayLike<unknown>;
+  const isList =
+    Array.isArray(timesteps) || (ArrayBuffer.isView(timesteps) && !(timesteps instanceof DataView));
+  if (!isList || list.length === 0) {
+    throw new LatteError(
+      'ERR_VALUE',
+      `timesteps must be an array of at least one number, but is ${show(timesteps)}`,
+    );
+  }
+  return Array.from(list, (value, i) => {
+    if (typeof value === 'number') return value;
+    if (typeof value === 'bigint') return Number(value);
+    throw new LatteError(
+      'ERR_VALUE',
+      `timesteps must hold numbers, but timesteps[${i}] is ${show(value)}`,
+    );
+  });
+}
