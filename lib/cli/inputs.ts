@@ -1,0 +1,47 @@
+import type { Tensor } from '../tensor.js';
+import { LatteError, showShape } from '../errors.js';
+import type { Source } from './options.js';
+import { randomNormal } from './random.js';
+
+/**
+ * An input of `embed`: the tensor called `name` of a file, or its only one; or random normal values
+ * in float32 that depend on the seed alone.
+ * @param randomShape completes the shape of a random input.
+ * @throws LatteError ERR_CHECKPOINT for a file that is malformed or has no such tensor.
+ */
+export async function readInput(
+  source: Source,
+  name: 'latent' | 'caption',
+  seed: number,
+  randomShape: (shape: number[]) => number[],
+): Promise<Tensor> {
+  const { openCheckpoint, Tensor } = await import('../index.js');
+  if (source.kind === 'random') {
+    const shape = randomShape(source.shape);
+    const size = shape.reduce((product, length) => product * length, 1);
+    if (size > 2 ** 32) {
+      throw new LatteError(
+        'ERR_SHAPE',
+        `--${name}: ${showShape(shape)} is too large for random values`,
+      );
+    }
+    return new Tensor('float32', randomNormal(size, seed, name), shape);
+  }
+  const file = await openCheckpoint(source.path);
+  try {
+    const names = [...file.names()];
+    const chosen = names.includes(name) ? name : names[0];
+    if (chosen === undefined || (chosen !== name && names.length > 1)) {
+      const shown = names.slice(0, 5).join(', ') + (names.length > 5 ? ', …' : '');
+      throw new LatteError(
+        'ERR_CHECKPOINT',
+        `--${name}: ${source.path} must hold a tensor named '${name}', or one tensor only, ` +
+          `but holds ${names.length}${names.length > 0 ? `: ${shown}` : ''}`,
+        { path: source.path },
+      );
+    }
+    return await file.tensor(chosen);
+  } finally {
+    await file.close();
+  }
+}

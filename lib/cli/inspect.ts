@@ -1,0 +1,149 @@
+import { Command } from 'commander';
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { LatteConfig } from '../checkpoint/config.js';
+import type { FoundParameters } from '../checkpoint/names.js';
+import { bitWidth, storedBytes } from '../checkpoint/stored-tensor.js';
+import { formatBytes, formatTable, printJson } from './format.js';
+
+interface Listed {
+  name: string;
+  dtype: string;
+  shape: number[];
+  /** In the file; 0 where it cannot be told (strings). */
+  bytes: number;
+}
+
+// The file as parsed is left out.
+type Config = Omit<LatteConfig, 'raw'> & { raw: undefined };
+
+interface Inspection {
+  path: string;
+  format: string;
+  /** Undefined without a config.json. */
+  scheme?: string;
+  config?: Config;
+  /** The tensors of the embedding layers; without a config.json all tensors. */
+  tensors: Listed[];
+  skipped: { count: number; bytes: number };
+}
+
+/** `inspect`: what a checkpoint holds, without reading a weight. */
+export function inspectCommand(): Command {
+  return new Command('inspect')
+    .description('show which embedding layers a checkpoint holds')
+    .argument(
+      '<checkpoint>',
+      'folder with config.json and weights, or a .safetensors, .safetensors.index.json or MindSpore .ckpt file',
+    )
+    .option('--json', 'print JSON instead of tables')
+    .addHelpText(
+      'after',
+      `
+No weights are loaded, so large checkpoints take hardly longer than small ones. Without a
+config.json beside it, all tensors are listed.
+
+Examples:
+  $ latte-embeddings inspect ./Latte-1/transformer
+  $ latte-embeddings inspect conditions.safetensors --json`,
+    )
+    .action(async (path: string, options: { json?: boolean }) => {
+      const { openCheckpoint } = await import('../index.js');
+      const place = findPlace(path);
+      const checkpoint = await openCheckpoint(place);
+      try {
+        const inspection = await inspect(checkpoint, place);
+        if (options.json) printJson(inspection);
+        else print(inspection);
+      } finally {
+        await checkpoint.close();
+      }
+    });
+}
+
+/** Like the loading of a checkpoint, takes the folder above `transformer` as well. */
+function findPlace(path: string): string {
+  const inner = join(path, 'transformer');
+  return !existsSync(join(path, 'config.json')) && existsSync(join(inner, 'config.json'))
+    ? inner
+    : path;
+}
+
+async function inspect(checkpoint: Checkpoint, path: string): Promise<Inspection> {
+  const { readConfig } = await import('../checkpoint/config.js');
+  const { findParameters } = await import('../checkpoint/names.js');
+  const folder = statSync(path).isDirectory() ? path : dirname(path);
+  const config = existsSync(join(folder, 'config.json')) ? await readConfig(folder) : undefined;
+  const found = config && findParameters(checkpoint, config);
+
+  const names = found ? usedNames(found) : checkpoint.names();
+  const used = new Set(names);
+  const others = checkpoint.names().filter((name) => !used.has(name));
+  const bytes = others.reduce((total, name) => total + list(checkpoint, name).bytes, 0);
+  return {
+    path: checkpoint.path,
+    format: checkpoint.format,
+    scheme: found?.scheme,
+    config: config && { ...config, raw: undefined },
+    tensors: names.map((name) => list(checkpoint, name)),
+    skipped: { count: others.length, bytes },
+  };
+}
+
+function usedNames({ parameters, tempPosEmbed }: FoundParameters): string[] {
+  const names = parameters.map(({ tensor }) => tensor);
+  return tempPosEmbed === undefined ? names : [...names, tempPosEmbed];
+}
+
+function list(checkpoint: Checkpoint, name: string): Listed {
+  const { dtype, shape } = checkpoint.info(name);
+  const bytes = dtype === 'string' ? undefined : storedBytes(shape, bitWidth[dtype]);
+  return { name, dtype, shape, bytes: typeof bytes === 'number' ? bytes : 0 };
+}
+
+function print({ path, format, scheme, config, tensors, skipped }: Inspection): void {
+  const write = (text: string) => process.stdout.write(text);
+  const facts = [
+    ['Checkpoint', path],
+    ['Format', format === 'mindspore' ? 'MindSpore .ckpt' : 'safetensors'],
+  ];
+  if (scheme !== undefined) facts.push(['Names', scheme]);
+  write(`${formatTable(facts)}\n`);
+  if (config === undefined) write('No config.json beside it: all tensors are listed\n\n');
+  else write(`Configuration\n${formatTable(describeConfig(config))}\nEmbedding layers\n`);
+
+  const rows = tensors.map(({ name, dtype, shape, bytes }) => [
+    name,
+    dtype,
+    `[${shape.join(', ')}]`,
+    formatBytes(bytes),
+  ]);
+  write(formatTable([['TENSOR', 'DTYPE', 'SHAPE', 'SIZE'], ...rows], [3]));
+  const total = tensors.reduce((sum, { bytes }) => sum + bytes, 0);
+  write(`\n${tensors.length} tensors, ${formatBytes(total)}`);
+  write(
+    skipped.count > 0
+      ? `; ${skipped.count} other tensors, ${formatBytes(skipped.bytes)}, are not needed and are skipped\n`
+      : '\n',
+  );
+}
+
+function describeConfig(config: Config): string[][] {
+  const [height, width] = config.sampleSize;
+  const [rows, columns] = config.sampleSize.map((side) => Math.floor(side / config.patchSize));
+  const { numAttentionHeads: heads, attentionHeadDim: headDim } = config;
+  return [
+    ['model', config.className ?? 'not named'],
+    ['hidden size', `${config.innerDim} (${heads} heads x ${headDim})`],
+    ['latent', `${config.inChannels} channels, ${height} x ${width}`],
+    ['patches', `${config.patchSize} x ${config.patchSize}: ${rows} x ${columns} tokens a frame`],
+    ['frames', String(config.videoLength)],
+    ['caption channels', String(config.captionChannels)],
+    [
+      'position scale',
+      `${config.interpolationScale} in a frame, ${config.interpolationScale1d} in time`,
+    ],
+    ['size conditions', config.useAdditionalConditions ? 'resolution and aspect ratio' : 'none'],
+  ];
+}

@@ -1,0 +1,93 @@
+#!/usr/bin/env node
+/**
+ * The command line: `latte-embeddings inspect | embed | devices | plot`. Exit status 0 for success,
+ * 1 for a failure, 2 for a command line that cannot be understood, 130 after Ctrl+C.
+ */
+import { Command, CommanderError } from 'commander';
+import { devicesCommand } from './devices.js';
+import { embedCommand } from './embed.js';
+import { printable } from './format.js';
+import { inspectCommand } from './inspect.js';
+import { plotCommand } from './plot.js';
+import { leaveOnClosedPipe, leaveOnSignals } from './signals.js';
+import { packageVersion } from './version.js';
+
+function createProgram(): Command {
+  const program = new Command('latte-embeddings')
+    .description(
+      'The condition-embedding layers of the Latte text-to-video transformer:\n' +
+        'from a checkpoint and a latent, a caption and timesteps to what its blocks need.',
+    )
+    .version(packageVersion())
+    .addCommand(inspectCommand())
+    .addCommand(embedCommand())
+    .addCommand(plotCommand())
+    .addCommand(devicesCommand())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ latte-embeddings inspect ./Latte-1/transformer
+  $ latte-embeddings embed --checkpoint ./Latte-1/transformer \\
+      --latent random:1,4,16,64,64 --caption random:1,120 --steps 20 -o conditions.safetensors
+  $ latte-embeddings plot pos-embed --embed-dim 64 --grid 16x16 -o table.png
+
+Each command has its own help: latte-embeddings embed --help
+Set LATTE_DEBUG=1 for the stack trace of an error.`,
+    );
+  forEachCommand(program, (command) => {
+    command.exitOverride();
+    command.configureOutput({
+      outputError: (text, write) => {
+        write(printable(text).replace(/^error: /, 'latte-embeddings: '));
+      },
+    });
+  });
+  return program;
+}
+
+function forEachCommand(command: Command, visit: (command: Command) => void): void {
+  visit(command);
+  for (const child of command.commands) forEachCommand(child, visit);
+}
+
+/** One line for an error, with its code where it has one. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code } = error as { code?: unknown };
+  // Node's own messages (ENOENT: no such file …) begin with their code.
+  const named = typeof code === 'string' && !error.message.includes(code);
+  return named ? `${error.message} [${code}]` : error.message;
+}
+
+async function main(): Promise<number> {
+  const program = createProgram();
+  try {
+    if (process.argv.length <= 2) {
+      program.outputHelp({ error: true });
+      return 2;
+    }
+    await program.parseAsync();
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      const asked = error.exitCode === 0;
+      // The message is already out, and for a bare `plot` so is its help.
+      if (!asked && error.code !== 'commander.help') {
+        process.stderr.write("Try the command with '--help'.\n");
+      }
+      return asked ? 0 : 2;
+    }
+    const debug = process.env.LATTE_DEBUG === '1' && error instanceof Error;
+    const text = debug ? (error.stack ?? error.message) : describe(error);
+    process.stderr.write(`latte-embeddings: ${printable(text)}\n`);
+    return 1;
+  }
+}
+
+leaveOnSignals();
+leaveOnClosedPipe();
+void main().then((status) => {
+  // Not process.exit: what was written to a pipe must still get out.
+  process.exitCode = status;
+});

@@ -1,0 +1,159 @@
+import { Command, Option } from 'commander';
+import { writeFile } from 'node:fs/promises';
+import { gridSize, numberList, positiveNumber, spacedTimesteps, wholeNumber } from './options.js';
+import { checkOutput, writeComplete } from './output-file.js';
+import type { HeatMap } from './plot/heat-map.js';
+
+interface PosEmbedOptions {
+  embedDim: number;
+  grid?: [number, number];
+  length?: number;
+  interpolationScale: number;
+  baseSize: number;
+  output: string;
+}
+
+interface TimestepsOptions {
+  numChannels: number;
+  steps?: number;
+  timesteps?: number[];
+  output: string;
+}
+
+// A picture of more values would show none of them.
+const maxValues = 2 ** 26;
+
+/** `plot`: PNG heat maps of the position table and of the timestep sinusoids. */
+export function plotCommand(): Command {
+  return new Command('plot')
+    .description('draw a PNG heat map of a position table or of timestep sinusoids')
+    .addCommand(posEmbedCommand())
+    .addCommand(timestepsCommand());
+}
+
+function posEmbedCommand(): Command {
+  return new Command('pos-embed')
+    .description(
+      'draw a sine-cosine position table: of the tokens of a frame (--grid) or of the frames of ' +
+        'a video (--length)',
+    )
+    .option('--embed-dim <n>', 'channels of the table', wholeNumber(1), 64)
+    .addOption(
+      new Option('--grid <rows>x<columns>', 'tokens of a frame (default: 16x16)')
+        .argParser(gridSize)
+        .conflicts('length'),
+    )
+    .option('--length <n>', 'frames of a video', wholeNumber(1))
+    .option('--interpolation-scale <x>', 'what positions are divided by', positiveNumber, 1)
+    .option('--base-size <n>', 'grid size that positions are scaled to', wholeNumber(1), 16)
+    .requiredOption('-o, --output <file>', 'the PNG file to write (required)')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ latte-embeddings plot pos-embed --embed-dim 64 --grid 16x16 -o frame.png
+  $ latte-embeddings plot pos-embed --embed-dim 64 --length 16 -o video.png`,
+    )
+    .action(async (options: PosEmbedOptions) => {
+      checkOutput(options.output);
+      await draw(await posEmbedMap(options), options.output);
+    });
+}
+
+function timestepsCommand(): Command {
+  return new Command('timesteps')
+    .description('draw the sinusoids of timesteps, as the layers project them: [cos | sin]')
+    .option('--num-channels <n>', 'channels of a sinusoid', wholeNumber(2), 256)
+    .addOption(
+      new Option('--timesteps <t,t,…>', 'which timesteps (default: 0 to 999)')
+        .argParser(numberList)
+        .conflicts('steps'),
+    )
+    .option('--steps <n>', 'this many timesteps, evenly spaced from 999', wholeNumber(1, 1000))
+    .requiredOption('-o, --output <file>', 'the PNG file to write (required)')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ latte-embeddings plot timesteps -o timesteps.png
+  $ latte-embeddings plot timesteps --num-channels 64 --steps 20 -o twenty.png`,
+    )
+    .action(async (options: TimestepsOptions) => {
+      checkOutput(options.output);
+      await draw(await timestepsMap(options), options.output);
+    });
+}
+
+async function posEmbedMap(options: PosEmbedOptions): Promise<HeatMap> {
+  const { get1dSincosPosEmbed, get2dSincosPosEmbed } = await import('../index.js');
+  const { embedDim, interpolationScale, baseSize, length } = options;
+  const scale = interpolationScale === 1 ? '' : ` · interpolation scale ${interpolationScale}`;
+  if (length !== undefined) {
+    checkSize(length, embedDim);
+    return {
+      title: 'Position table of a video’s frames',
+      subtitle: `${length} frames × ${embedDim} channels${scale}`,
+      rows: length,
+      columns: embedDim,
+      values: get1dSincosPosEmbed(embedDim, length, { interpolationScale }).toFloat32Array(),
+      xLabel: 'channel',
+      yLabel: 'frame',
+      bands: ['sin', 'cos'],
+    };
+  }
+  const [rows, columns] = options.grid ?? [16, 16];
+  checkSize(rows * columns, embedDim);
+  const table = get2dSincosPosEmbed(embedDim, [rows, columns], { interpolationScale, baseSize });
+  const base = baseSize === 16 ? '' : ` · base size ${baseSize}`;
+  return {
+    title: 'Position table of a frame’s tokens',
+    subtitle: `grid of ${rows} × ${columns} tokens × ${embedDim} channels${scale}${base}`,
+    rows: rows * columns,
+    columns: embedDim,
+    values: table.toFloat32Array(),
+    xLabel: 'channel',
+    yLabel: `token = row · ${columns} + column`,
+    bands: ['sin, column', 'cos, column', 'sin, row', 'cos, row'],
+    rowUnit: columns,
+  };
+}
+
+async function timestepsMap(options: TimestepsOptions): Promise<HeatMap> {
+  const { getTimestepEmbedding } = await import('../index.js');
+  const { numChannels, steps } = options;
+  const timesteps =
+    options.timesteps ??
+    (steps === undefined ? Array.from({ length: 1000 }, (_, t) => t) : spacedTimesteps(steps));
+  checkSize(timesteps.length, numChannels);
+  const sinusoids = getTimestepEmbedding(timesteps, numChannels, {
+    flipSinToCos: true,
+    downscaleFreqShift: 0,
+  });
+  return {
+    title: 'Sinusoids of timesteps',
+    subtitle: `${timesteps.length} timesteps × ${numChannels} channels`,
+    rows: timesteps.length,
+    columns: numChannels,
+    values: sinusoids.toFloat32Array(),
+    xLabel: 'channel',
+    yLabel: 'timestep',
+    // An odd number of channels ends with a column of zeros, which belongs to neither half.
+    bands: numChannels % 2 === 0 ? ['cos', 'sin'] : [],
+    rowLabel: (row) => String(timesteps[row]).replace('-', '\u2212'),
+  };
+}
+
+function checkSize(rows: number, columns: number): void {
+  if (rows * columns > maxValues) {
+    throw new Error(
+      `a table of ${rows} x ${columns} values is too large for a picture (the most is 2^26 values)`,
+    );
+  }
+}
+
+async function draw(map: HeatMap, path: string): Promise<void> {
+  const { drawHeatMap } = await import('./plot/heat-map.js');
+  const png = await drawHeatMap(map);
+  await writeComplete(path, (temporary) => writeFile(temporary, png));
+  process.stdout.write(`${path}\n`);
+}

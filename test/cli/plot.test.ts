@@ -1,0 +1,229 @@
+import { loadImage, createCanvas } from '@napi-rs/canvas';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { loadCanvas, setFont } from '../../lib/cli/plot/canvas.js';
+import { colorStep, colorSteps, divergingColors } from '../../lib/cli/plot/colors.js';
+import { drawHeatMap, ticks } from '../../lib/cli/plot/heat-map.js';
+import { run, temporaryFolders } from './run.js';
+
+const folder = temporaryFolders();
+
+interface Picture {
+  width: number;
+  height: number;
+  /** Red, green and blue of a pixel. */
+  at: (x: number, y: number) => number[];
+}
+
+async function decode(png: Buffer): Promise<Picture> {
+  const image = await loadImage(png);
+  const { width, height } = image;
+  const context = createCanvas(width, height).getContext('2d');
+  context.drawImage(image, 0, 0);
+  const { data } = context.getImageData(0, 0, width, height);
+  return {
+    width,
+    height,
+    at: (x, y) => [...data.subarray((y * width + x) * 4, (y * width + x) * 4 + 3)],
+  };
+}
+
+async function plot(...args: string[]): Promise<Picture> {
+  const path = join(folder(), 'plot.png');
+  const { status, stdout, stderr } = await run(['plot', ...args, '-o', path]);
+  expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: `${path}\n`, stderr: '' });
+  const png = readFileSync(path);
+  expect(png.subarray(0, 8).toString('latin1')).toBe('\x89PNG\r\n\x1a\n');
+  expect(png.toString('latin1', 12, 16)).toBe('IHDR');
+  const picture = await decode(png);
+  expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([picture.width, picture.height]);
+  return picture;
+}
+
+// The map's upper left corner.
+const [left, top] = [130, 150];
+
+/** The colour of a value, from the map's own table. */
+const colorOf = async (value: number): Promise<number[]> => {
+  const table = await divergingColors();
+  const step = colorStep(value) * 3;
+  return [...table.subarray(step, step + 3)];
+};
+
+describe('the colour map', () => {
+  it('goes from blue over near white to red, evenly', async () => {
+    const [low, middle, high] = [await colorOf(-1), await colorOf(0), await colorOf(1)];
+    expect(low[2]).toBeGreaterThan(low[0]! + 100);
+    expect(high[0]).toBeGreaterThan(high[2]! + 80);
+    expect(Math.min(...middle)).toBeGreaterThan(240);
+    // Both ends are equally far from the middle as the eye sees it (CIELAB).
+    const { lab } = (await import('d3-color')) as {
+      lab: (color: string) => { l: number; a: number; b: number };
+    };
+    const toLab = ([r, g, b]: number[]) => lab(`rgb(${r},${g},${b})`);
+    const far = (a: number[], b: number[]) => {
+      const [x, y] = [toLab(a), toLab(b)];
+      return Math.hypot(x.l - y.l, x.a - y.a, x.b - y.b);
+    };
+    expect(Math.abs(far(low, middle) / far(high, middle) - 1)).toBeLessThan(0.02);
+    // A quarter of the way is half as far.
+    expect(Math.abs(far(await colorOf(0.5), middle) / far(high, middle) - 0.5)).toBeLessThan(0.02);
+  });
+
+  it('clamps values outside', () => {
+    expect([-2, -1, 0, 1, 2].map(colorStep)).toEqual([
+      0,
+      0,
+      (colorSteps - 1) / 2,
+      colorSteps - 1,
+      colorSteps - 1,
+    ]);
+  });
+});
+
+describe('ticks', () => {
+  it('are a readable distance apart, at round numbers or multiples of a unit', () => {
+    expect(ticks(1000, 1, 150)).toEqual([0, 200, 400, 600, 800]);
+    expect(ticks(5, 40, 30)).toEqual([0, 1, 2, 3, 4]);
+    expect(ticks(64, 17, 60, 16)).toEqual(Array.from({ length: 16 }, (_, i) => 4 * i));
+    expect(ticks(1024, 1, 30, 32)).toEqual(Array.from({ length: 32 }, (_, i) => 32 * i));
+    expect(ticks(9, 1, 5, 3)).toEqual([0, 6]);
+  });
+});
+
+describe('a heat map', () => {
+  it('paints every cell in the colour of its value', async () => {
+    const values = [-1, -0.25, 0, 0.5, 1, NaN];
+    const map = { title: 'Title', subtitle: '', xLabel: '', yLabel: '', bands: [] };
+    const picture = await decode(await drawHeatMap({ ...map, rows: 2, columns: 3, values }));
+    for (const [i, value] of values.entries()) {
+      const [row, column] = [Math.floor(i / 3), i % 3];
+      const color = Number.isNaN(value) ? [128, 128, 128] : await colorOf(value);
+      expect(picture.at(left + column * 40 + 20, top + row * 40 + 20)).toEqual(color);
+    }
+  });
+
+  it('has a colour bar from 1 at the top to -1 at the bottom', async () => {
+    const map = { title: '', subtitle: '', xLabel: '', yLabel: '', bands: [] };
+    const picture = await decode(
+      await drawHeatMap({ ...map, rows: 10, columns: 10, values: new Float32Array(100) }),
+    );
+    const x = left + 400 + 40 + 13;
+    expect(picture.at(x, top + 1)).toEqual(await colorOf(0.9925));
+    expect(picture.at(x, top + 398)).toEqual(await colorOf(-0.9925));
+  });
+
+  it('writes its title in its own font', async () => {
+    const map = {
+      subtitle: '',
+      xLabel: '',
+      yLabel: '',
+      bands: [],
+      rows: 1,
+      columns: 1,
+      values: [0],
+    };
+    const ink = (picture: Picture) => {
+      let dark = 0;
+      for (let y = 25; y < 62; y++)
+        for (let x = left; x < picture.width; x++) if (picture.at(x, y)[0]! < 128) dark++;
+      return dark;
+    };
+    const some = ink(await decode(await drawHeatMap({ ...map, title: 'Position table' })));
+    const none = ink(await decode(await drawHeatMap({ ...map, title: '' })));
+    expect(none).toBe(0);
+    expect(some).toBeGreaterThan(500);
+  });
+
+  it('has its letters in two weights', async () => {
+    const { createCanvas: create } = await loadCanvas();
+    const context = create(10, 10).getContext('2d');
+    const width = (weight: 400 | 600) => {
+      setFont(context, 24, weight);
+      return context.measureText('Position table').width;
+    };
+    // The font file's own default is its thinnest weight, in which this takes 131 pixels.
+    expect(width(400)).toBeCloseTo(137.87, 1);
+    expect(width(600)).toBeCloseTo(142.25, 1);
+  });
+
+  it('averages tables down that are larger than a picture', async () => {
+    const map = { title: '', subtitle: '', xLabel: '', yLabel: '', bands: [] };
+    const picture = await decode(
+      await drawHeatMap({ ...map, rows: 1, columns: 5000, values: new Float32Array(5000).fill(1) }),
+    );
+    expect(picture.width).toBeLessThan(2000);
+    expect(picture.at(left + 800, top + 20)).toEqual(await colorOf(1));
+  });
+});
+
+describe('plot', () => {
+  it('pos-embed draws the table of a frame: columns first, then rows, sine before cosine', async () => {
+    const picture = await plot('pos-embed', '--embed-dim', '64', '--grid', '16x16');
+    // Cells of 17 x 2 pixels.
+    const cell = (token: number, channel: number) =>
+      picture.at(left + channel * 17 + 8, top + token * 2 + 1);
+    for (const [token, channel, value] of [
+      [0, 0, 0],
+      [0, 16, 1],
+      [3, 0, Math.sin(3)],
+      [3, 16, Math.cos(3)],
+      [16 * 5, 0, 0],
+      [16 * 5, 32, Math.sin(5)],
+      [16 * 5 + 9, 48, Math.cos(5)],
+      [16 * 5 + 9, 16, Math.cos(9)],
+    ] as const) {
+      expect(cell(token, channel), `token ${token}, channel ${channel}`).toEqual(
+        await colorOf(value),
+      );
+    }
+  });
+
+  it('pos-embed --length draws the table of a video', async () => {
+    const picture = await plot(
+      'pos-embed',
+      '--embed-dim',
+      '8',
+      '--length',
+      '4',
+      '--interpolation-scale',
+      '2',
+    );
+    const cell = (frame: number, channel: number) =>
+      picture.at(left + channel * 40 + 20, top + frame * 40 + 20);
+    expect(cell(3, 0)).toEqual(await colorOf(Math.sin(1.5)));
+    expect(cell(3, 4)).toEqual(await colorOf(Math.cos(1.5)));
+  });
+
+  it('timesteps draws cosine before sine, for the timesteps that are asked for', async () => {
+    const picture = await plot('timesteps', '--num-channels', '8', '--timesteps', '5,-2.5');
+    const cell = (row: number, channel: number) =>
+      picture.at(left + channel * 40 + 20, top + row * 40 + 20);
+    expect(cell(0, 0)).toEqual(await colorOf(Math.cos(5)));
+    expect(cell(0, 4)).toEqual(await colorOf(Math.sin(5)));
+    expect(cell(1, 4)).toEqual(await colorOf(Math.sin(-2.5)));
+  });
+
+  it('timesteps draws all of 0 to 999 unless told otherwise', async () => {
+    const picture = await plot('timesteps');
+    expect(picture.height).toBe(top + 1000 + 100);
+    expect(picture.at(left + 4 * 128 + 2, top + 2)).toEqual(await colorOf(Math.sin(2)));
+  });
+
+  it('takes an odd number of channels, whose last column is zero', async () => {
+    const picture = await plot('timesteps', '--num-channels', '7', '--steps', '2');
+    expect(picture.at(left + 6 * 40 + 20, top + 20)).toEqual(await colorOf(0));
+  });
+
+  it.each([
+    [['pos-embed', '--embed-dim', '6', '--grid', '4'], /embed_dim must be divisible by 2/],
+    [['pos-embed', '--embed-dim', '4096', '--grid', '4096x4096'], /too large for a picture/],
+  ])('%j fails and leaves no file', async (args, message) => {
+    const place = folder();
+    const { status, stderr } = await run(['plot', ...args, '-o', join(place, 'x.png')]);
+    expect(stderr).toMatch(message);
+    expect(status).toBe(1);
+    expect(readdirSync(place)).toEqual([]);
+  });
+});
