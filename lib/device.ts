@@ -1,20 +1,7 @@
 import { LatteError, show } from './errors.js';
-import { native } from './native.js';
+import { native, type DeviceInfo } from './native.js';
 
-/** A device that layers can live on. */
-export interface DeviceInfo {
-  /** 'cpu', 'npu:0' … */
-  name: string;
-  kind: 'cpu' | 'npu';
-  /** The vector instructions that the CPU's kernels use ('AVX2', 'NEON' …). */
-  instructionSet?: string;
-  /** How many threads the CPU's kernels use. */
-  threads?: number;
-  /** The NPU's chip ('Ascend910B3' …). */
-  soc?: string;
-  /** In bytes. */
-  memory: { free: number; total: number };
-}
+export type { DeviceInfo };
 
 /** Why the NPU is, or is not, available. */
 export interface DeviceDiagnostics {
@@ -69,17 +56,17 @@ export function checkDevice(device: unknown): string {
 let announced = false;
 
 /**
- * The device of a layer: 'auto' (the default) takes the first NPU, else the cpu, and says once on
- * which it fell back.
+ * The device of a layer: 'auto', the default, takes the first NPU, else the cpu, and says once that
+ * it fell back.
  * @internal
  */
 export function resolveDevice(device: unknown): string {
   if (device !== undefined && device !== 'auto') return checkDevice(device);
-  if (device === 'auto' && !announced) {
+  if (!announced) {
     announced = true;
     process.emitWarning(`device 'auto' uses the cpu: ${npuReason}`, {
-      code: 'LATTE_CPU_FALLBACK',
       type: 'LatteWarning',
+      code: 'LATTE_CPU_FALLBACK',
     });
   }
   return 'cpu';

@@ -22,7 +22,6 @@ export type TensorData =
 
 interface ArrayConstructor {
   new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): TensorData;
-  new (length: number): TensorData;
   readonly name: string;
 }
 

@@ -30,8 +30,8 @@ export interface NativeParameter {
 /** A forward that is under way, as `forward` needs it to cancel. @internal */
 export interface NativeJob {
   readonly promise: Promise<NativeTensor[]>;
-  /** Stops the job at its next tile of work; true when it had not finished. */
-  cancel(): boolean;
+  /** Rejects a job that waits at once, and one that runs at its next piece of work. */
+  cancel(): void;
 }
 
 /** @internal */
@@ -93,17 +93,22 @@ export interface NativeModule {
     dtype: DType,
   ): NativeTensor;
   sincosPosEmbed2dFromGrid(embedDim: number, grid: NativeTensor, dtype: DType): NativeTensor;
-  devices(): NativeDeviceInfo[];
+  devices(): DeviceInfo[];
   memoryUsage(): { live: number; pooled: number; limit: number };
 }
 
-/** @internal */
-export interface NativeDeviceInfo {
+/** A device that layers can live on. */
+export interface DeviceInfo {
+  /** 'cpu', 'npu:0' … */
   name: string;
   kind: 'cpu' | 'npu';
+  /** The vector instructions that the CPU's kernels use ('AVX2', 'NEON' …). */
   instructionSet?: string;
+  /** How many threads the CPU's kernels use. */
   threads?: number;
+  /** The NPU's chip ('Ascend910B3' …). */
   soc?: string;
+  /** In bytes. */
   memory: { free: number; total: number };
 }
 

@@ -3,6 +3,9 @@ import { native } from './native.js';
 import { checkBoolean, checkInteger, checkOptions, checkPositive } from './options.js';
 import { asTensor, nativeTensor, wrapTensor, type Tensor, type TensorLike } from './tensor.js';
 
+// No axis of a table is longer, so that what is computed on the way to a table stays small beside it.
+const mostLength = 2 ** 24;
+
 /** The dtype of a position table; 'float32' unless told otherwise. */
 export type TableDType = 'float32' | 'float64';
 
@@ -44,7 +47,7 @@ export function get1dSincosPosEmbed(
 ): Tensor {
   const { interpolationScale, baseSize, dtype } = checkOptions(options);
   const dim = checkEmbedDim(embedDim, 2);
-  const rows = checkInteger(length, 'length', undefined, 0);
+  const rows = checkInteger(length, 'length', undefined, 0, mostLength);
   const scale = checkPositive(interpolationScale, 'interpolationScale', 1);
   if (baseSize !== undefined) checkInteger(baseSize, 'baseSize');
   return wrapTensor(native.sincosPosEmbed1d(dim, rows, scale, checkTableDType(dtype)));
@@ -93,13 +96,12 @@ export function get2dSincosPosEmbed(
   if (sizes.length !== 2) {
     throw new LatteError('ERR_VALUE', `gridSize must be n or [h, w], but is ${show(gridSize)}`);
   }
-  const [height, width] = sizes.map((size) => checkInteger(size, 'gridSize', undefined, 0)) as [
-    number,
-    number,
-  ];
+  const [height, width] = sizes.map((size) =>
+    checkInteger(size, 'gridSize', undefined, 0, mostLength),
+  ) as [number, number];
   const scale = checkPositive(interpolationScale, 'interpolationScale', 1);
   const base = checkInteger(baseSize, 'baseSize', 16);
-  const extra = checkInteger(extraTokens, 'extraTokens', 0, 0);
+  const extra = checkInteger(extraTokens, 'extraTokens', 0, 0, mostLength);
   const zeroRows = checkBoolean(clsToken, 'clsToken', false) ? extra : 0;
   return wrapTensor(
     native.sincosPosEmbed2d(dim, height, width, zeroRows, scale, base, checkTableDType(dtype)),
@@ -136,7 +138,7 @@ export function get2dSincosPosEmbedFromGrid(
 }
 
 function checkEmbedDim(embedDim: unknown, divisor: 2 | 4): number {
-  const dim = checkInteger(embedDim, 'embedDim');
+  const dim = checkInteger(embedDim, 'embedDim', undefined, 1, mostLength);
   if (dim % divisor !== 0) {
     // The reference's own words; its 2-D table halves embed_dim before it looks.
     const halves = divisor === 4 ? ' (each half of a 2-D table, too)' : '';

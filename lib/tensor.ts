@@ -2,6 +2,7 @@ import { arraysOf, checkDType, itemSize, type DType, type TensorData } from './d
 import { checkDevice } from './device.js';
 import { LatteError, show, showShape } from './errors.js';
 import { native, type NativeTensor } from './native.js';
+import { checkOptions } from './options.js';
 
 /** Forwards that are reading or writing a tensor's memory right now; shared by its aliases. */
 interface Use {
@@ -63,7 +64,9 @@ export class Tensor {
       return;
     }
     this.#dtype = checkDType(dtype);
-    const values = Array.isArray(data) ? fromNumbers(this.#dtype, data) : (data as TensorData);
+    const values = Array.isArray(data)
+      ? fromNumbers(this.#dtype, data, 'data')
+      : (data as TensorData);
     const array = checkArray(this.#dtype, values);
     this.#shape = Object.freeze(
       shape === undefined ? [array.length] : checkShape(shape, itemSize(this.#dtype)),
@@ -100,9 +103,10 @@ export class Tensor {
    * @param options dtype 'float32' and device 'cpu' unless told otherwise.
    * @throws LatteError ERR_SHAPE, ERR_DTYPE, ERR_OUT_OF_MEMORY, ERR_DEVICE_UNAVAILABLE.
    */
-  static zeros(shape: readonly number[], options: { dtype?: DType; device?: string } = {}): Tensor {
-    const dtype = checkDType(options.dtype ?? 'float32');
-    const device = checkDevice(options.device ?? 'cpu');
+  static zeros(shape: readonly number[], options?: { dtype?: DType; device?: string }): Tensor {
+    const given = checkOptions(options);
+    const dtype = given.dtype === undefined ? 'float32' : checkDType(given.dtype);
+    const device = given.device === undefined ? 'cpu' : checkDevice(given.device);
     return wrap(native.zeros(dtype, checkShape(shape, itemSize(dtype)), device));
   }
 
@@ -263,14 +267,14 @@ export type TensorLike = Tensor | TensorData | readonly number[];
  */
 export function asTensor(value: unknown, name: string): Tensor {
   if (value instanceof Tensor) return value;
-  if (Array.isArray(value)) return new Tensor('float64', value as number[]);
+  if (Array.isArray(value)) return new Tensor('float64', fromNumbers('float64', value, name));
   for (const dtype of ['float64', 'float32', 'float16', 'int32', 'int64'] as const) {
     const kind = arraysOf(dtype).array as unknown as new () => TensorData;
     // 16-bit integers are bits of an unknown kind: a Tensor says which.
     if ((kind as unknown) !== Uint16Array && value instanceof kind) return new Tensor(dtype, value);
   }
   throw new LatteError(
-    'ERR_DTYPE',
+    'ERR_VALUE',
     `${name} must be a Tensor, a Float32Array, Float64Array, Int32Array, BigInt64Array or an array of numbers, but is ${show(value)}`,
   );
 }
@@ -310,32 +314,40 @@ export function checkShape(shape: unknown, bytesPerElement: number, name = 'shap
 
 function checkArray(dtype: DType, data: TensorData): TensorData {
   const { accepted } = arraysOf(dtype);
-  if (!accepted.some((kind) => data instanceof (kind as unknown as new () => TensorData))) {
+  const Kind = accepted.find((kind) => data instanceof kind);
+  if (Kind === undefined) {
     const kinds = accepted.map((kind) => kind.name).join(' or ');
     throw new LatteError(
       'ERR_DTYPE',
       `data of a ${dtype} tensor must be a ${kinds} or an array of numbers, but is ${show(data)}`,
     );
   }
-  if (!(data.buffer instanceof ArrayBuffer)) {
+  const buffer = data.buffer as ArrayBuffer & { resizable?: boolean };
+  if (!(buffer instanceof ArrayBuffer)) {
     throw new LatteError(
       'ERR_VALUE',
       'data lies in a SharedArrayBuffer, which another thread may change in the middle of a computation; copy it first: data.slice()',
     );
   }
-  if ((data.buffer as ArrayBuffer & { detached?: boolean }).detached) {
+  try {
+    new Uint8Array(buffer);
+  } catch {
     throw new LatteError('ERR_STATE', 'data lies in a detached ArrayBuffer');
   }
-  return data;
+  // An array that follows its buffer's length would outgrow the tensor's shape.
+  return buffer.resizable ? new Kind(buffer, data.byteOffset, data.length) : data;
 }
 
-function fromNumbers(dtype: DType, values: readonly unknown[]): TensorData {
+function fromNumbers(dtype: DType, values: readonly unknown[], name: string): TensorData {
   // A float64 array first: it holds every number exactly, and the addon rounds once.
   const exact = new Float64Array(values.length);
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
     if (typeof value !== 'number') {
-      throw new LatteError('ERR_VALUE', `data must hold numbers, but data[${i}] is ${show(value)}`);
+      throw new LatteError(
+        'ERR_VALUE',
+        `${name} must hold numbers, but ${name}[${i}] is ${show(value)}`,
+      );
     }
     exact[i] = value;
   }
@@ -348,7 +360,7 @@ function fromNumbers(dtype: DType, values: readonly unknown[]): TensorData {
     if (bad >= 0) {
       throw new LatteError(
         'ERR_VALUE',
-        `data[${bad}] of an ${dtype} tensor must be a whole number in its range, but is ${exact[bad]}`,
+        `${name}[${bad}] of an ${dtype} tensor must be a whole number in its range, but is ${exact[bad]}`,
       );
     }
     return dtype === 'int32'

@@ -1,4 +1,4 @@
-import { native, type NativeLayer } from './native.js';
+import { native } from './native.js';
 import { checkBoolean, checkInteger, checkNumber, checkOptions, checkPositive } from './options.js';
 import { asTensor, nativeTensor, wrapTensor, type Tensor, type TensorLike } from './tensor.js';
 
@@ -31,31 +31,24 @@ export function getTimestepEmbedding(
   embeddingDim: number,
   options?: GetTimestepEmbeddingOptions,
 ): Tensor {
-  const layer = nativeTimesteps(embeddingDim, 'embeddingDim', checkOptions(options), 'cpu');
+  const config = timestepsConfig(embeddingDim, 'embeddingDim', checkOptions(options));
+  const layer = new native.Layer('Timesteps', config, 'cpu', 'float32');
   const tensor = asTensor(timesteps, 'timesteps');
   const [result] = layer.forwardSync([nativeTensor(tensor, 'timesteps')], [], undefined);
   return wrapTensor(result!);
 }
 
-/** The addon's timestep projection; shared with the Timesteps layer. @internal */
-export function nativeTimesteps(
+/** The checked options of the addon's Timesteps; shared with the layer. @internal */
+export function timestepsConfig(
   channels: unknown,
   name: string,
   options: GetTimestepEmbeddingOptions,
-  device: string,
-): NativeLayer {
-  const numChannels = checkInteger(channels, name, undefined, 1, 2 ** 24);
-  const maxPeriod = checkPositive(options.maxPeriod, 'maxPeriod', 10000);
-  return new native.Layer(
-    'Timesteps',
-    {
-      numChannels,
-      flipSinToCos: checkBoolean(options.flipSinToCos, 'flipSinToCos', false),
-      downscaleFreqShift: checkNumber(options.downscaleFreqShift, 'downscaleFreqShift', 1),
-      scale: checkNumber(options.scale, 'scale', 1),
-      maxPeriod,
-    },
-    device,
-    'float32',
-  );
+): Record<string, unknown> {
+  return {
+    numChannels: checkInteger(channels, name, undefined, 1, 2 ** 24),
+    flipSinToCos: checkBoolean(options.flipSinToCos, 'flipSinToCos', false),
+    downscaleFreqShift: checkNumber(options.downscaleFreqShift, 'downscaleFreqShift', 1),
+    scale: checkNumber(options.scale, 'scale', 1),
+    maxPeriod: checkPositive(options.maxPeriod, 'maxPeriod', 10000),
+  };
 }

@@ -1,9 +1,7 @@
-import { resolveDevice } from '../device.js';
-import { native } from '../native.js';
 import { checkBoolean, checkInteger, checkOptions } from '../options.js';
 import type { Tensor } from '../tensor.js';
 import { conditionInputs, type ConditionInputs } from './conditions.js';
-import { Layer, layerDType, type Call, type ForwardOptions, type LayerOptions } from './layer.js';
+import { Layer, type Call, type ForwardOptions, type LayerOptions } from './layer.js';
 
 export interface AdaLayerNormSingleOptions extends LayerOptions {
   /** D, the channels of the transformer. */
@@ -30,28 +28,20 @@ export class AdaLayerNormSingle extends Layer {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
   constructor(options: AdaLayerNormSingleOptions) {
     const given: Partial<AdaLayerNormSingleOptions> = checkOptions(options);
-    const device = resolveDevice(given.device);
-    const dtype = layerDType(given.dtype);
     const useAdditionalConditions = checkBoolean(
       given.useAdditionalConditions,
       'useAdditionalConditions',
       false,
     );
-    const layer = new native.Layer(
-      'AdaLayerNormSingle',
-      {
-        embeddingDim: checkInteger(
-          given.embeddingDim,
-          'embeddingDim',
-          undefined,
-          useAdditionalConditions ? 3 : 1,
-        ),
-        useAdditionalConditions,
-      },
-      device,
-      dtype,
-    );
-    super(layer, device, dtype);
+    super('AdaLayerNormSingle', given, {
+      embeddingDim: checkInteger(
+        given.embeddingDim,
+        'embeddingDim',
+        undefined,
+        useAdditionalConditions ? 3 : 1,
+      ),
+      useAdditionalConditions,
+    });
   }
 
   /**

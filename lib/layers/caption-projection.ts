@@ -1,12 +1,9 @@
-import { resolveDevice } from '../device.js';
-import { native } from '../native.js';
 import { checkInteger, checkOptions } from '../options.js';
 import type { Tensor } from '../tensor.js';
 import {
   callOf,
   checkTensor,
   Layer,
-  layerDType,
   type Call,
   type ForwardOptions,
   type LayerOptions,
@@ -32,19 +29,11 @@ export class CaptionProjection extends Layer {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
   constructor(options: CaptionProjectionOptions) {
     const given: Partial<CaptionProjectionOptions> = checkOptions(options);
-    const device = resolveDevice(given.device);
-    const dtype = layerDType(given.dtype);
     checkInteger(given.numTokens, 'numTokens', 120, 0);
-    const layer = new native.Layer(
-      'CaptionProjection',
-      {
-        inFeatures: checkInteger(given.inFeatures, 'inFeatures'),
-        hiddenSize: checkInteger(given.hiddenSize, 'hiddenSize'),
-      },
-      device,
-      dtype,
-    );
-    super(layer, device, dtype);
+    super('CaptionProjection', given, {
+      inFeatures: checkInteger(given.inFeatures, 'inFeatures'),
+      hiddenSize: checkInteger(given.hiddenSize, 'hiddenSize'),
+    });
   }
 
   /** @internal */

@@ -1,16 +1,7 @@
-import { resolveDevice } from '../device.js';
-import { native } from '../native.js';
 import { checkBoolean, checkInteger, checkOptions } from '../options.js';
 import type { Tensor } from '../tensor.js';
 import { conditionInputs, type ConditionInputs } from './conditions.js';
-import {
-  callOf,
-  Layer,
-  layerDType,
-  type Call,
-  type ForwardOptions,
-  type LayerOptions,
-} from './layer.js';
+import { callOf, Layer, type Call, type ForwardOptions, type LayerOptions } from './layer.js';
 
 export interface CombinedTimestepSizeEmbeddingsOptions extends LayerOptions {
   /** The channels of the result. */
@@ -35,23 +26,15 @@ export class CombinedTimestepSizeEmbeddings extends Layer {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
   constructor(options: CombinedTimestepSizeEmbeddingsOptions) {
     const given: Partial<CombinedTimestepSizeEmbeddingsOptions> = checkOptions(options);
-    const device = resolveDevice(given.device);
-    const dtype = layerDType(given.dtype);
-    const layer = new native.Layer(
-      'CombinedTimestepSizeEmbeddings',
-      {
-        embeddingDim: checkInteger(given.embeddingDim, 'embeddingDim'),
-        sizeEmbDim: checkInteger(given.sizeEmbDim, 'sizeEmbDim'),
-        useAdditionalConditions: checkBoolean(
-          given.useAdditionalConditions,
-          'useAdditionalConditions',
-          false,
-        ),
-      },
-      device,
-      dtype,
-    );
-    super(layer, device, dtype);
+    super('CombinedTimestepSizeEmbeddings', given, {
+      embeddingDim: checkInteger(given.embeddingDim, 'embeddingDim'),
+      sizeEmbDim: checkInteger(given.sizeEmbDim, 'sizeEmbDim'),
+      useAdditionalConditions: checkBoolean(
+        given.useAdditionalConditions,
+        'useAdditionalConditions',
+        false,
+      ),
+    });
   }
 
   /**
@@ -69,7 +52,7 @@ export class CombinedTimestepSizeEmbeddings extends Layer {
   }
 
   #call(conditions: ConditionInputs, options: ForwardOptions | undefined): Call {
-    const { inputs, native: numbers } = conditionInputs(conditions);
+    const { inputs, numbers } = conditionInputs(conditions);
     return callOf(inputs, options, numbers);
   }
 }

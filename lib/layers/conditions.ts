@@ -19,7 +19,7 @@ export interface ConditionInputs {
 }
 
 /** Checks the inputs that CombinedTimestepSizeEmbeddings and AdaLayerNormSingle share. @internal */
-export function conditionInputs(conditions: ConditionInputs): Pick<Call, 'inputs' | 'native'> {
+export function conditionInputs(conditions: ConditionInputs): Pick<Call, 'inputs' | 'numbers'> {
   if (typeof conditions !== 'object' || conditions === null || ArrayBuffer.isView(conditions)) {
     throw new LatteError(
       'ERR_VALUE',
@@ -33,7 +33,7 @@ export function conditionInputs(conditions: ConditionInputs): Pick<Call, 'inputs
       ['resolution', resolution == null ? undefined : asTensor(resolution, 'resolution')],
       ['aspectRatio', aspectRatio == null ? undefined : asTensor(aspectRatio, 'aspectRatio')],
     ],
-    native: {
+    numbers: {
       batchSize:
         batchSize === undefined ? undefined : checkInteger(batchSize, 'batchSize', undefined, 0),
       hiddenDtype:

@@ -1,6 +1,12 @@
-import { checkFloatDType, type DType, type FloatDType } from '../dtype.js';
+import { checkFloatDType, type FloatDType } from '../dtype.js';
 import { LatteError, show, showShape } from '../errors.js';
-import type { NativeForwardOptions, NativeLayer, NativeTensor } from '../native.js';
+import { resolveDevice } from '../device.js';
+import {
+  native,
+  type NativeForwardOptions,
+  type NativeLayer,
+  type NativeTensor,
+} from '../native.js';
 import { checkBoolean, checkOptions } from '../options.js';
 import { nativeTensor, Tensor, tensorUse, wrapTensor } from '../tensor.js';
 
@@ -40,7 +46,8 @@ export interface Call {
   /** A tensor for each result, or undefined for one to be made. */
   outs: [name: string, tensor: Tensor | undefined][];
   signal: AbortSignal | undefined;
-  native?: NativeForwardOptions;
+  /** Numbers beside the tensors. */
+  numbers?: NativeForwardOptions;
 }
 
 /** What all layers have in common. */
@@ -50,11 +57,16 @@ export abstract class Layer {
   readonly #dtype: FloatDType;
   #disposed = false;
 
-  /** @internal */
-  protected constructor(native: NativeLayer, device: string, dtype: FloatDType) {
-    this.#native = native;
-    this.#device = device;
-    this.#dtype = dtype;
+  /**
+   * @param kind the layer's name in the addon.
+   * @param given the caller's options, of which the device and the dtype are checked here.
+   * @param config the layer's own options, checked and complete.
+   * @internal
+   */
+  protected constructor(kind: string, given: LayerOptions, config: Record<string, unknown>) {
+    this.#device = resolveDevice(given.device);
+    this.#dtype = given.dtype === undefined ? 'float32' : checkFloatDType(given.dtype);
+    this.#native = new native.Layer(kind, config, this.#device, this.#dtype);
   }
 
   /** 'cpu', 'npu:0' … */
@@ -166,17 +178,17 @@ export abstract class Layer {
         throw new LatteError('ERR_STATE', `${name} is being read by another forward`);
       }
     }
-    return finish(layer.forwardSync(inputs, outs, call.native), call);
+    return finish(layer.forwardSync(inputs, outs, call.numbers), call);
   }
 
   /** Runs a forward on another thread. @internal */
   protected async run(call: Call): Promise<Tensor[]> {
     const layer = this.checkAlive();
     const { inputs, outs } = prepare(call);
-    const job = layer.forward(inputs, outs, call.native);
+    const job = layer.forward(inputs, outs, call.numbers);
     const release = hold(call);
     const { signal } = call;
-    const cancel = (): void => void job.cancel();
+    const cancel = (): void => job.cancel();
     signal?.addEventListener('abort', cancel, { once: true });
     try {
       return finish(await job.promise, call);
@@ -190,11 +202,6 @@ export abstract class Layer {
       release();
     }
   }
-}
-
-/** Checks the dtype of a layer's options. @internal */
-export function layerDType(dtype: unknown): FloatDType {
-  return dtype === undefined ? 'float32' : checkFloatDType(dtype);
 }
 
 /** Checks a forward's tensor argument. @internal */
@@ -213,9 +220,6 @@ export function checkRank(tensor: Tensor, name: string, rank: number, expected: 
   }
 }
 
-/** @internal */
-export type HiddenDType = Extract<DType, FloatDType>;
-
 function entriesOf(stateDict: unknown): Map<string, Tensor> {
   if (stateDict instanceof Map) return new Map(stateDict as Map<string, Tensor>);
   if (typeof stateDict === 'object' && stateDict !== null && !Array.isArray(stateDict)) {
@@ -231,10 +235,10 @@ function entriesOf(stateDict: unknown): Map<string, Tensor> {
 export function callOf(
   inputs: Call['inputs'],
   options: ForwardOptions | undefined,
-  native?: NativeForwardOptions,
+  numbers?: NativeForwardOptions,
 ): Call {
   const { out, signal } = checkOptions(options);
-  return { inputs, outs: [['out', out]], signal, native };
+  return { inputs, outs: [['out', out]], signal, numbers };
 }
 
 function prepare({ inputs, outs, signal }: Call): {

@@ -1,6 +1,4 @@
-import { resolveDevice } from '../device.js';
 import { LatteError } from '../errors.js';
-import { native } from '../native.js';
 import { checkBoolean, checkInteger, checkOptions, checkPositive } from '../options.js';
 import type { Tensor } from '../tensor.js';
 import {
@@ -8,7 +6,6 @@ import {
   checkRank,
   checkTensor,
   Layer,
-  layerDType,
   type Call,
   type ForwardOptions,
   type LayerOptions,
@@ -53,8 +50,6 @@ export class PatchEmbed extends Layer {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
   constructor(options?: PatchEmbedOptions) {
     const given = checkOptions(options);
-    const device = resolveDevice(given.device);
-    const dtype = layerDType(given.dtype);
     const embedDim = checkInteger(given.embedDim, 'embedDim', 768, 1, 2 ** 24);
     if (embedDim % 4 !== 0) {
       throw new LatteError(
@@ -62,23 +57,17 @@ export class PatchEmbed extends Layer {
         `embed_dim must be divisible by 2 (each half of the position table, too), but embedDim is ${embedDim}`,
       );
     }
-    const layer = new native.Layer(
-      'PatchEmbed',
-      {
-        height: checkInteger(given.height, 'height', 224, 1, 2 ** 20),
-        width: checkInteger(given.width, 'width', 224, 1, 2 ** 20),
-        patchSize: checkInteger(given.patchSize, 'patchSize', 16, 1, 2 ** 12),
-        inChannels: checkInteger(given.inChannels, 'inChannels', 3, 1, 2 ** 16),
-        embedDim,
-        layerNorm: checkBoolean(given.layerNorm, 'layerNorm', false),
-        flatten: checkBoolean(given.flatten, 'flatten', true),
-        bias: checkBoolean(given.bias, 'bias', true),
-        interpolationScale: checkPositive(given.interpolationScale, 'interpolationScale', 1),
-      },
-      device,
-      dtype,
-    );
-    super(layer, device, dtype);
+    super('PatchEmbed', given, {
+      height: checkInteger(given.height, 'height', 224, 1, 2 ** 20),
+      width: checkInteger(given.width, 'width', 224, 1, 2 ** 20),
+      patchSize: checkInteger(given.patchSize, 'patchSize', 16, 1, 2 ** 12),
+      inChannels: checkInteger(given.inChannels, 'inChannels', 3, 1, 2 ** 16),
+      embedDim,
+      layerNorm: checkBoolean(given.layerNorm, 'layerNorm', false),
+      flatten: checkBoolean(given.flatten, 'flatten', true),
+      bias: checkBoolean(given.bias, 'bias', true),
+      interpolationScale: checkPositive(given.interpolationScale, 'interpolationScale', 1),
+    });
   }
 
   /**

@@ -1,13 +1,10 @@
-import { resolveDevice } from '../device.js';
 import { LatteError, show } from '../errors.js';
-import { native } from '../native.js';
 import { checkBoolean, checkInteger, checkOptions } from '../options.js';
 import type { Tensor } from '../tensor.js';
 import {
   callOf,
   checkTensor,
   Layer,
-  layerDType,
   type Call,
   type ForwardOptions,
   type LayerOptions,
@@ -42,24 +39,16 @@ export class TimestepEmbedding extends Layer {
   /** @throws LatteError ERR_VALUE ("Unsupported activation function: …" among them), ERR_DTYPE. */
   constructor(options: TimestepEmbeddingOptions) {
     const given: Partial<TimestepEmbeddingOptions> = checkOptions(options);
-    const device = resolveDevice(given.device);
-    const dtype = layerDType(given.dtype);
     const timeEmbedDim = checkInteger(given.timeEmbedDim, 'timeEmbedDim');
-    const layer = new native.Layer(
-      'TimestepEmbedding',
-      {
-        inChannels: checkInteger(given.inChannels, 'inChannels'),
-        timeEmbedDim,
-        outDim: checkInteger(given.outDim ?? undefined, 'outDim', timeEmbedDim),
-        condProjDim: given.condProjDim == null ? 0 : checkInteger(given.condProjDim, 'condProjDim'),
-        actFn: activation(given.actFn ?? 'silu', 'actFn'),
-        postActFn: given.postActFn == null ? '' : activation(given.postActFn, 'postActFn'),
-        sampleProjBias: checkBoolean(given.sampleProjBias, 'sampleProjBias', true),
-      },
-      device,
-      dtype,
-    );
-    super(layer, device, dtype);
+    super('TimestepEmbedding', given, {
+      inChannels: checkInteger(given.inChannels, 'inChannels'),
+      timeEmbedDim,
+      outDim: checkInteger(given.outDim ?? undefined, 'outDim', timeEmbedDim),
+      condProjDim: given.condProjDim == null ? 0 : checkInteger(given.condProjDim, 'condProjDim'),
+      actFn: activation(given.actFn ?? 'silu', 'actFn'),
+      postActFn: given.postActFn == null ? '' : activation(given.postActFn, 'postActFn'),
+      sampleProjBias: checkBoolean(given.sampleProjBias, 'sampleProjBias', true),
+    });
   }
 
   /**
@@ -111,7 +100,7 @@ function activation(name: unknown, option: string): string {
   if (!activations.includes(lower)) {
     throw new LatteError(
       'ERR_VALUE',
-      `Unsupported activation function: ${name.slice(0, 60)} (${option} must be one of ${activations.join(', ')})`,
+      `Unsupported activation function: ${lower.slice(0, 60)} (${option} must be one of ${activations.join(', ')})`,
     );
   }
   return lower;

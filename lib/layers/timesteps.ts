@@ -1,7 +1,6 @@
-import { resolveDevice } from '../device.js';
 import { checkOptions } from '../options.js';
 import { asTensor, type Tensor, type TensorLike } from '../tensor.js';
-import { nativeTimesteps } from '../timesteps.js';
+import { timestepsConfig } from '../timesteps.js';
 import { callOf, Layer, type Call, type ForwardOptions } from './layer.js';
 
 export interface TimestepsOptions {
@@ -25,15 +24,9 @@ export class Timesteps extends Layer {
   /** @throws LatteError ERR_VALUE, ERR_DEVICE_UNAVAILABLE. */
   constructor(options: TimestepsOptions) {
     const given: Partial<TimestepsOptions> = checkOptions(options);
-    const device = resolveDevice(given.device);
-    const { flipSinToCos = true, downscaleFreqShift = 0, scale } = given;
-    const layer = nativeTimesteps(
-      given.numChannels,
-      'numChannels',
-      { flipSinToCos, downscaleFreqShift, scale },
-      device,
-    );
-    super(layer, device, 'float32');
+    const { device, flipSinToCos = true, downscaleFreqShift = 0, scale } = given;
+    const sinusoid = { flipSinToCos, downscaleFreqShift, scale };
+    super('Timesteps', { device }, timestepsConfig(given.numChannels, 'numChannels', sinusoid));
   }
 
   /**

@@ -141,6 +141,13 @@ struct DeviceInfo {
   size_t memory_total = 0;
 };
 
+/// The memory that a device's tensors take, in bytes.
+struct MemoryUsage {
+  size_t live = 0;    // held by tensors
+  size_t pooled = 0;  // free, and kept for the next tensors
+  size_t limit = 0;   // the most that `live` may become
+};
+
 /// Asks a job to end early; queues look at it between pieces of work and throw ERR_ABORTED.
 using CancelFlag = std::atomic<bool>;
 
@@ -148,6 +155,7 @@ class Device {
  public:
   virtual ~Device() = default;
   virtual DeviceInfo info() const = 0;
+  virtual MemoryUsage memory_usage() const = 0;
   /// Memory aligned for every kernel; its content is undefined. Throws ERR_OUT_OF_MEMORY.
   virtual std::shared_ptr<Buffer> allocate(size_t bytes) = 0;
   virtual void copy_in(void* device, const void* host, size_t bytes) = 0;

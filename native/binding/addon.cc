@@ -3,7 +3,6 @@
 
 #include <cstring>
 
-#include "backend/cpu/memory_pool.h"
 #include "backend/registry.h"
 #include "binding/environment.h"
 #include "binding/job.h"
@@ -172,7 +171,7 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value memory_usage(const Napi::CallbackInfo& info) {
-  const auto usage = cpu::memory_pool().usage();
+  const MemoryUsage usage = open_device("cpu").memory_usage();
   auto object = Napi::Object::New(info.Env());
   object.Set("live", static_cast<double>(usage.live));
   object.Set("pooled", static_cast<double>(usage.pooled));

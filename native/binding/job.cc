@@ -1,6 +1,7 @@
 #include "binding/job.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "binding/tensor.h"
@@ -146,9 +147,15 @@ class Job : public std::enable_shared_from_this<Job> {
     }
   }
 
-  bool cancel() {
+  /// A job that runs stops at its next piece of work; one that waits leaves the queue at once.
+  void cancel() {
     cancelled_.store(true, std::memory_order_relaxed);
-    return !finished_;
+    auto& jobs = Environment::of(env_).jobs;
+    const auto waiting = std::find(jobs.begin(), jobs.end(), shared_from_this());
+    if (waiting == jobs.end() || waiting == jobs.begin()) return;
+    jobs.erase(waiting);
+    error_ = Error(ErrorCode::kAborted, "the operation was aborted");
+    settle();
   }
 
  private:
@@ -184,7 +191,6 @@ class Job : public std::enable_shared_from_this<Job> {
   }
 
   void settle() {
-    finished_ = true;
     inputs_.clear();
     plan_ = {};
     if (!error_) {
@@ -195,7 +201,7 @@ class Job : public std::enable_shared_from_this<Job> {
           device_.copy_out(to.data, results_[i].data, to.bytes());
         }
       } catch (const Error& error) {
-        error_ = error;
+        error_ = Error(error.code(), std::string("out: ") + error.what());
       }
     }
     callers_.clear();
@@ -217,7 +223,6 @@ class Job : public std::enable_shared_from_this<Job> {
   std::vector<Napi::ObjectReference> callers_;  // outs of the caller's, filled at the end
   CancelFlag cancelled_{false};
   std::optional<Error> error_;
-  bool finished_ = false;
   napi_async_work work_ = nullptr;
 };
 
@@ -238,7 +243,8 @@ Napi::Object run_later(Napi::Env env, Device& device, Plan plan,
   auto handle = Napi::Object::New(env);
   handle.Set("promise", job->promise());
   handle.Set("cancel", Napi::Function::New(env, [job](const Napi::CallbackInfo& info) {
-               return Napi::Boolean::New(info.Env(), job->cancel());
+               job->cancel();
+               return info.Env().Undefined();
              }));
   return handle;
 }

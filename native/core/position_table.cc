@@ -7,6 +7,7 @@ namespace latte {
 
 template <class T>
 void sincos_rows(const double* positions, int64_t count, int64_t dim, T* rows) {
+  if (count == 0) return;
   const int64_t half = dim / 2;
   std::vector<double> omega(static_cast<size_t>(half));
   for (int64_t k = 0; k < half; ++k) {
@@ -49,6 +50,7 @@ template <class T>
 SeparableTable<T> grid_table(int64_t height, int64_t width, int64_t dim, int64_t base_size,
                              double interpolation_scale) {
   SeparableTable<T> table{height, width, dim, {}, {}};
+  if (height == 0 || width == 0) return table;
   const int64_t half = dim / 2;
   table.columns.resize(static_cast<size_t>(width * half));
   table.rows.resize(static_cast<size_t>(height * half));

@@ -64,6 +64,7 @@ class CpuDevice final : public Device {
     info.memory_total = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * page;
     return info;
   }
+  MemoryUsage memory_usage() const override { return memory_pool().usage(); }
   std::shared_ptr<Buffer> allocate(size_t bytes) override { return memory_pool().allocate(bytes); }
   void copy_in(void* device, const void* host, size_t bytes) override {
     if (bytes > 0) std::memcpy(device, host, bytes);

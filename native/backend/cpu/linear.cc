@@ -28,52 +28,63 @@ class LinearKernel {
   }
 
   void run() {
-    auto* tiles = context_.scratch<float>(args_.rows * std::max<int64_t>(depth_, 1));
-    const int64_t tile_count = (args_.rows + kTileRows - 1) / kTileRows;
-    context_.parallel_for(tile_count, tile_count > 4 ? threads_ : 1, [&](int64_t tile) {
-      const int64_t end = std::min(args_.rows, (tile + 1) * kTileRows);
-      for (int64_t row = tile * kTileRows, rows; row < end; row += rows) {
-        rows = next_tile(end - row);
-        pack_tile(static_cast<const T*>(args_.input) + row * depth_, depth_, rows, depth_,
-                  args_.input_activation, tiles + row * depth_);
+    // So many rows at a time: packed rows need memory of their own.
+    constexpr int64_t kMostRows = 32 * kBlockRows;
+    auto* tiles =
+        context_.scratch<float>(std::min(args_.rows, kMostRows) * std::max<int64_t>(depth_, 1));
+    for (int64_t first = 0; first < args_.rows; first += kMostRows) {
+      const int64_t rows = std::min(kMostRows, args_.rows - first);
+      pack(first, rows, tiles);
+      if (rows <= kTileRows) {
+        stream_weights(first, rows, tiles);
+      } else {
+        block(first, rows, tiles);
       }
-    });
-    if (args_.rows <= kTileRows) {
-      stream_weights(tiles);
-    } else {
-      block(tiles);
     }
   }
 
  private:
-  /// One tile of rows: every weight is read once, in order, and all of K summed at once.
-  void stream_weights(const float* tiles) {
+  static constexpr int64_t kBlockRows = std::max<int64_t>(96 / kTileRows, 1) * kTileRows;
+  static constexpr int64_t kBlockPanels = std::max<int64_t>(128 / kPanel, 1);
+
+  void pack(int64_t first, int64_t rows, float* tiles) {
+    const T* input = static_cast<const T*>(args_.input) + first * depth_;
+    const int64_t tasks = (rows + kTileRows - 1) / kTileRows;
+    context_.parallel_for(tasks, tasks > 4 ? threads_ : 1, [&](int64_t task) {
+      const int64_t end = std::min(rows, (task + 1) * kTileRows);
+      for (int64_t row = task * kTileRows, count; row < end; row += count) {
+        count = next_tile(end - row);
+        pack_tile(input + row * depth_, depth_, count, depth_, args_.input_activation,
+                  tiles + row * depth_);
+      }
+    });
+  }
+
+  /// At most one tile of rows: every weight is read once, in order, and all of K summed at once.
+  void stream_weights(int64_t first_row, int64_t rows, const float* tiles) {
     const int64_t tasks = threads_ == 1 ? 1 : std::min<int64_t>(panels_, int64_t{4} * threads_);
     context_.parallel_for(tasks, threads_, [&](int64_t task) {
       const int64_t first = panels_ * task / tasks, last = panels_ * (task + 1) / tasks;
-      multiply_piece(piece(tiles, 0, args_.rows, first, last, nullptr),
-                     std::max<int64_t>(depth_, 1), Emit{this, 0});
+      multiply_piece(piece(tiles, 0, rows, first, last, nullptr), std::max<int64_t>(depth_, 1),
+                     Emit{this, first_row});
     });
   }
 
   /// Many rows: blocks of A stay in the second-level cache, panels of B in the first.
-  void block(const float* tiles) {
-    constexpr int64_t kBlockRows = std::max<int64_t>(96 / kTileRows, 1) * kTileRows;
-    constexpr int64_t kBlockPanels = std::max<int64_t>(128 / kPanel, 1);
-    const int64_t row_blocks = (args_.rows + kBlockRows - 1) / kBlockRows;
+  void block(int64_t first_row, int64_t rows, const float* tiles) {
+    const int64_t row_blocks = (rows + kBlockRows - 1) / kBlockRows;
     const int64_t panel_blocks = (panels_ + kBlockPanels - 1) / kBlockPanels;
     context_.parallel_for(row_blocks * panel_blocks, threads_, [&](int64_t task) {
       const int64_t row = task % row_blocks * kBlockRows;
       const int64_t first = task / row_blocks * kBlockPanels;
       const int64_t last = std::min(first + kBlockPanels, panels_);
-      const int64_t rows = std::min(kBlockRows, args_.rows - row);
       std::shared_ptr<Buffer> partial;
       if (depth_ > kBlockK) {
         partial = memory_pool().allocate(kBlockRows * kBlockPanels * kPanel * sizeof(float));
       }
-      multiply_piece(piece(tiles, row, rows, first, last,
+      multiply_piece(piece(tiles, row, std::min(kBlockRows, rows - row), first, last,
                            partial ? static_cast<float*>(partial->data()) : nullptr),
-                     kBlockK, Emit{this, row});
+                     kBlockK, Emit{this, first_row + row});
     });
   }
 

@@ -15,12 +15,6 @@
 
 namespace latte::cpu {
 
-struct MemoryUsage {
-  size_t live = 0;    // bytes that tensors hold
-  size_t pooled = 0;  // bytes that are resident and free
-  size_t limit = 0;   // the most that `live` may become
-};
-
 class MemoryPool {
  public:
   MemoryPool();

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
+#include <exception>
 #include <memory>
 #include <vector>
 
@@ -37,12 +39,22 @@ struct Context {
     return std::clamp(static_cast<int>(threads), 1, thread_pool().threads());
   }
 
-  /// body(i) for each i below count, shared among threads; stops early, and throws, when cancelled.
+  /// body(i) for each i below count, shared among threads. Stops early, and throws, when a body
+  /// throws (for want of memory, say) or the job is cancelled.
   template <class Body>
   void parallel_for(int64_t count, int threads, const Body& body) const {
+    std::atomic<bool> failed{false};
+    std::exception_ptr failure;
     thread_pool().parallel_for(count, threads, [&](int64_t i) {
-      if (cancelled == nullptr || !cancelled->load(std::memory_order_relaxed)) body(i);
+      if (failed.load(std::memory_order_relaxed)) return;
+      if (cancelled != nullptr && cancelled->load(std::memory_order_relaxed)) return;
+      try {
+        body(i);
+      } catch (...) {
+        if (!failed.exchange(true)) failure = std::current_exception();
+      }
     });
+    if (failure) std::rethrow_exception(failure);
     check_cancelled();
   }
 };
