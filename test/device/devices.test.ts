@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import * as latte from '../../lib/index.js';
+import { children } from '../support/child.js';
+import { refused } from '../support/errors.js';
+
+const { run } = children();
+
+describe('devices()', () => {
+  it('lists the cpu first, with its instruction set, threads and memory', () => {
+    const [cpu] = latte.devices();
+    expect(cpu).toMatchObject({ name: 'cpu', kind: 'cpu' });
+    expect(cpu!.instructionSet).toMatch(/^[A-Z][A-Z0-9_]+$/);
+    expect(cpu!.threads).toBeGreaterThanOrEqual(1);
+    expect(cpu!.memory.total).toBeGreaterThan(2 ** 28);
+    expect(cpu!.memory.free).toBeGreaterThan(0);
+    expect(cpu!.memory.free).toBeLessThanOrEqual(cpu!.memory.total);
+  });
+
+  it("gives a list of the caller's own", () => {
+    latte.devices().length = 0;
+    expect(latte.devices().length).toBeGreaterThanOrEqual(1);
+  });
+});
+
+describe('deviceDiagnostics()', () => {
+  it('says why there is no npu', () => {
+    const { npu, visibility } = latte.deviceDiagnostics();
+    expect(npu.available).toBe(latte.devices().some(({ kind }) => kind === 'npu'));
+    expect(npu.reason.length).toBeGreaterThan(20);
+    expect(Object.keys(visibility).sort()).toEqual([
+      'ASCEND_RT_VISIBLE_DEVICES',
+      'ASCEND_VISIBLE_DEVICES',
+    ]);
+  });
+});
+
+describe("device: 'npu' without one", () => {
+  it.each(['npu', 'npu:0', 'npu:12'])('%s gives the reason', (device) => {
+    const { reason } = latte.deviceDiagnostics().npu;
+    refused(
+      () => new latte.AdaLayerNormSingle({ embeddingDim: 24, device }),
+      'ERR_DEVICE_UNAVAILABLE',
+      device,
+      reason,
+    );
+  });
+});
+
+describe("device: 'auto'", () => {
+  it('falls back to the cpu and says so once, where there is no npu', async () => {
+    const ended = await run('test/lifecycle/fixtures/auto-device');
+    expect(ended.status).toBe(0);
+    expect(JSON.parse(ended.stdout)).toEqual({
+      devices: ['cpu', 'cpu', 'cpu'],
+      warnings: ['LATTE_CPU_FALLBACK'],
+    });
+  });
+});
+
+describe('LATTE_NUM_THREADS', () => {
+  it.each(['1', '2', '5'])('%s sets the number of threads', async (threads) => {
+    const ended = await run('test/lifecycle/fixtures/print-devices', {
+      env: { LATTE_NUM_THREADS: threads },
+    });
+    expect(JSON.parse(ended.stdout)).toMatchObject([{ name: 'cpu', threads: Number(threads) }]);
+  });
+
+  it.each(['', '0', '-3', 'many', '1e9', '2.5', '99999999999999999999'])(
+    '%j is none, and does no harm',
+    async (threads) => {
+      const ended = await run('test/lifecycle/fixtures/print-devices', {
+        env: { LATTE_NUM_THREADS: threads },
+      });
+      expect(ended.status, ended.stderr).toBe(0);
+      const [cpu] = JSON.parse(ended.stdout) as latte.DeviceInfo[];
+      expect(cpu!.threads).toBeGreaterThanOrEqual(1);
+      expect(cpu!.threads).toBeLessThanOrEqual(1024);
+    },
+  );
+});
+
+describe('LATTE_CPU_TARGET', () => {
+  it('that there is not does no harm', async () => {
+    for (const target of ['', 'MMX', 'NEON_ON_X86']) {
+      const ended = await run('test/lifecycle/fixtures/print-devices', {
+        env: { LATTE_CPU_TARGET: target },
+      });
+      expect(ended.status, ended.stderr).toBe(0);
+    }
+  });
+});

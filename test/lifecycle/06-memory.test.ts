@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { children } from '../support/child.js';
+
+const { run } = children();
+
+interface Report {
+  /** Bytes in use before and after, and how many passed through in between. */
+  live: [number, number];
+  pooled: number;
+  limit: number;
+  residentGrowth: number;
+  turnover: number;
+  peak: number;
+}
+
+async function measure(what: string): Promise<Report> {
+  const ended = await run('test/lifecycle/fixtures/memory', {
+    args: [what],
+    node: ['--expose-gc'],
+  });
+  expect(ended.stderr).toBe('');
+  expect(ended.status).toBe(0);
+  return JSON.parse(ended.stdout) as Report;
+}
+
+describe('memory comes back', () => {
+  it.each([
+    'layers',
+    'disposed outputs',
+    'disposed tensors',
+    'failed forwards',
+    'aborted forwards',
+    'conversions',
+    'tables',
+  ])('from %s, made and dropped many times', async (what) => {
+    const { live, pooled, limit, residentGrowth, turnover } = await measure(what);
+    expect(live[1]).toBe(live[0]);
+    expect(pooled).toBeLessThanOrEqual(limit);
+    // What stays resident is the pool, the collector's heap and the allocator's; not what passed.
+    expect(residentGrowth).toBeLessThan(limit + turnover / 4);
+  });
+
+  it.each([
+    'outputs that nobody disposes',
+    'tensors that nobody disposes',
+    'layers that nobody disposes',
+  ])('from %s, while they are made', async (what) => {
+    const { live, turnover, peak } = await measure(what);
+    expect(peak).toBeLessThan(turnover / 3);
+    expect(live[1]).toBeLessThanOrEqual(live[0] + turnover / 100);
+  });
+});

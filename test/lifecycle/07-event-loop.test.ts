@@ -1,0 +1,25 @@
+import { describe, expect, it } from 'vitest';
+import { children } from '../support/child.js';
+
+const { run } = children();
+
+interface Report {
+  /** The longest time between two turns of the loop in each of the interleaved rounds, in milliseconds. */
+  idle: number[];
+  busy: number[];
+  /** How long one forwardSync keeps the loop, for comparison. */
+  blocking: number[];
+}
+
+describe('the event loop', () => {
+  it('turns during a large forward about as it does when nothing is computed', async () => {
+    const ended = await run('test/lifecycle/fixtures/event-loop');
+    expect(ended).toMatchObject({ status: 0, stderr: '' });
+    const { idle, busy, blocking } = JSON.parse(ended.stdout) as Report;
+    const median = (list: number[]): number => list.sort((a, b) => a - b)[list.length >> 1]!;
+    // A loop that the forward blocks stands still for about as long as a forwardSync takes. The
+    // medians of interleaved rounds leave out what the machine's noise does to single ones.
+    const excess = median(busy) - median(idle);
+    expect(excess, JSON.stringify({ idle, busy, blocking })).toBeLessThan(median(blocking) / 4);
+  });
+});

@@ -1,0 +1,28 @@
+import { describe, expect, it } from 'vitest';
+import { goldenIndex } from '../support/golden.js';
+import { cases } from './cases.js';
+import { operations, type OperationName } from './operations.js';
+import { nameOf } from './run.js';
+
+describe('the case table', () => {
+  const names = Object.keys(operations) as OperationName[];
+  it.each(names.flatMap((op) => operations[op].dtypes.map((dtype) => [op, dtype] as const)))(
+    'has %s in %s',
+    (op, dtype) => {
+      expect(cases.filter((c) => c.op === op && c.dtype === dtype).length).toBeGreaterThanOrEqual(
+        3,
+      );
+    },
+  );
+
+  it('names no case twice, so that each has numbers of its own', () => {
+    const all = cases.map(nameOf);
+    expect(all.filter((name, i) => all.indexOf(name) !== i)).toEqual([]);
+  });
+
+  it('is not alone: all 69 golden cases and 11 error cases are there', () => {
+    expect(goldenIndex.cases).toHaveLength(69);
+    expect(goldenIndex.count).toBe(69);
+    expect(goldenIndex.error_cases).toHaveLength(11);
+  });
+});

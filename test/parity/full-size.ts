@@ -1,0 +1,65 @@
+import type { Tensor } from '../../lib/index.js';
+import { exact, takeRows, type Approx } from '../reference/array.js';
+import { captionProjection } from '../reference/layers.js';
+import { patchEmbed, type Token } from '../reference/patch-embed.js';
+import type { Float } from '../reference/rounding.js';
+import { hash } from '../support/random.js';
+import { quantized, valuesOf } from '../support/tensors.js';
+import { tensorsOf, weightsOf, type Case } from './run.js';
+
+const latte = { height: 64, width: 64, patchSize: 2, inChannels: 4, embedDim: 1152 };
+const latent = { shape: [32, 4, 64, 64] };
+const floats = ['float32', 'float16', 'bfloat16'] as const;
+
+/** What Latte-XL at 512×512 with 16 frames and guidance asks for: results that exceed every cache. */
+export const fullSizeCases: readonly Case[] = [
+  ...floats.flatMap((dtype): Case[] => [
+    { op: 'PatchEmbed', dtype, note: 'full size', options: latte, inputs: { latent } },
+    {
+      op: 'PatchEmbed',
+      dtype,
+      note: 'full size, layer norm',
+      options: { ...latte, layerNorm: true },
+      inputs: { latent },
+    },
+  ]),
+  ...floats.map((dtype): Case => ({
+    op: 'CaptionProjection',
+    dtype,
+    note: 'full size',
+    options: { inFeatures: 4096, hiddenSize: 1152 },
+    inputs: { caption: { shape: [2, 120, 4096] } },
+  })),
+];
+
+/** The first, the last and some rows between, the same in every run. */
+function sampleRows(count: number, samples: number): number[] {
+  const between = Array.from({ length: samples - 2 }, (_, i) => hash(samples, i) % count);
+  return [0, count - 1, ...between];
+}
+
+/** Some rows of a full-size result, and what the reference computes for just these. */
+export function sample(c: Case, result: Tensor): { got: Float64Array; expected: Approx } {
+  const weights = weightsOf(c);
+  const width = result.shape.at(-1)!;
+  const count = result.size / width;
+  const got = (rows: number[]): Float64Array =>
+    Float64Array.from(rows.flatMap((row) => [...valuesOf(result, row * width, (row + 1) * width)]));
+  const input = Object.values(tensorsOf(c))[0]!;
+  const given = exact(input.shape, quantized(c.dtype, valuesOf(input)));
+  if (c.op === 'CaptionProjection') {
+    const rows = sampleRows(count, 6);
+    const caption = takeRows({ ...given, shape: [count, input.shape.at(-1)!] }, rows);
+    return {
+      got: got(rows),
+      expected: captionProjection(weights, caption, c.dtype as Float),
+    };
+  }
+  const rows = sampleRows(count, 300);
+  const perFrame = result.shape[1]!;
+  const tokens = rows.map((row): Token => [Math.floor(row / perFrame), row % perFrame]);
+  return {
+    got: got(rows),
+    expected: patchEmbed(c.options, weights, given, c.dtype as Float, tokens),
+  };
+}

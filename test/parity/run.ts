@@ -1,0 +1,161 @@
+import type { DType, Tensor } from '../../lib/index.js';
+import { exact, sizeOf, type Approx } from '../reference/array.js';
+import type { Float } from '../reference/rounding.js';
+import * as compare from '../support/compare.js';
+import { uniform } from '../support/random.js';
+import { quantized, stateDict, tensorOf, valuesOf } from '../support/tensors.js';
+import {
+  operations,
+  type AnyLayer,
+  type Inputs,
+  type Operation,
+  type OperationName,
+} from './operations.js';
+
+/** An input: its shape, filled with numbers of its own, or with those given. */
+export interface InputCase {
+  shape: number[];
+  /** The case's own dtype unless told otherwise. */
+  dtype?: DType;
+  values?: number[];
+  /** Random numbers lie within ±limit (1). */
+  limit?: number;
+}
+
+/** One row of the table. */
+export interface Case {
+  op: OperationName;
+  /** Of the layer, or of a function's result. */
+  dtype: DType;
+  /** What is particular about it. */
+  note: string;
+  options: Readonly<Record<string, unknown>>;
+  inputs?: Readonly<Record<string, InputCase>>;
+  /** Parameters beside those that the layer must have (a loaded `pos_embed`). */
+  extraParameters?: readonly [string, number[]][];
+}
+
+export function nameOf(c: Case): string {
+  const shapes = Object.values(c.inputs ?? {}).map(({ shape }) => `[${shape.join(',')}]`);
+  return [c.op, c.dtype, ...shapes, c.note].join(' ');
+}
+
+function operationOf(c: Case): Operation {
+  return operations[c.op];
+}
+
+/** The inputs of a case as exact numbers. */
+function inputsOf(c: Case): Record<string, { dtype: DType; array: Approx }> {
+  return Object.fromEntries(
+    Object.entries(c.inputs ?? {}).map(([name, { shape, dtype = c.dtype, values, limit }]) => {
+      const given =
+        values === undefined
+          ? uniform(`${nameOf(c)} ${name}`, sizeOf(shape), limit)
+          : Float64Array.from(values);
+      return [name, { dtype, array: exact(shape, quantized(dtype, given)) }];
+    }),
+  );
+}
+
+/** The weights of a case, scaled so that results have the size of the inputs, as exact numbers of its dtype. */
+export function weightsOf(c: Case): Record<string, Approx> {
+  const { layer } = operationOf(c);
+  const names = [...(layer?.parameters(c.options as never) ?? []), ...(c.extraParameters ?? [])];
+  return Object.fromEntries(
+    names.map(([name, shape]) => {
+      const fanIn = Math.max(1, sizeOf(shape.slice(1)));
+      const limit = name.endsWith('.weight') ? Math.sqrt(3 / fanIn) : 0.5;
+      return [
+        name,
+        exact(shape, quantized(c.dtype, uniform(`${nameOf(c)} ${name}`, sizeOf(shape), limit))),
+      ];
+    }),
+  );
+}
+
+/** A layer of a case with its weights loaded. */
+export function layerOf(c: Case, device: string): AnyLayer {
+  const layer = operationOf(c).layer!.make(c.options as never, device, c.dtype);
+  layer.loadStateDict(stateDict(c.dtype, weightsOf(c)));
+  return layer;
+}
+
+export function tensorsOf(c: Case): Inputs<Tensor> {
+  return Object.fromEntries(
+    Object.entries(inputsOf(c)).map(([name, { dtype, array }]) => [
+      name,
+      tensorOf(dtype, array.shape, array.value),
+    ]),
+  );
+}
+
+export type Way = 'forward' | 'forwardSync';
+
+/** The ways to call a case: functions have but one. */
+export function waysOf(c: Case): readonly Way[] {
+  return operationOf(c).call === undefined ? ['forward', 'forwardSync'] : ['forward'];
+}
+
+/** The results of a case on a device, in each of these ways from one and the same layer. */
+export async function compute(c: Case, device: string, ways: readonly Way[]): Promise<Tensor[][]> {
+  const { call, layer } = operationOf(c);
+  const inputs = tensorsOf(c);
+  if (call !== undefined) return ways.map(() => [call(c.options as never, inputs, c.dtype)]);
+  const made = layerOf(c, device);
+  const results: Tensor[][] = [];
+  for (const way of ways) results.push(await layer![way](made, inputs, c.options as never));
+  made.dispose();
+  return results;
+}
+
+/** Weights and inputs of a case as the reference takes them. */
+export function operandsOf(c: Case): {
+  weights: Record<string, Approx>;
+  inputs: Record<string, Approx>;
+} {
+  const inputs = Object.entries(inputsOf(c)).map(([name, { array }]) => [name, array] as const);
+  return { weights: weightsOf(c), inputs: Object.fromEntries(inputs) };
+}
+
+/** What the reference says to a case. */
+export function expectedOf(c: Case): Approx[] {
+  const { weights, inputs } = operandsOf(c);
+  return operationOf(c).expected(c.options as never, weights, inputs, c.dtype as Float);
+}
+
+/** The dtype of a case's results: the hidden dtype of a forward, where one is asked for. */
+export function resultDtype(c: Case): DType {
+  return (c.options.hiddenDtype as DType | undefined) ?? c.dtype;
+}
+
+/** What is wrong with a result, in words; undefined for a right one. */
+export async function problem(
+  c: Case,
+  result: Tensor,
+  expected: Approx,
+  device: string,
+): Promise<string | undefined> {
+  const dtype = resultDtype(c);
+  if (result.dtype !== dtype) return `dtype is ${result.dtype} instead of ${dtype}`;
+  const home = operationOf(c).call === undefined ? device : 'cpu';
+  if (result.device !== home) return `device is ${result.device} instead of ${home}`;
+  const shapes = [result.shape, expected.shape].map((shape) => `[${shape.join(', ')}]`);
+  if (shapes[0] !== shapes[1]) return `shape is ${shapes[0]} instead of ${shapes[1]}`;
+  const here = result.device === 'cpu' ? result : await result.to('cpu');
+  return compare.near(valuesOf(here), expected, dtype as Float);
+}
+
+/** Runs a case in these ways and compares; throws with the first element that is off. */
+export async function check(c: Case, device: string, ways = waysOf(c)): Promise<void> {
+  const expected = expectedOf(c);
+  const all = await compute(c, device, ways);
+  for (const [w, results] of all.entries()) {
+    if (results.length !== expected.length) throw new Error(`${results.length} results`);
+    for (const [i, result] of results.entries()) {
+      const message = await problem(c, result, expected[i]!, device);
+      result.dispose();
+      if (message !== undefined)
+        throw new Error(`${ways[w]}, result ${i} of ${nameOf(c)}: ${message}`);
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import { devices } from '../../lib/index.js';
+import { rawBits } from '../support/tensors.js';
+import { cases } from './cases.js';
+import { fullSizeCases } from './full-size.js';
+import { check, compute, nameOf } from './run.js';
+
+/** What a child that ran the table prints, as JSON. */
+export interface Report {
+  instructionSet: string;
+  threads: number;
+  /** Cases that differ from the reference ('compare'). */
+  failures: string[];
+  /** Of the results' bits, forward and forwardSync ('digest'). */
+  digests: Record<string, [string, string]>;
+}
+
+async function compareAll(): Promise<string[]> {
+  const failures: string[] = [];
+  for (const c of cases) {
+    await check(c, 'cpu', ['forward']).catch((error: Error) => failures.push(error.message));
+  }
+  return failures;
+}
+
+async function digestAll(): Promise<Report['digests']> {
+  const digests: Report['digests'] = {};
+  for (const c of [...cases, ...fullSizeCases]) {
+    const pair: string[] = [];
+    for (const results of await compute(c, 'cpu', ['forward', 'forwardSync'])) {
+      const sum = createHash('sha1');
+      for (const result of results) {
+        sum.update(rawBits(result));
+        result.dispose();
+      }
+      pair.push(sum.digest('hex'));
+    }
+    digests[nameOf(c)] = pair as [string, string];
+  }
+  return digests;
+}
+
+async function main(): Promise<void> {
+  const digest = process.argv[2] === 'digest';
+  const { instructionSet = '', threads = 0 } = devices()[0]!;
+  const report: Report = {
+    instructionSet,
+    threads,
+    failures: digest ? [] : await compareAll(),
+    digests: digest ? await digestAll() : {},
+  };
+  process.stdout.write(JSON.stringify(report));
+}
+
+void main();

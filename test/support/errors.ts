@@ -1,0 +1,45 @@
+import { expect } from 'vitest';
+import { LatteError, type LatteErrorCode } from '../../lib/index.js';
+
+/** What a refusal must say: the argument's name, what was expected, what came. */
+export type Fragment = string | RegExp;
+
+function check(error: unknown, code: LatteErrorCode, fragments: readonly Fragment[]): LatteError {
+  if (!(error instanceof LatteError)) throw error;
+  expect(`${error.code}: ${error.message}`).toContain(`${code}: `);
+  for (const fragment of fragments) {
+    if (typeof fragment === 'string') expect(error.message).toContain(fragment);
+    else expect(error.message).toMatch(fragment);
+  }
+  return error;
+}
+
+/** Runs what must be refused, and checks code and message. */
+export function refused(
+  run: () => unknown,
+  code: LatteErrorCode,
+  ...fragments: Fragment[]
+): LatteError {
+  let result: unknown;
+  try {
+    result = run();
+  } catch (error) {
+    return check(error, code, fragments);
+  }
+  if (result instanceof Promise) result.catch(() => undefined);
+  throw new Error(`${code} was expected, but nothing was thrown`);
+}
+
+/** Awaits what must be refused, whether it throws or rejects, and checks code and message. */
+export async function rejected(
+  run: () => Promise<unknown>,
+  code: LatteErrorCode,
+  ...fragments: Fragment[]
+): Promise<LatteError> {
+  try {
+    await run();
+  } catch (error) {
+    return check(error, code, fragments);
+  }
+  throw new Error(`${code} was expected, but nothing was thrown`);
+}

@@ -1,0 +1,82 @@
+import { Tensor, type DType } from '../../lib/index.js';
+import type { Approx } from '../reference/array.js';
+import { bitsOf, round, valueOfBits } from '../reference/rounding.js';
+import type { StoredTensor } from './safetensors.js';
+
+type Half = 'float16' | 'bfloat16';
+
+function isHalf(dtype: DType): dtype is Half {
+  return dtype === 'float16' || dtype === 'bfloat16';
+}
+
+/** A typed array of the kind that holds a dtype, with these values. */
+export function arrayOf(dtype: DType, values: ArrayLike<number>): Tensor['data'] {
+  switch (dtype) {
+    case 'float64':
+      return new Float64Array(values);
+    case 'float32':
+      return new Float32Array(values);
+    case 'int32':
+      return new Int32Array(values);
+    case 'int64':
+      return BigInt64Array.from(Array.from(values, BigInt));
+    default:
+      return new Uint16Array(new Float64Array(values).map((x) => bitsOf(dtype, x)));
+  }
+}
+
+/** A tensor on the cpu with these values. */
+export function tensorOf(
+  dtype: DType,
+  shape: readonly number[],
+  values: ArrayLike<number>,
+): Tensor {
+  return new Tensor(dtype, arrayOf(dtype, values), [...shape]);
+}
+
+/** A tensor of golden data in the library's hands. */
+export function fromStored({ dtype, shape, values }: StoredTensor): Tensor {
+  return tensorOf(dtype, shape, values);
+}
+
+/** Values as they are once stored in a dtype: what the reference has to start from. */
+export function quantized(dtype: DType, values: Float64Array): Float64Array {
+  return dtype === 'int32' || dtype === 'int64' ? values : values.map((x) => round(dtype, x));
+}
+
+/** The raw elements of a tensor: 16-bit ones as bits, whatever array class the runtime shows them in. */
+export function rawBits(tensor: Tensor): Uint8Array {
+  const { data } = tensor;
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+/** The bits of a 16-bit tensor. */
+export function halfBits(tensor: Tensor): Uint16Array {
+  const { data } = tensor;
+  return new Uint16Array(data.buffer, data.byteOffset, data.length);
+}
+
+/** Some elements of a tensor as doubles, decoded by the reference's own rules. */
+export function valuesOf(tensor: Tensor, from = 0, to = tensor.size): Float64Array {
+  const { dtype, data } = tensor;
+  if (isHalf(dtype)) {
+    const values = new Float64Array(halfBits(tensor).subarray(from, to));
+    return values.map((bits) => valueOfBits(dtype, bits));
+  }
+  if (dtype === 'int64')
+    return Float64Array.from((data as BigInt64Array).subarray(from, to), Number);
+  return new Float64Array((data as Float32Array).subarray(from, to));
+}
+
+/** A state dict in a dtype from exact weights. */
+export function stateDict(
+  dtype: DType,
+  weights: Readonly<Record<string, Approx>>,
+): Record<string, Tensor> {
+  return Object.fromEntries(
+    Object.entries(weights).map(([name, { shape, value }]) => [
+      name,
+      tensorOf(dtype, shape, value),
+    ]),
+  );
+}
