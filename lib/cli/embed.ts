@@ -111,13 +111,15 @@ Examples:
 }
 
 async function embed(options: EmbedOptions, progress: Progress): Promise<void> {
-  const { LatteEmbeddings } = await import('../index.js');
+  const { devices, LatteEmbeddings } = await import('../index.js');
   const { writeSafetensors } = await import('../checkpoint/write-safetensors.js');
   const times = [performance.now()];
-  const { device, dtype } = options;
+  // What 'auto' comes to is chosen here: the report names it, so that no warning is needed.
+  const automatic = options.device === undefined || options.device === 'auto';
+  const npu = devices().find(({ kind }) => kind === 'npu');
   const latte = await LatteEmbeddings.fromPretrained(options.checkpoint, {
-    device,
-    dtype,
+    device: automatic ? (npu?.name ?? 'cpu') : options.device,
+    dtype: options.dtype,
     onProgress: ({ loaded, total }) => {
       progress.show((0.5 * loaded) / Math.max(total, 1), 'loading weights');
     },

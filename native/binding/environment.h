@@ -5,6 +5,8 @@
 
 #include <deque>
 #include <memory>
+#include <new>
+#include <stdexcept>
 
 #include "core/error.h"
 
@@ -31,10 +33,15 @@ auto guarded(Napi::Env env, const Function& function) -> decltype(function()) {
     return function();
   } catch (const Error& error) {
     throw to_javascript(env, error);
+  } catch (const Napi::Error&) {
+    throw;
   } catch (const std::bad_alloc&) {
     throw to_javascript(env, Error(ErrorCode::kOutOfMemory, "the system is out of memory"));
   } catch (const std::length_error&) {
     throw to_javascript(env, Error(ErrorCode::kOutOfMemory, "the system is out of memory"));
+  } catch (const std::exception& error) {
+    // Only a call past the TypeScript facade gets here, with arguments that nothing has checked.
+    throw Napi::TypeError::New(env, error.what());
   }
 }
 

@@ -127,7 +127,7 @@ describe('prepare', () => {
     );
     await rejected(prepare({ aspectRatio: undefined }), 'ERR_VALUE', 'aspectRatio is missing');
     await rejected(prepare({ resolution: undefined }), 'ERR_VALUE', 'resolution is missing');
-    await rejected(prepare({ resolution: '512' }), 'ERR_DTYPE', 'resolution', '"512"');
+    await rejected(prepare({ resolution: '512' }), 'ERR_VALUE', 'resolution', '"512"');
     await rejected(
       prepare({ resolution: Tensor.zeros([1, 1, 2]) }),
       'ERR_SHAPE',

@@ -1,0 +1,94 @@
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { projectRoot, run, temporaryFolder } from './project.js';
+
+// The layering check has to see a violation when there is one: each case seeds one in a copy.
+const folder = temporaryFolder('layers');
+
+beforeAll(() => {
+  for (const part of ['lib', 'native']) {
+    cpSync(join(projectRoot, part), join(folder.path, part), { recursive: true });
+  }
+});
+afterAll(folder.remove);
+
+const check = () =>
+  run(
+    process.execPath,
+    [join(projectRoot, 'scripts', 'check-layers.mjs'), folder.path],
+    folder.path,
+  );
+
+/** Runs the check with `line` put before the text of `file`, which may be a new one. */
+async function checkWith(file: string, line: string) {
+  const path = join(folder.path, file);
+  const before = existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, `${line}\n${before ?? ''}`);
+  const result = await check();
+  if (before === undefined) rmSync(path);
+  else writeFileSync(path, before);
+  return result;
+}
+
+test('the sources as they are pass', async () => {
+  const result = await check();
+  expect(result.stderr).toBe('');
+  expect(result.status).toBe(0);
+});
+
+describe('C++', () => {
+  test.each([
+    ['native/core/seed.cc', '#include "backend/backend.h"', /core stands below backend/],
+    ['native/core/seed.cc', '#include "../backend/backend.h"', /core stands below backend/],
+    ['native/core/seed.cc', '  #  include <backend/backend.h>', /core stands below backend/],
+    ['native/layers/seed.cc', '#include "backend/cpu/seed.h"', /only native\/backend\/registry/],
+    ['native/binding/seed.cc', '#include "backend/cpu/seed.h"', /only native\/backend\/registry/],
+    ['native/backend/seed.cc', '#include "cpu/seed.h"', /only native\/backend\/registry/],
+    ['native/backend/cpu/seed.h', '#include <napi.h>', /mentions Node-API/],
+    ['native/layers/seed.cc', 'Napi::Value value;', /mentions Node-API/],
+    ['native/layers/seed.cc', '#include <node_api.h>', /mentions Node-API/],
+    ['native/layers/seed.cc', '#include <acl/acl.h>', /ACL outside/],
+    ['native/other/seed.cc', '', /is in none of/],
+  ])('%s: %s', async (file, line, message) => {
+    mkdirSync(join(folder.path, 'native/backend/cpu'), { recursive: true });
+    writeFileSync(join(folder.path, 'native/backend/cpu/seed.h'), '');
+    const result = await checkWith(file, line);
+    expect(result.stderr).toMatch(message);
+    expect(result.status).toBe(1);
+  });
+
+  test('an include cycle', async () => {
+    writeFileSync(join(folder.path, 'native/core/one.h'), '#include "two.h"\n');
+    const result = await checkWith('native/core/two.h', '#include "core/one.h"');
+    expect(result.stderr).toMatch(
+      /cycle: native\/core\/one\.h → native\/core\/two\.h → native\/core\/one\.h/,
+    );
+    expect(result.status).toBe(1);
+  });
+});
+
+describe('TypeScript', () => {
+  test.each([
+    ['lib/errors.ts', "import { run } from './cli/main.js';", /only the command line/],
+    ['lib/layers/seed.ts', "import '../checkpoint/seed.js';", /know nothing of checkpoints/],
+    ['lib/layers/seed.ts', "void import('../checkpoint/seed.js');", /know nothing of checkpoints/],
+    ['lib/layers/seed.ts', "export * from '../checkpoint/seed.js';", /know nothing of checkpoints/],
+    ['lib/latte-seed.ts', "import { Tensor } from './index.js';", /public interface/],
+    ['lib/seed.ts', "import '../test/package/project.js';", /not in lib/],
+    ['lib/seed.ts', "process.dlopen(holder, 'other');", /loads an addon/],
+    ['lib/errors.ts', "import { checkDType } from './dtype.js';", /cycle: /],
+  ])('%s: %s', async (file, line, message) => {
+    const result = await checkWith(file, line);
+    expect(result.stderr).toMatch(message);
+    expect(result.status).toBe(1);
+  });
+});
+
+test('a root without sources is not a pass', async () => {
+  const empty = temporaryFolder('layers-empty');
+  const script = join(projectRoot, 'scripts', 'check-layers.mjs');
+  expect((await run(process.execPath, [script, empty.path], empty.path)).status).toBe(1);
+  empty.remove();
+});
