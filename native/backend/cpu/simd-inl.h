@@ -129,9 +129,13 @@ HWY_INLINE V rounded(V value) {
   if constexpr (std::is_same_v<T, BFloat>) {
     return hn::BitCast(df, hn::ShiftLeft<16>(bfloat_bits(value)));
   } else if constexpr (std::is_same_v<T, Half>) {
-    HWY_ALIGN Half kept[kLanes];
-    store(value, kept);
-    return load(kept);
+    if constexpr (kHasFloat16) {
+      return hn::PromoteTo(df, hn::DemoteTo(hn::Rebind<hwy::float16_t, F32>(), value));
+    } else {
+      HWY_ALIGN Half kept[kLanes];
+      store(value, kept);
+      return load(kept);
+    }
   } else {
     return value;
   }

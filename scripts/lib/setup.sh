@@ -1,0 +1,114 @@
+# Shell functions shared by scripts/test.sh and scripts/demo.sh. To be sourced by bash; the caller
+# stands in the project's root folder and has `set -euo pipefail`.
+#
+#   latte_ensure_tools [build] [check]   installs what is missing, or says what to install and exits 2
+#   latte_npm_ci                         the exact dependencies of package-lock.json
+#   latte_build [--werror]               the addon (build/Release) and the JavaScript (dist)
+
+latte_say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+
+_latte_has() { command -v "$1" >/dev/null 2>&1; }
+
+_latte_has_compiler() { _latte_has "${CXX:-g++}" || _latte_has clang++; }
+
+_latte_has_highway() {
+  local compiler=${CXX:-g++}
+  _latte_has "$compiler" || compiler=clang++
+  echo '#include <hwy/highway.h>' | "$compiler" -std=c++20 -E -x c++ - >/dev/null 2>&1
+}
+
+# Prints the missing packages of the groups "$@", in the names of package manager $1 (apt or dnf).
+_latte_missing() {
+  local manager=$1 group
+  shift
+  for group in "$@"; do
+    case $group in
+      build)
+        _latte_has cmake || echo cmake
+        _latte_has ninja || _latte_has make || echo make
+        if ! _latte_has_compiler; then
+          if [ "$manager" = dnf ]; then echo gcc-c++; else echo g++; fi
+        fi
+        # CMake fetches a pinned release of Highway where the system has none (dnf has none to offer).
+        if [ "$manager" = apt ] && ! _latte_has_highway; then echo libhwy-dev; fi
+        ;;
+      check)
+        if [ "$manager" = dnf ]; then
+          _latte_has clang-format && _latte_has clang-tidy || echo clang-tools-extra
+          [ -e "$(gcc -print-file-name=libasan.so 2>/dev/null)" ] || echo libasan libubsan
+        else
+          _latte_has clang-format || echo clang-format
+          _latte_has clang-tidy || echo clang-tidy
+        fi
+        # For node-gyp, whose way into the build is tested too, is tested as well.
+        _latte_has python3 || echo python3
+        ;;
+    esac
+  done
+}
+
+_latte_check_node() {
+  if _latte_has node && _latte_has npm &&
+    node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'; then
+    return
+  fi
+  echo "Node.js 20.19 or newer with npm is needed; found: $(node --version 2>/dev/null || echo none)." >&2
+  echo 'Install it from https://nodejs.org/en/download or with a version manager, then run this script again.' >&2
+  exit 2
+}
+
+# Runs a command as root; never asks for a password.
+_latte_as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@" </dev/null; else sudo -n "$@" </dev/null; fi
+}
+
+latte_ensure_tools() {
+  local manager missing
+  _latte_check_node
+  if _latte_has apt-get; then manager=apt; elif _latte_has dnf; then manager=dnf; else manager=none; fi
+  missing=$(_latte_missing "$manager" "$@" | xargs)
+  [ -n "$missing" ] || return 0
+
+  if [ "$manager" != none ] && { [ "$(id -u)" = 0 ] || sudo -n true >/dev/null 2>&1; }; then
+    latte_say "Installing $missing"
+    # The lists of words below are meant to be split.
+    # shellcheck disable=SC2086
+    if [ "$manager" = apt ]; then
+      _latte_as_root apt-get update -q &&
+        _latte_as_root env DEBIAN_FRONTEND=noninteractive \
+          apt-get install -q -y --no-install-recommends $missing || true
+    else
+      _latte_as_root dnf install -q -y $missing || true
+    fi
+    hash -r
+    missing=$(_latte_missing "$manager" "$@" | xargs)
+    [ -n "$missing" ] || return 0
+    echo "The package manager did not install: $missing" >&2
+  fi
+  echo 'These packages are needed first (root rights, or sudo without a password, would let this script install them):' >&2
+  case $manager in
+    apt) echo "  sudo apt-get install $missing" >&2 ;;
+    dnf) echo "  sudo dnf install $missing" >&2 ;;
+    *) echo "  $missing (by the names of Debian; this system has neither apt-get nor dnf)" >&2 ;;
+  esac
+  exit 2
+}
+
+latte_npm_ci() {
+  latte_say 'Installing the npm dependencies'
+  # Without the install script: latte_build builds the addon once, with the caller's options.
+  npm ci --ignore-scripts --no-audit --no-fund </dev/null
+}
+
+latte_build() {
+  local werror=OFF
+  [ "${1:-}" != --werror ] || werror=ON
+  # make builds one file at a time unless told otherwise.
+  export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+  latte_say 'Building the native addon'
+  # `configure` before `build`: cmake-js passes options to an existing build folder only this way.
+  node_modules/.bin/cmake-js configure --CDLATTE_WERROR="$werror" </dev/null &&
+    node_modules/.bin/cmake-js build </dev/null || return 1
+  latte_say 'Building the JavaScript'
+  npm run --silent build:ts </dev/null
+}

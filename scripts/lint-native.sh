@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# clang-tidy over the native sources, by .clang-tidy. Arguments: files; default: all of native/.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# A folder of its own, configured but never built, for the list of compile commands.
+node_modules/.bin/cmake-js configure --out build-tidy --log-level warn \
+  --CDCMAKE_EXPORT_COMPILE_COMMANDS=ON </dev/null >/dev/null
+if [ $# -gt 0 ]; then
+  files=("$@")
+else
+  mapfile -t files < <(find native -name '*.cc' -not -path '*/kernels/*' | sort)
+fi
+# The kernels of one instruction set are enough: the others come from the same text. clang-tidy counts
+# what it suppressed in system headers on standard error, thousands a file: only that is dropped.
+printf '%s\0' "${files[@]}" |
+  xargs -0 --no-run-if-empty -n 1 -P "$(nproc)" clang-tidy --quiet -p build-tidy \
+    --extra-arg=-DHWY_COMPILE_ONLY_STATIC 2> >(grep -Ev '^[0-9]+ warnings? generated' >&2)

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# The test suite with the addon under AddressSanitizer and UndefinedBehaviorSanitizer, built into a
+# folder of its own (build-asan). Arguments go to vitest: a file name, -t 'a test name', reporters.
+#
+# Node itself is not instrumented. The sanitizer's runtime is therefore preloaded, which watches
+# every heap block of the process, and checks every access that the addon makes.
+#   detect_leaks=0        Node and V8 leave memory to the end of the process on purpose, which a leak
+#                         check could not tell from the addon's; test/lifecycle watches native memory.
+#   halt_on_error=1       the first finding ends the process: a test that expects an error cannot
+#                         hide it.
+#   allocator_may_return_null=1   a malloc or new (std::nothrow) that is refused gives a null pointer,
+#                         as without the sanitizer. (Plain new ends the process there, always.)
+#   log_path, handle_abort=1   findings go to files, one for each process, because a test may not
+#                         look at the standard error of a process that it starts. What UBSan finds
+#                         arrives there as the abort that follows its message.
+# Child processes and worker threads that tests start inherit all of this.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+compiler=${CXX:-g++}
+node_modules/.bin/cmake-js configure --out build-asan --config RelWithDebInfo --cxx "$compiler" \
+  --CDLATTE_SANITIZE=address,undefined --CDLATTE_WERROR=ON </dev/null
+node_modules/.bin/cmake-js build --out build-asan --config RelWithDebInfo \
+  --parallel "$(nproc)" </dev/null
+
+if [[ $("$compiler" --version) == *clang* ]]; then
+  runtime=$("$compiler" -print-file-name="libclang_rt.asan-$(uname -m).so")
+else
+  runtime=$("$compiler" -print-file-name=libasan.so)
+fi
+if [ ! -e "$runtime" ]; then
+  echo "$compiler has no AddressSanitizer runtime (looked for $runtime)" >&2
+  exit 2
+fi
+
+findings=$(mktemp -d "${TMPDIR:-/tmp}/latte-sanitize.XXXXXX")
+trap 'rm -rf "$findings"' EXIT
+export LATTE_ADDON=$PWD/build-asan/RelWithDebInfo/latte_embeddings.node
+export ASAN_OPTIONS=log_path=$findings/report:handle_abort=1:detect_leaks=0:halt_on_error=1:abort_on_error=1:allocator_may_return_null=1:detect_stack_use_after_return=1:strict_string_checks=1
+export UBSAN_OPTIONS=log_path=$findings/report:halt_on_error=1:abort_on_error=1:print_stacktrace=1
+# libstdc++ goes with the runtime: a node that links it statically would otherwise leave the
+# sanitizer without the __cxa_throw that it has to intercept.
+preload=$runtime:$("$compiler" -print-file-name=libstdc++.so.6)
+
+# lib/native.ts would go on to build/Release if this addon did not load: make sure that it does.
+if [[ $(readelf --wide --dyn-syms "$LATTE_ADDON") != *__asan_init* ]]; then
+  echo "$LATTE_ADDON was not built with AddressSanitizer" >&2
+  exit 1
+fi
+env LD_PRELOAD="$preload" node -e 'process.dlopen({ exports: {} }, process.env.LATTE_ADDON)'
+
+# Only node and what it starts: npm's and the shell's own programs need no watching.
+status=0
+env LD_PRELOAD="$preload" \
+  node node_modules/vitest/vitest.mjs run --project unit "$@" </dev/null || status=$?
+
+for report in "$findings"/report.*; do
+  [ -e "$report" ] || continue
+  if grep -q 'ERROR: AddressSanitizer' "$report"; then
+    status=1
+    printf '\nSanitizer finding in process %s:\n' "${report##*.}" >&2
+    cat "$report" >&2
+  fi
+done
+exit "$status"

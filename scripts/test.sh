@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Everything that has to hold before a change goes in, from a fresh clone: installs what is missing,
+# builds, checks and tests. Goes on after a failure, so that one run shows all of them.
+#
+# The last line is `N passed, N failed` on its own: the tests of all vitest runs (the suite, the
+# suite under sanitizers, the packaging tests); a build, a check or a run that fails without naming
+# a test counts as one failure more. The exit status is 0 only when nothing failed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib/setup.sh
+. scripts/lib/setup.sh
+export CI=true
+
+reports=$(mktemp -d "${TMPDIR:-/tmp}/latte-test.XXXXXX")
+runs=0
+passed=0
+failed=0
+failures=()
+
+finish() {
+  local status=$?
+  trap - EXIT
+  rm -rf "$reports"
+  # Reached without a verdict: set -e, a signal, or missing tools stopped the script.
+  if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
+  echo
+  [ "${#failures[@]}" -eq 0 ] || printf 'FAILED: %s\n' "${failures[@]}"
+  printf '%d passed, %d failed\n' "$passed" "$failed"
+  [ "$failed" -eq 0 ] || exit "$((status == 0 ? 1 : status))"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+fail() {
+  failed=$((failed + 1))
+  failures+=("$1")
+}
+
+# check <title> <command …>: one thing that passes or fails as a whole.
+check() {
+  local title=$1 started=$SECONDS
+  shift
+  latte_say "$title"
+  if "$@" </dev/null; then
+    echo "-- $title: $((SECONDS - started)) s"
+  else
+    fail "$title (exit status $?)"
+    echo "-- $title: failed after $((SECONDS - started)) s"
+    return 1
+  fi
+}
+
+# suite <title> <command …>: a vitest run; the command takes vitest's options at its end.
+suite() {
+  local title=$1 started=$SECONDS status=0 counts report
+  runs=$((runs + 1))
+  report=$reports/$runs.json
+  shift
+  latte_say "$title"
+  "$@" --reporter=default --reporter=json --outputFile.json="$report" </dev/null || status=$?
+  echo "-- $title: $((SECONDS - started)) s"
+  if ! counts=$(node scripts/lib/count-tests.mjs "$report"); then
+    fail "$title (exit status $status, no report)"
+    return 1
+  fi
+  local ran_passed ran_failed
+  read -r ran_passed ran_failed <<<"$counts"
+  passed=$((passed + ran_passed))
+  failed=$((failed + ran_failed))
+  if [ "$ran_failed" -gt 0 ]; then
+    failures+=("$title ($ran_failed tests)")
+  elif [ "$status" -ne 0 ] || [ "$ran_passed" -eq 0 ]; then
+    fail "$title (exit status $status, $ran_passed tests passed)"
+  fi
+}
+
+latte_ensure_tools build check
+check 'Dependencies' latte_npm_ci || exit 1
+
+built=yes
+check 'Build' latte_build --werror || built=no
+check 'Type check' npm run --silent typecheck || true
+check 'ESLint' npm run --silent lint || true
+check 'Format' npm run --silent format:check || true
+check 'Layering' npm run --silent check:layers || true
+
+if [ "$built" = yes ]; then
+  check 'Shared libraries' npm run --silent check:libraries || true
+  check 'clang-tidy' npm run --silent lint:native || true
+  suite 'Tests' npm test -- || true
+  suite 'Tests under sanitizers' npm run test:sanitize -- || true
+  suite 'Packaging tests' npm run test:package -- || true
+else
+  echo 'The tests need the build, so they did not run.' >&2
+  fail 'Tests (not run)'
+fi

@@ -1,0 +1,34 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    // One process a test file: the addon's threads and memory of one file cannot reach another.
+    pool: 'forks',
+    // Full-size tensors and child processes take their time on a small machine, more so under a
+    // sanitizer; no test measures absolute time, so this only stops what hangs.
+    testTimeout: 120_000,
+    hookTimeout: 300_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/package/**', 'test/golden/**', 'test/**/fixtures/**'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // What users install: needs `npm run build`, runs npm, tsc and compilers of its own.
+          name: 'package',
+          include: ['test/package/**/*.test.ts'],
+          exclude: ['test/**/fixtures/**'],
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
