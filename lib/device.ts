@@ -9,6 +9,14 @@ export interface DeviceDiagnostics {
     available: boolean;
     /** In words that say what to do about it. */
     reason: string;
+    /** The CANN library that was tried. */
+    libraryPath: string | undefined;
+    /** What the loader said of it. */
+    loaderMessage: string | undefined;
+    /** The chip ('Ascend910B3' …). */
+    soc: string | undefined;
+    /** Whether the plugin with the Ascend C kernels was found. */
+    kernelsPlugin: boolean;
   };
   /** The two variables that hide or show NPUs to a process. */
   visibility: {
@@ -27,7 +35,15 @@ export function devices(): DeviceInfo[] {
 /** What is known about the NPU's absence or presence, for people who look for the reason. */
 export function deviceDiagnostics(): DeviceDiagnostics {
   return {
-    npu: { available: false, reason: npuReason },
+    // No library is tried, so there is nothing that a loader could have said.
+    npu: {
+      available: false,
+      reason: npuReason,
+      libraryPath: undefined,
+      loaderMessage: undefined,
+      soc: undefined,
+      kernelsPlugin: false,
+    },
     visibility: {
       ASCEND_RT_VISIBLE_DEVICES: process.env.ASCEND_RT_VISIBLE_DEVICES,
       ASCEND_VISIBLE_DEVICES: process.env.ASCEND_VISIBLE_DEVICES,

@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 /**
  * The stable codes of {@link LatteError}. Messages may be reworded between releases; codes may not.
  */
@@ -27,19 +29,37 @@ export interface LatteErrorDetails {
 
 /** Every error that this package throws on purpose. */
 export class LatteError extends Error {
-  override readonly name = 'LatteError';
   readonly code: LatteErrorCode;
-  readonly path?: string;
-  readonly aclCode?: number;
-  readonly operation?: string;
+  /** The file that was being read (ERR_CHECKPOINT). */
+  declare readonly path?: string;
+  /** The device runtime's own error number (ERR_DEVICE). */
+  declare readonly aclCode?: number;
+  /** The operation that failed (ERR_DEVICE). */
+  declare readonly operation?: string;
+
+  static {
+    // On the prototype, as the errors of JavaScript itself have it.
+    Object.defineProperty(this.prototype, 'name', { value: 'LatteError', configurable: true });
+  }
 
   constructor(code: LatteErrorCode, message: string, details: LatteErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    const { cause, ...fields } = details;
+    super(message, cause === undefined ? undefined : { cause });
     this.code = code;
-    if (details.path !== undefined) this.path = details.path;
-    if (details.aclCode !== undefined) this.aclCode = details.aclCode;
-    if (details.operation !== undefined) this.operation = details.operation;
+    for (const [name, value] of Object.entries(fields)) {
+      if (value !== undefined) Object.assign(this, { [name]: value });
+    }
   }
+}
+
+const typedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype) as object;
+/**
+ * The kind of a typed array of any realm ('Float32Array' …), or undefined for any other value. Runs
+ * no code of the value's own.
+ */
+export function typedArrayKind(value: unknown): string | undefined {
+  // A getter of the prototype, called on the value: it asks what the value is, not what it says.
+  return Reflect.get(typedArrayPrototype, Symbol.toStringTag, value) as string | undefined;
 }
 
 /**
@@ -47,25 +67,33 @@ export class LatteError extends Error {
  * code of the value's own (a getter, a proxy or a toString might).
  */
 export function show(value: unknown): string {
-  if (typeof value === 'string') {
-    return value.length > 60 ? `${JSON.stringify(value.slice(0, 60))}…` : JSON.stringify(value);
+  switch (typeof value) {
+    case 'string':
+      return value.length > 60 ? `${JSON.stringify(value.slice(0, 60))}…` : JSON.stringify(value);
+    case 'bigint':
+      return -(2n ** 64n) < value && value < 2n ** 64n ? `${value}n` : 'a large bigint';
+    case 'function':
+      return 'a function';
+    case 'symbol':
+      return 'a symbol';
+    case 'object':
+      break;
+    default:
+      return String(value);
   }
-  if (typeof value === 'bigint') return `${value}n`;
-  if (typeof value === 'function') return 'a function';
-  if (typeof value === 'symbol') return 'a symbol';
-  if (value instanceof DataView) return 'a DataView';
-  if (ArrayBuffer.isView(value)) {
-    const array = value as Uint8Array;
-    return `a ${array[Symbol.toStringTag]}(${array.length})`;
-  }
-  if (Array.isArray(value)) {
-    const head = value
-      .slice(0, 8)
-      .map((item) => (typeof item === 'object' && item !== null ? '…' : show(item)));
-    return `[${head.join(', ')}${value.length > 8 ? ', …' : ''}]`;
-  }
-  if (typeof value === 'object' && value !== null) return 'an object';
-  return String(value);
+  if (value === null) return 'null';
+  if (types.isProxy(value)) return 'an object';
+  const kind = typedArrayKind(value);
+  if (kind !== undefined)
+    return `a ${kind}(${String(Reflect.get(typedArrayPrototype, 'length', value))})`;
+  if (types.isDataView(value)) return 'a DataView';
+  if (!Array.isArray(value)) return 'an object';
+  const items = Array.from({ length: Math.min(value.length, 8) }, (_, i): unknown => {
+    const item = Object.getOwnPropertyDescriptor(value, i);
+    return item !== undefined && 'value' in item ? item.value : undefined;
+  });
+  const shown = items.map((item) => (typeof item === 'object' && item !== null ? '…' : show(item)));
+  return `[${shown.join(', ')}${value.length > 8 ? ', …' : ''}]`;
 }
 
 /** A shape as messages show it: `[2, 4, 64, 64]`. */

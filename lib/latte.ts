@@ -19,7 +19,7 @@ import type { PatchEmbed } from './layers/patch-embed.js';
 import { checkInteger, checkOptions } from './options.js';
 import { get1dSincosPosEmbed } from './sincos.js';
 import { bytesOf } from './tensor-bytes.js';
-import { asTensor, Tensor, type TensorLike } from './tensor.js';
+import { asTensor, isTensor, Tensor, type TensorLike } from './tensor.js';
 
 export type { Checkpoint, TensorInfo } from './checkpoint/checkpoint.js';
 export type { LatteConfig } from './checkpoint/config.js';
@@ -88,11 +88,18 @@ export class LatteEmbeddings {
     checkOptions(options);
     const dtype = options.dtype === undefined ? undefined : checkFloatDType(options.dtype);
     const device = resolveDevice(options.device);
+    const { onProgress } = options;
+    if (onProgress !== undefined && typeof onProgress !== 'function') {
+      throw new LatteError(
+        'ERR_VALUE',
+        `onProgress must be a function, but is ${show(onProgress)}`,
+      );
+    }
     const place = await findFolder(checkPath(folder, 'folder'), options.subfolder);
     const config = await readConfig(place.folder);
     const checkpoint = await openCheckpoint(place.checkpoint);
     try {
-      const loaded = await loadLayers(checkpoint, config, device, dtype, options.onProgress);
+      const loaded = await loadLayers(checkpoint, config, device, dtype, onProgress);
       return new LatteEmbeddings(config, loaded);
     } finally {
       await checkpoint.close();
@@ -129,13 +136,14 @@ export class LatteEmbeddings {
     this.#checkUsable();
     const { timesteps, caption, conditions, batch } = this.#checkPrepare(options);
     // With size conditions the rows of a batch differ, so all S·B are computed; else S rows do.
-    const rows =
-      conditions === undefined ? timesteps : timesteps.flatMap((t) => Array<number>(batch).fill(t));
-    const timestep = new Tensor('float32', Float32Array.from(rows));
+    const rows = conditions === undefined ? 1 : batch;
+    using timestep = Tensor.zeros([timesteps.length * rows]);
+    const values = timestep.data as Float32Array;
+    timesteps.forEach((t, i) => values.fill(t, i * rows, (i + 1) * rows));
     // Both start before anything is awaited: the caller's arrays are copied here and now.
     const [captionResult, stepResult] = await Promise.allSettled([
       this.captionProjection.forward(caption),
-      this.adaLayerNormSingle.forward({ timestep, ...conditions, batchSize: rows.length }),
+      this.adaLayerNormSingle.forward({ timestep, ...conditions, batchSize: timestep.size }),
     ]);
     const embedded = stepResult.status === 'fulfilled' ? stepResult.value : undefined;
     const encoderHiddenStates =
@@ -211,7 +219,7 @@ export class LatteEmbeddings {
 }
 
 function checkTensor(value: unknown, name: string): asserts value is Tensor {
-  if (!(value instanceof Tensor)) {
+  if (!isTensor(value)) {
     throw new LatteError('ERR_VALUE', `${name} must be a Tensor, but is ${show(value)}`);
   }
   if (value.disposed) throw new LatteError('ERR_DISPOSED', `${name} was disposed`);

@@ -1,7 +1,7 @@
 import { LatteError, show, showShape } from './errors.js';
 import { native } from './native.js';
 import { checkBoolean, checkInteger, checkOptions, checkPositive } from './options.js';
-import { asTensor, nativeTensor, wrapTensor, type Tensor, type TensorLike } from './tensor.js';
+import { asTensor, readableTensor, wrapTensor, type Tensor, type TensorLike } from './tensor.js';
 
 // No axis of a table is longer, so that what is computed on the way to a table stays small beside it.
 const mostLength = 2 ** 24;
@@ -68,7 +68,7 @@ export function get1dSincosPosEmbedFromGrid(
 ): Tensor {
   const { dtype } = checkOptions(options);
   const dim = checkEmbedDim(embedDim, 2);
-  const positions = nativeTensor(asTensor(pos, 'pos'), 'pos');
+  const positions = readableTensor(asTensor(pos, 'pos'), 'pos');
   return wrapTensor(native.sincosPosEmbedFromGrid(dim, positions, checkTableDType(dtype)));
 }
 
@@ -133,7 +133,7 @@ export function get2dSincosPosEmbedFromGrid(
     );
   }
   return wrapTensor(
-    native.sincosPosEmbed2dFromGrid(dim, nativeTensor(tensor, 'grid'), checkTableDType(dtype)),
+    native.sincosPosEmbed2dFromGrid(dim, readableTensor(tensor, 'grid'), checkTableDType(dtype)),
   );
 }
 

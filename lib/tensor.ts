@@ -1,8 +1,9 @@
 import { arraysOf, checkDType, itemSize, type DType, type TensorData } from './dtype.js';
-import { checkDevice } from './device.js';
-import { LatteError, show, showShape } from './errors.js';
+import { resolveDevice } from './device.js';
+import { LatteError, show, showShape, typedArrayKind } from './errors.js';
 import { native, type NativeTensor } from './native.js';
 import { checkOptions } from './options.js';
+import { checkArray, checkShape, fromNumbers } from './tensor-data.js';
 
 /** Forwards that are reading or writing a tensor's memory right now; shared by its aliases. */
 interface Use {
@@ -21,6 +22,7 @@ export interface TensorTarget {
 let wrap: (handle: NativeTensor) => Tensor;
 let handleOf: (tensor: Tensor, name: string) => NativeTensor;
 let useOf: (tensor: Tensor) => Use;
+let isOwn: (value: object) => value is Tensor;
 
 /**
  * An n-dimensional array in row-major order, on the CPU or on a device.
@@ -96,6 +98,7 @@ export class Tensor {
       return tensor.#handle;
     };
     useOf = (tensor) => tensor.#use;
+    isOwn = (value): value is Tensor => #handle in value;
   }
 
   /**
@@ -106,7 +109,7 @@ export class Tensor {
   static zeros(shape: readonly number[], options?: { dtype?: DType; device?: string }): Tensor {
     const given = checkOptions(options);
     const dtype = given.dtype === undefined ? 'float32' : checkDType(given.dtype);
-    const device = given.device === undefined ? 'cpu' : checkDevice(given.device);
+    const device = given.device === undefined ? 'cpu' : resolveDevice(given.device);
     return wrap(native.zeros(dtype, checkShape(shape, itemSize(dtype)), device));
   }
 
@@ -169,7 +172,7 @@ export class Tensor {
         `target must be a device or { device, dtype }, but is ${show(target)}`,
       );
     }
-    const device = wanted.device === undefined ? this.device : checkDevice(wanted.device);
+    const device = wanted.device === undefined ? this.device : resolveDevice(wanted.device);
     const dtype = wanted.dtype === undefined ? this.#dtype : checkDType(wanted.dtype);
     const handle = handleOf(this, 'tensor');
     if (device === this.device && dtype === this.#dtype) {
@@ -194,7 +197,7 @@ export class Tensor {
    * @throws LatteError ERR_STATE for a tensor that is not on the cpu, ERR_DISPOSED.
    */
   toFloat32Array(): Float32Array {
-    const handle = handleOf(this, 'tensor');
+    const handle = readableTensor(this, 'tensor');
     if (this.device !== 'cpu') {
       throw new LatteError(
         'ERR_STATE',
@@ -247,8 +250,16 @@ export function wrapTensor(handle: NativeTensor): Tensor {
   return wrap(handle);
 }
 
-/** The addon's side of a tensor; `name` is what messages call it. @internal */
+/** The addon's side of a tensor for a forward in order; `name` is what messages call it. @internal */
 export function nativeTensor(tensor: Tensor, name: string): NativeTensor {
+  return handleOf(tensor, name);
+}
+
+/** The same for one who reads at once: refused while a forward writes the tensor. @internal */
+export function readableTensor(tensor: Tensor, name: string): NativeTensor {
+  if (useOf(tensor).writes > 0) {
+    throw new LatteError('ERR_STATE', `${name} is being written by another forward`);
+  }
   return handleOf(tensor, name);
 }
 
@@ -260,113 +271,36 @@ export function tensorUse(tensor: Tensor): { reads: number; writes: number } {
 /** What functions take where they want numbers: a tensor, a typed array, or numbers. */
 export type TensorLike = Tensor | TensorData | readonly number[];
 
+/** Whether a value is a tensor of this library (a proxy of one is not). @internal */
+export function isTensor(value: unknown): value is Tensor {
+  return typeof value === 'object' && value !== null && isOwn(value);
+}
+
+/** The typed arrays that are tensors as they are. */
+const numberKinds: Readonly<Record<string, DType | undefined>> = {
+  Float64Array: 'float64',
+  Float32Array: 'float32',
+  Float16Array: 'float16',
+  Int32Array: 'int32',
+  BigInt64Array: 'int64',
+};
+
 /**
- * A tensor of what the caller gave: itself, or a wrapper over a typed array (by its kind) or over
- * numbers (as float64, which holds each of them exactly).
+ * A tensor of what the caller gave: itself, or a wrapper over a typed array (by its kind; 16-bit
+ * integers are numbers here, not bits) or over numbers (as float64, which holds each exactly).
  * @internal
  */
 export function asTensor(value: unknown, name: string): Tensor {
-  if (value instanceof Tensor) return value;
+  if (isTensor(value)) return value;
   if (Array.isArray(value)) return new Tensor('float64', fromNumbers('float64', value, name));
-  for (const dtype of ['float64', 'float32', 'float16', 'int32', 'int64'] as const) {
-    const kind = arraysOf(dtype).array as unknown as new () => TensorData;
-    // 16-bit integers are bits of an unknown kind: a Tensor says which.
-    if ((kind as unknown) !== Uint16Array && value instanceof kind) return new Tensor(dtype, value);
-  }
+  const kind = typedArrayKind(value);
+  const dtype = kind === undefined ? undefined : numberKinds[kind];
+  if (dtype !== undefined) return new Tensor(dtype, value as TensorData);
+  // Integers of other widths: float64 holds each of them (a BigUint64Array's as nearly as it can).
+  if (kind !== undefined)
+    return new Tensor('float64', Float64Array.from(value as Uint8Array, Number));
   throw new LatteError(
     'ERR_VALUE',
-    `${name} must be a Tensor, a Float32Array, Float64Array, Int32Array, BigInt64Array or an array of numbers, but is ${show(value)}`,
+    `${name} must be a Tensor, a typed array or an array of numbers, but is ${show(value)}`,
   );
-}
-
-const maxBytes = 2 ** 47;
-
-/** Checks a shape that came from the caller: whole, not negative, its product within bounds. @internal */
-export function checkShape(shape: unknown, bytesPerElement: number, name = 'shape'): number[] {
-  if (!Array.isArray(shape)) {
-    throw new LatteError(
-      'ERR_SHAPE',
-      `${name} must be an array of axis lengths, but is ${show(shape)}`,
-    );
-  }
-  const lengths = Array.from(shape as unknown[]);
-  let bytes = bytesPerElement;
-  for (const length of lengths) {
-    if (typeof length !== 'number' || !Number.isSafeInteger(length) || length < 0) {
-      throw new LatteError(
-        'ERR_SHAPE',
-        `${name} must hold whole numbers from 0, but is ${show(shape)}`,
-      );
-    }
-    if (length > 0) bytes *= length;
-    if (bytes > maxBytes) {
-      throw new LatteError('ERR_SHAPE', `${name} ${show(shape)} asks for more than 2^47 bytes`);
-    }
-  }
-  if (lengths.length > 32) {
-    throw new LatteError(
-      'ERR_SHAPE',
-      `${name} may have 32 axes at the most, but has ${lengths.length}`,
-    );
-  }
-  return lengths as number[];
-}
-
-function checkArray(dtype: DType, data: TensorData): TensorData {
-  const { accepted } = arraysOf(dtype);
-  const Kind = accepted.find((kind) => data instanceof kind);
-  if (Kind === undefined) {
-    const kinds = accepted.map((kind) => kind.name).join(' or ');
-    throw new LatteError(
-      'ERR_DTYPE',
-      `data of a ${dtype} tensor must be a ${kinds} or an array of numbers, but is ${show(data)}`,
-    );
-  }
-  const buffer = data.buffer as ArrayBuffer & { resizable?: boolean };
-  if (!(buffer instanceof ArrayBuffer)) {
-    throw new LatteError(
-      'ERR_VALUE',
-      'data lies in a SharedArrayBuffer, which another thread may change in the middle of a computation; copy it first: data.slice()',
-    );
-  }
-  try {
-    new Uint8Array(buffer);
-  } catch {
-    throw new LatteError('ERR_STATE', 'data lies in a detached ArrayBuffer');
-  }
-  // An array that follows its buffer's length would outgrow the tensor's shape.
-  return buffer.resizable ? new Kind(buffer, data.byteOffset, data.length) : data;
-}
-
-function fromNumbers(dtype: DType, values: readonly unknown[], name: string): TensorData {
-  // A float64 array first: it holds every number exactly, and the addon rounds once.
-  const exact = new Float64Array(values.length);
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i];
-    if (typeof value !== 'number') {
-      throw new LatteError(
-        'ERR_VALUE',
-        `${name} must hold numbers, but ${name}[${i}] is ${show(value)}`,
-      );
-    }
-    exact[i] = value;
-  }
-  if (dtype === 'float64') return exact;
-  if (dtype === 'float32') return Float32Array.from(exact);
-  if (dtype === 'int32' || dtype === 'int64') {
-    const bad = exact.findIndex(
-      (value) => !Number.isSafeInteger(value) || (dtype === 'int32' && value !== (value | 0)),
-    );
-    if (bad >= 0) {
-      throw new LatteError(
-        'ERR_VALUE',
-        `${name}[${bad}] of an ${dtype} tensor must be a whole number in its range, but is ${exact[bad]}`,
-      );
-    }
-    return dtype === 'int32'
-      ? Int32Array.from(exact)
-      : BigInt64Array.from(Array.from(exact, BigInt));
-  }
-  const source = new native.Tensor('float64', [exact.length], exact);
-  return new Uint16Array(native.convertSync(source, dtype, 'cpu').arrayBuffer(), 0, exact.length);
 }

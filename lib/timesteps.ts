@@ -1,6 +1,6 @@
 import { native } from './native.js';
 import { checkBoolean, checkInteger, checkNumber, checkOptions, checkPositive } from './options.js';
-import { asTensor, nativeTensor, wrapTensor, type Tensor, type TensorLike } from './tensor.js';
+import { asTensor, readableTensor, wrapTensor, type Tensor, type TensorLike } from './tensor.js';
 
 export interface GetTimestepEmbeddingOptions {
   /** [cos | sin] instead of [sin | cos]. Default false. */
@@ -34,7 +34,7 @@ export function getTimestepEmbedding(
   const config = timestepsConfig(embeddingDim, 'embeddingDim', checkOptions(options));
   const layer = new native.Layer('Timesteps', config, 'cpu', 'float32');
   const tensor = asTensor(timesteps, 'timesteps');
-  const [result] = layer.forwardSync([nativeTensor(tensor, 'timesteps')], [], undefined);
+  const [result] = layer.forwardSync([readableTensor(tensor, 'timesteps')], [], undefined);
   return wrapTensor(result!);
 }
 

@@ -298,13 +298,17 @@ async function readIndex(path: string): Promise<Map<string, string>> {
   }
 }
 
-/** Whether a shard's name is a relative path without a step up, on any operating system. */
+/**
+ * Whether a shard's name is a relative path without a step up, on any operating system, and the only
+ * way to write that path: a file named in many ways would be opened as many times.
+ */
 function staysInside(shard: string): boolean {
   return (
     shard !== '' &&
     !/[\0\\]|^[a-z]:/i.test(shard) &&
     !posix.isAbsolute(shard) &&
     !win32.isAbsolute(shard) &&
-    !shard.split('/').includes('..')
+    !/(^|\/)\.{0,2}\//.test(shard) &&
+    !/(^|\/)\.{1,2}$/.test(shard)
   );
 }

@@ -4,11 +4,19 @@ import { resolveDevice } from '../device.js';
 import {
   native,
   type NativeForwardOptions,
+  type NativeJob,
   type NativeLayer,
   type NativeTensor,
 } from '../native.js';
 import { checkBoolean, checkOptions } from '../options.js';
-import { nativeTensor, Tensor, tensorUse, wrapTensor } from '../tensor.js';
+import {
+  isTensor,
+  nativeTensor,
+  readableTensor,
+  tensorUse,
+  wrapTensor,
+  type Tensor,
+} from '../tensor.js';
 
 /** The last argument of every forward. */
 export interface ForwardOptions<Out = Tensor> {
@@ -116,7 +124,7 @@ export abstract class Layer {
           `the state dict lacks ${show(name)} ${showShape(parameter.shape)}`,
         );
       }
-      if (!(tensor instanceof Tensor)) {
+      if (!isTensor(tensor)) {
         throw new LatteError('ERR_VALUE', `${show(name)} must be a Tensor, but is ${show(tensor)}`);
       }
       if (showShape(tensor.shape) !== showShape(parameter.shape)) {
@@ -126,7 +134,7 @@ export abstract class Layer {
         );
       }
       names.push(parameter.name);
-      tensors.push(nativeTensor(tensor, show(name)));
+      tensors.push(readableTensor(tensor, show(name)));
     }
     for (const name of this.ignoredNames) given.delete(prefix + name);
     const extra = [...given.keys()].find((name) => name.startsWith(prefix));
@@ -171,7 +179,7 @@ export abstract class Layer {
     const layer = this.checkAlive();
     const { inputs, outs } = prepare(call);
     for (const [name, tensor] of call.inputs) {
-      if (tensor !== undefined && tensorUse(tensor).writes > 0) throw beingWritten(name);
+      if (tensor !== undefined) readableTensor(tensor, name);
     }
     for (const [name, tensor] of call.outs) {
       if (tensor !== undefined && tensorUse(tensor).reads > 0) {
@@ -185,12 +193,14 @@ export abstract class Layer {
   protected async run(call: Call): Promise<Tensor[]> {
     const layer = this.checkAlive();
     const { inputs, outs } = prepare(call);
-    const job = layer.forward(inputs, outs, call.numbers);
-    const release = hold(call);
     const { signal } = call;
-    const cancel = (): void => job.cancel();
+    let job: NativeJob | undefined;
+    let release: (() => void) | undefined;
+    const cancel = (): void => job?.cancel();
     signal?.addEventListener('abort', cancel, { once: true });
     try {
+      job = layer.forward(inputs, outs, call.numbers);
+      release = hold(call);
       return finish(await job.promise, call);
     } catch (error) {
       if (signal?.aborted && error instanceof LatteError && error.code === 'ERR_ABORTED') {
@@ -199,14 +209,14 @@ export abstract class Layer {
       throw error;
     } finally {
       signal?.removeEventListener('abort', cancel);
-      release();
+      release?.();
     }
   }
 }
 
 /** Checks a forward's tensor argument. @internal */
 export function checkTensor(value: unknown, name: string): Tensor {
-  if (value instanceof Tensor) return value;
+  if (isTensor(value)) return value;
   throw new LatteError('ERR_VALUE', `${name} must be a Tensor, but is ${show(value)}`);
 }
 
@@ -220,10 +230,22 @@ export function checkRank(tensor: Tensor, name: string, rank: number, expected: 
   }
 }
 
-function entriesOf(stateDict: unknown): Map<string, Tensor> {
-  if (stateDict instanceof Map) return new Map(stateDict as Map<string, Tensor>);
+function entriesOf(stateDict: unknown): Map<string, unknown> {
+  if (stateDict instanceof Map) {
+    const entries = new Map<string, unknown>();
+    for (const [name, tensor] of stateDict as Map<unknown, unknown>) {
+      if (typeof name !== 'string') {
+        throw new LatteError(
+          'ERR_VALUE',
+          `names in stateDict must be strings, but one is ${show(name)}`,
+        );
+      }
+      entries.set(name, tensor);
+    }
+    return entries;
+  }
   if (typeof stateDict === 'object' && stateDict !== null && !Array.isArray(stateDict)) {
-    return new Map(Object.entries(stateDict as Record<string, Tensor>));
+    return new Map(Object.entries(stateDict));
   }
   throw new LatteError(
     'ERR_VALUE',
@@ -253,9 +275,7 @@ function prepare({ inputs, outs, signal }: Call): {
     inputs: inputs.map(([name, tensor]) => tensor && nativeTensor(tensor, name)),
     outs: outs.map(([name, tensor]) => {
       if (tensor === undefined) return undefined;
-      const handle = nativeTensor(checkTensor(tensor, name), name);
-      if (tensorUse(tensor).writes > 0) throw beingWritten(name);
-      return handle;
+      return readableTensor(checkTensor(tensor, name), name);
     }),
   };
 }
@@ -277,10 +297,6 @@ function hold({ inputs, outs }: Call): () => void {
 function finish(results: NativeTensor[], { outs }: Call): Tensor[] {
   // A result that went into an out comes back as a hole.
   return outs.map(([, out], i) => out ?? wrapTensor(results[i]!));
-}
-
-function beingWritten(name: string): LatteError {
-  return new LatteError('ERR_STATE', `${name} is being written by another forward`);
 }
 
 function aborted(signal: AbortSignal): LatteError {

@@ -168,4 +168,13 @@ class Device {
   virtual std::unique_ptr<Queue> open_queue(const CancelFlag* cancelled) = 0;
 };
 
+/// A tensor in new memory of a device.
+inline Tensor allocate(Device& device, const TensorSpec& spec) {
+  Tensor tensor;
+  static_cast<TensorSpec&>(tensor) = spec;
+  tensor.buffer = device.allocate(tensor.bytes());
+  tensor.data = tensor.buffer->data();
+  return tensor;
+}
+
 }  // namespace latte

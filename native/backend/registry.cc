@@ -9,6 +9,8 @@ Device& open_device(std::string_view name) {
   fail(ErrorCode::kDeviceUnavailable, "device '", name, "' is not available in this build");
 }
 
+Tensor allocate_on_host(const TensorSpec& spec) { return allocate(cpu::device(), spec); }
+
 std::vector<DeviceInfo> list_devices() { return {cpu::device().info()}; }
 
 }  // namespace latte

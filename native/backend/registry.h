@@ -13,4 +13,7 @@ Device& open_device(std::string_view name);
 
 std::vector<DeviceInfo> list_devices();
 
+/// A tensor in the host's memory, which is the CPU's.
+Tensor allocate_on_host(const TensorSpec& spec);
+
 }  // namespace latte

@@ -14,13 +14,22 @@ namespace latte::binding {
 
 namespace {
 
-Tensor allocate(DType dtype, Shape shape) {
-  Tensor tensor;
-  tensor.dtype = dtype;
-  tensor.shape = std::move(shape);
-  tensor.buffer = open_device("cpu").allocate(tensor.bytes());
-  tensor.data = tensor.buffer->data();
-  return tensor;
+/// Sizes that TypeScript has checked; checked again so that nothing is written out of bounds.
+int64_t size_argument(const Napi::Value& value) {
+  constexpr int64_t kMost = int64_t{1} << 32;
+  const int64_t size = value.As<Napi::Number>().Int64Value();
+  if (size < 0 || size > kMost) fail(ErrorCode::kValue, "a size of ", size, " is out of range");
+  return size;
+}
+
+/// The table [rows, dim] to fill; dim is a multiple of `divisor`.
+Tensor make_table(const Napi::Value& dtype_value, int64_t rows, int64_t dim, int64_t divisor) {
+  const DType dtype = dtype_argument(dtype_value);
+  if (dtype != DType::kFloat32 && dtype != DType::kFloat64) {
+    fail(ErrorCode::kDType, "a position table is float32 or float64");
+  }
+  if (dim % divisor != 0) fail(ErrorCode::kValue, "dim must be a multiple of ", divisor);
+  return allocate_on_host({dtype, {rows, dim}});
 }
 
 Napi::Value set_error_class(const Napi::CallbackInfo& info) {
@@ -30,7 +39,7 @@ Napi::Value set_error_class(const Napi::CallbackInfo& info) {
 
 Napi::Value zeros(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    Tensor tensor = allocate(dtype_argument(info[0]), shape_argument(info[1]));
+    Tensor tensor = allocate_on_host({dtype_argument(info[0]), shape_argument(info[1])});
     std::memset(tensor.data, 0, tensor.bytes());
     return TensorObject::make(info.Env(), std::move(tensor));
   });
@@ -49,23 +58,25 @@ Plan plan_conversion(const TensorSpec& from, DType dtype) {
 ForwardArguments conversion_arguments(const Napi::CallbackInfo& info) {
   auto inputs = Napi::Array::New(info.Env(), 1);
   inputs.Set(0u, info[0]);
-  return {inputs, Napi::Array::New(info.Env(), 0)};
+  return ForwardArguments(inputs, Napi::Array::New(info.Env(), 0));
 }
 
 Napi::Value convert_sync(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const TensorSpec spec = TensorObject::unwrap(info[0]).spec();
+    const ForwardArguments arguments = conversion_arguments(info);
     return run_now(info.Env(), open_device(info[2].As<Napi::String>().Utf8Value()),
-                   plan_conversion(spec, dtype_argument(info[1])), conversion_arguments(info))
+                   plan_conversion(arguments.inputs.at(0).value(), dtype_argument(info[1])),
+                   arguments)
         .Get(0u);
   });
 }
 
 Napi::Value convert(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const TensorSpec spec = TensorObject::unwrap(info[0]).spec();
+    const ForwardArguments arguments = conversion_arguments(info);
     return run_later(info.Env(), open_device(info[2].As<Napi::String>().Utf8Value()),
-                     plan_conversion(spec, dtype_argument(info[1])), conversion_arguments(info));
+                     plan_conversion(arguments.inputs.at(0).value(), dtype_argument(info[1])),
+                     arguments);
   });
 }
 
@@ -80,7 +91,7 @@ void with_real(const Tensor& tensor, const Function& function) {
 }
 
 /// A tensor's values as doubles.
-std::vector<double> as_doubles(Napi::Env, TensorObject& object) {
+std::vector<double> as_doubles(TensorObject& object) {
   const Tensor tensor = object.resolve();
   std::vector<double> values(static_cast<size_t>(tensor.size()));
   const TensorView to{{DType::kFloat64, tensor.shape}, values.data()};
@@ -91,10 +102,10 @@ std::vector<double> as_doubles(Napi::Env, TensorObject& object) {
 /// (embedDim, length, interpolationScale, dtype)
 Napi::Value sincos_1d(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const int64_t dim = info[0].As<Napi::Number>().Int64Value();
-    const int64_t length = info[1].As<Napi::Number>().Int64Value();
+    const int64_t dim = size_argument(info[0]);
+    const int64_t length = size_argument(info[1]);
     const double scale = info[2].As<Napi::Number>().DoubleValue();
-    Tensor table = allocate(dtype_argument(info[3]), {length, dim});
+    Tensor table = make_table(info[3], length, dim, 2);
     std::vector<double> positions(static_cast<size_t>(length));
     for (int64_t i = 0; i < length; ++i) positions[i] = static_cast<double>(i) / scale;
     with_real(table, [&](auto* rows) { sincos_rows(positions.data(), length, dim, rows); });
@@ -105,10 +116,10 @@ Napi::Value sincos_1d(const Napi::CallbackInfo& info) {
 /// (embedDim, positions, dtype)
 Napi::Value sincos_from_grid(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const int64_t dim = info[0].As<Napi::Number>().Int64Value();
-    const auto positions = as_doubles(info.Env(), TensorObject::unwrap(info[1]));
+    const int64_t dim = size_argument(info[0]);
+    const auto positions = as_doubles(TensorObject::unwrap(info[1]));
     const auto count = static_cast<int64_t>(positions.size());
-    Tensor table = allocate(dtype_argument(info[2]), {count, dim});
+    Tensor table = make_table(info[2], count, dim, 2);
     with_real(table, [&](auto* rows) { sincos_rows(positions.data(), count, dim, rows); });
     return TensorObject::make(info.Env(), std::move(table));
   });
@@ -117,9 +128,9 @@ Napi::Value sincos_from_grid(const Napi::CallbackInfo& info) {
 /// (embedDim, gridHeight, gridWidth, extraTokens, interpolationScale, baseSize, dtype)
 Napi::Value sincos_2d(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto integer = [&](size_t i) { return info[i].As<Napi::Number>().Int64Value(); };
+    const auto integer = [&](size_t i) { return size_argument(info[i]); };
     const int64_t dim = integer(0), height = integer(1), width = integer(2), extra = integer(3);
-    Tensor table = allocate(dtype_argument(info[6]), {extra + height * width, dim});
+    Tensor table = make_table(info[6], extra + element_count({height, width}), dim, 4);
     with_real(table, [&](auto* rows) {
       using T = std::remove_pointer_t<decltype(rows)>;
       std::fill_n(rows, extra * dim, T{0});
@@ -133,10 +144,10 @@ Napi::Value sincos_2d(const Napi::CallbackInfo& info) {
 /// (embedDim, grid [2, ...], dtype)
 Napi::Value sincos_2d_from_grid(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const int64_t dim = info[0].As<Napi::Number>().Int64Value();
-    const auto positions = as_doubles(info.Env(), TensorObject::unwrap(info[1]));
+    const int64_t dim = size_argument(info[0]);
+    const auto positions = as_doubles(TensorObject::unwrap(info[1]));
     const auto count = static_cast<int64_t>(positions.size() / 2);
-    Tensor table = allocate(dtype_argument(info[2]), {count, dim});
+    Tensor table = make_table(info[2], count, dim, 4);
     with_real(table, [&](auto* rows) {
       using T = std::remove_pointer_t<decltype(rows)>;
       std::vector<T> half(static_cast<size_t>(count * (dim / 2)));

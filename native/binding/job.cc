@@ -40,23 +40,6 @@ Tensor check_out(TensorObject& out, const TensorSpec& expected,
   return resolved;
 }
 
-std::vector<std::optional<Tensor>> resolve_inputs(const Napi::Array& array) {
-  std::vector<std::optional<Tensor>> inputs(array.Length());
-  for (uint32_t i = 0; i < inputs.size(); ++i) {
-    const Napi::Value value = array.Get(i);
-    if (!value.IsUndefined()) inputs[i] = TensorObject::unwrap(value).resolve();
-  }
-  return inputs;
-}
-
-Tensor allocate(Device& device, const TensorSpec& spec) {
-  Tensor tensor;
-  static_cast<TensorSpec&>(tensor) = spec;
-  tensor.buffer = device.allocate(tensor.bytes());
-  tensor.data = tensor.buffer->data();
-  return tensor;
-}
-
 Inputs views(const std::vector<std::optional<Tensor>>& tensors) {
   return {tensors.begin(), tensors.end()};
 }
@@ -70,29 +53,26 @@ Napi::Array make_results(Napi::Env env, std::vector<Tensor>& results,
   return array;
 }
 
-bool is_given(const Napi::Array& outs, uint32_t i) {
-  return i < outs.Length() && !outs.Get(i).IsUndefined();
-}
-
 }  // namespace
 
-std::vector<std::optional<TensorSpec>> input_specs(const Napi::Array& inputs) {
-  std::vector<std::optional<TensorSpec>> specs(inputs.Length());
-  for (uint32_t i = 0; i < specs.size(); ++i) {
-    const Napi::Value value = inputs.Get(i);
-    if (!value.IsUndefined()) specs[i] = TensorObject::unwrap(value).spec();
+ForwardArguments::ForwardArguments(const Napi::Array& input_array, const Napi::Array& out_array) {
+  std::vector<Napi::Value> values;
+  for (uint32_t i = 0; i < input_array.Length(); ++i) values.push_back(input_array.Get(i));
+  for (uint32_t i = 0; i < out_array.Length(); ++i) outs.push_back(out_array.Get(i));
+  for (const Napi::Value& value : values) {
+    inputs.emplace_back();
+    if (!value.IsUndefined()) inputs.back() = TensorObject::unwrap(value).resolve();
   }
-  return specs;
 }
 
 Napi::Array run_now(Napi::Env env, Device& device, Plan plan, const ForwardArguments& arguments) {
-  const auto inputs = resolve_inputs(arguments.inputs);
+  const auto& inputs = arguments.inputs;
   std::vector<Tensor> results;
   std::vector<bool> given;
   for (uint32_t i = 0; i < plan.outputs.size(); ++i) {
-    given.push_back(is_given(arguments.outs, i));
-    results.push_back(given[i] ? check_out(TensorObject::unwrap(arguments.outs.Get(i)),
-                                           plan.outputs[i], inputs, results)
+    given.push_back(arguments.has_out(i));
+    results.push_back(given[i] ? check_out(TensorObject::unwrap(arguments.outs[i]), plan.outputs[i],
+                                           inputs, results)
                                : allocate(device, plan.outputs[i]));
   }
   const auto queue = device.open_queue(nullptr);
@@ -109,15 +89,15 @@ class Job : public std::enable_shared_from_this<Job> {
 
   /// Takes hold of the arguments: copies what belongs to the caller. Throws on bad ones.
   void take(const ForwardArguments& arguments) {
-    inputs_ = resolve_inputs(arguments.inputs);
+    inputs_ = arguments.inputs;
     for (uint32_t i = 0; i < plan_.outputs.size(); ++i) {
-      const bool given = is_given(arguments.outs, i);
+      const bool given = arguments.has_out(i);
       given_.push_back(given);
       Napi::ObjectReference caller;
       if (given) {
-        TensorObject& out = TensorObject::unwrap(arguments.outs.Get(i));
+        TensorObject& out = TensorObject::unwrap(arguments.outs[i]);
         results_.push_back(check_out(out, plan_.outputs[i], inputs_, results_));
-        if (out.borrowed()) caller = Napi::Persistent(arguments.outs.Get(i).As<Napi::Object>());
+        if (out.borrowed()) caller = Napi::Persistent(arguments.outs[i].As<Napi::Object>());
       } else {
         results_.push_back(allocate(device_, plan_.outputs[i]));
       }
@@ -202,6 +182,8 @@ class Job : public std::enable_shared_from_this<Job> {
         }
       } catch (const Error& error) {
         error_ = Error(error.code(), std::string("out: ") + error.what());
+      } catch (const Napi::Error& error) {
+        error_ = Error(ErrorCode::kState, "out: " + error.Message());
       }
     }
     callers_.clear();

@@ -13,14 +13,21 @@
 
 namespace latte::binding {
 
-/// The tensors of a forward in JavaScript's hands; absent ones are undefined.
-struct ForwardArguments {
-  Napi::Array inputs;
-  Napi::Array outs;
-};
+/// The tensors of a forward; absent ones are undefined in JavaScript.
+class ForwardArguments {
+ public:
+  /// Reads both arrays once: whatever they hold, shapes and addresses belong together.
+  ForwardArguments(const Napi::Array& inputs, const Napi::Array& outs);
 
-/// The specs of the inputs, for Layer::plan.
-std::vector<std::optional<TensorSpec>> input_specs(const Napi::Array& inputs);
+  std::vector<std::optional<TensorSpec>> input_specs() const {
+    return {inputs.begin(), inputs.end()};
+  }
+
+  std::vector<std::optional<Tensor>> inputs;
+  std::vector<Napi::Value> outs;
+
+  bool has_out(size_t i) const { return i < outs.size() && !outs[i].IsUndefined(); }
+};
 
 /// Runs a plan on the calling thread; gives an array of the results.
 Napi::Array run_now(Napi::Env env, Device& device, Plan plan, const ForwardArguments& arguments);

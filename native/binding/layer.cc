@@ -22,8 +22,12 @@ class Options {
  public:
   explicit Options(Napi::Object object) : object_(object) {}
 
-  int64_t integer(const char* name) const {
-    return object_.Get(name).As<Napi::Number>().Int64Value();
+  /// Dimensions are at least 1, but for the optional ones.
+  int64_t integer(const char* name, int64_t least = 1) const {
+    constexpr int64_t kMost = (int64_t{1} << 31) - 1;
+    const int64_t value = object_.Get(name).As<Napi::Number>().Int64Value();
+    if (value < least || value > kMost) fail(ErrorCode::kValue, name, " is out of range: ", value);
+    return value;
   }
   double number(const char* name) const {
     return object_.Get(name).As<Napi::Number>().DoubleValue();
@@ -45,6 +49,7 @@ class Options {
 
 std::unique_ptr<Layer> make_layer(const std::string& kind, const Options& options, Device& device,
                                   DType dtype) {
+  if (!is_layer_dtype(dtype)) fail(ErrorCode::kDType, "no layer computes in ", dtype_name(dtype));
   if (kind == "PatchEmbed") {
     PatchEmbedConfig config;
     config.height = options.integer("height");
@@ -71,8 +76,8 @@ std::unique_ptr<Layer> make_layer(const std::string& kind, const Options& option
     TimestepEmbeddingConfig config;
     config.in_channels = options.integer("inChannels");
     config.time_embed_dim = options.integer("timeEmbedDim");
-    config.out_dim = options.integer("outDim");
-    config.cond_proj_dim = options.integer("condProjDim");
+    config.out_dim = options.integer("outDim", 0);
+    config.cond_proj_dim = options.integer("condProjDim", 0);
     config.activation = options.activation("actFn");
     config.post_activation = options.activation("postActFn");
     config.bias = options.boolean("sampleProjBias");
@@ -170,7 +175,7 @@ Napi::Value LayerObject::state(const Napi::CallbackInfo& info) {
   });
 }
 
-Plan LayerObject::plan(const Napi::CallbackInfo& info) const {
+Plan LayerObject::plan(const Napi::CallbackInfo& info, const ForwardArguments& arguments) const {
   ForwardOptions options;
   if (info[2].IsObject()) {
     const auto object = info[2].As<Napi::Object>();
@@ -179,20 +184,20 @@ Plan LayerObject::plan(const Napi::CallbackInfo& info) const {
     const Napi::Value dtype = object.Get("hiddenDtype");
     if (dtype.IsString()) options.hidden_dtype = dtype_argument(dtype);
   }
-  return layer().plan(input_specs(info[0].As<Napi::Array>()), options);
+  return layer().plan(arguments.input_specs(), options);
 }
 
 Napi::Value LayerObject::forward_sync(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    return run_now(info.Env(), layer().device(), plan(info),
-                   {info[0].As<Napi::Array>(), info[1].As<Napi::Array>()});
+    const ForwardArguments arguments(info[0].As<Napi::Array>(), info[1].As<Napi::Array>());
+    return run_now(info.Env(), layer().device(), plan(info, arguments), arguments);
   });
 }
 
 Napi::Value LayerObject::forward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    return run_later(info.Env(), layer().device(), plan(info),
-                     {info[0].As<Napi::Array>(), info[1].As<Napi::Array>()});
+    const ForwardArguments arguments(info[0].As<Napi::Array>(), info[1].As<Napi::Array>());
+    return run_later(info.Env(), layer().device(), plan(info, arguments), arguments);
   });
 }
 

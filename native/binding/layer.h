@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "binding/job.h"
 #include "layers/layer.h"
 
 namespace latte::binding {
@@ -22,7 +23,7 @@ class LayerObject final : public Napi::ObjectWrap<LayerObject> {
   Napi::Value forward(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
   Layer& layer() const;
-  Plan plan(const Napi::CallbackInfo& info) const;
+  Plan plan(const Napi::CallbackInfo& info, const ForwardArguments& arguments) const;
 
   std::unique_ptr<Layer> layer_;
 };

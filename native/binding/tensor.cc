@@ -120,7 +120,8 @@ Napi::Value TensorObject::device(const Napi::CallbackInfo& info) {
 
 Napi::Value TensorObject::array_buffer(const Napi::CallbackInfo& info) {
   const Tensor tensor = guarded(info.Env(), [&] { return resolve(); });
-  if (borrowed()) throw Napi::TypeError::New(info.Env(), "the memory belongs to the caller");
+  if (borrowed() || owner_ != nullptr)
+    throw Napi::TypeError::New(info.Env(), "there is no memory to give");
   auto* owner = new ArrayOwner{tensor.buffer};
   const auto buffer = Napi::ArrayBuffer::New(
       info.Env(), tensor.data, tensor.bytes(),
@@ -132,6 +133,7 @@ Napi::Value TensorObject::array_buffer(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value TensorObject::alias(const Napi::CallbackInfo& info) {
+  if (borrowed()) throw Napi::TypeError::New(info.Env(), "the memory belongs to the caller");
   return make(info.Env(), guarded(info.Env(), [&] { return resolve(); }));
 }
 

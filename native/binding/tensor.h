@@ -42,7 +42,7 @@ class TensorObject final : public Napi::ObjectWrap<TensorObject> {
   Tensor tensor_;
   bool disposed_ = false;
   int64_t accounted_ = 0;        // bytes that the garbage collector was told of
-  ArrayOwner* owner_ = nullptr;  // of the ArrayBuffer that was handed out last
+  ArrayOwner* owner_ = nullptr;  // of the ArrayBuffer; handed out once
 };
 
 DType dtype_argument(const Napi::Value& value);

@@ -102,8 +102,10 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
   if (sized) {
     resolution = check_size(inputs.at(1), "resolution", batch);
     aspect_ratio = check_size(inputs.at(2), "aspectRatio", batch);
-    const int64_t width = (resolution.values + aspect_ratio.values) * config_.size_emb_dim;
-    if (width != config_.embedding_dim) {
+    int64_t width = 0;
+    const bool overflows = __builtin_mul_overflow(resolution.values + aspect_ratio.values,
+                                                  config_.size_emb_dim, &width);
+    if (overflows || width != config_.embedding_dim) {
       fail(ErrorCode::kShape, "the size embedding has ", resolution.values, " + ",
            aspect_ratio.values, " values of sizeEmbDim ", config_.size_emb_dim, " = ", width,
            " channels, but embeddingDim is ", config_.embedding_dim);

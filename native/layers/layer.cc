@@ -44,17 +44,9 @@ std::shared_ptr<const LinearWeights> load_linear(Device& device, DType dtype,
 
 void save_linear(const LinearWeights& weights, const std::string& prefix, const Shape& shape,
                  StateDict& state) {
-  const auto make = [&](const Shape& of) {
-    Tensor tensor;
-    tensor.dtype = weights.dtype;
-    tensor.shape = of;
-    tensor.buffer = open_device("cpu").allocate(tensor.bytes());
-    tensor.data = tensor.buffer->data();
-    return tensor;
-  };
-  Tensor weight = make(shape);
+  Tensor weight = allocate_on_host({weights.dtype, shape});
   Tensor bias;
-  if (weights.has_bias) bias = make({weights.out_features});
+  if (weights.has_bias) bias = allocate_on_host({weights.dtype, {weights.out_features}});
   weights.unpack(weight.data, bias.data);
   state[prefix + ".weight"] = std::move(weight);
   if (weights.has_bias) state[prefix + ".bias"] = std::move(bias);

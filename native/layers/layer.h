@@ -61,8 +61,8 @@ class Layer {
   DType dtype_;
 };
 
-/// Checks that `state` holds exactly the parameters, each of its shape; with strict = false extra
-/// tensors are left out, and required ones must still be there.
+/// Checks that `state` holds the required parameters, and each parameter with its shape and a
+/// floating dtype.
 void check_state(const std::vector<Parameter>& parameters, const StateDict& state);
 
 /// Throws ERR_STATE unless weights were loaded.

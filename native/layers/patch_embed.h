@@ -2,6 +2,7 @@
 #pragma once
 
 #include "layers/layer.h"
+#include "layers/patch_positions.h"
 
 namespace latte {
 
@@ -24,40 +25,18 @@ class PatchEmbed final : public Layer {
             const ForwardOptions& options) override;
 
  private:
-  using Positions = std::shared_ptr<const PositionTable>;
   struct Weights {
     std::shared_ptr<const LinearWeights> projection;
-    Tensor loaded_positions;  // as it came from the state dict, in the host's memory
-    Positions positions;      // the same, prepared
-  };
-  struct Grid {
-    int64_t height, width;
-    bool operator==(const Grid&) const = default;
+    Tensor stored_positions;  // as they came in the state dict, on the host; data is null for none
+    std::shared_ptr<const PositionTable> positions;  // the same, prepared
   };
 
-  bool is_configured(Grid grid) const { return grid == configured_; }
-  /// How many rows the table that is built at construction has: ⌊√N⌋² for N configured tokens.
-  int64_t stored_rows() const { return stored_side_ * stored_side_; }
-  bool fits_configured(int64_t rows) const;
-  /// The table to add to a grid of tokens, flattened.
-  Positions positions_for(Grid grid);
-  /// The same as [rows, dim] float32, for sums that broadcast.
-  HostPositionTable whole_positions(Grid grid) const;
-  HostPositionTable computed(Grid grid) const;
-  HostPositionTable stored() const;
   Plan plan_unflattened(const LatentView& latent, Grid grid);
 
   PatchEmbedConfig config_;
-  Grid configured_;
-  int64_t stored_side_ = 0;
+  PatchPositionsConfig positions_config_;
+  PositionsCache positions_;
   std::shared_ptr<const Weights> weights_;
-
-  /// Prepared tables of the sizes that were seen last.
-  struct Prepared {
-    Grid grid;
-    Positions positions;
-  };
-  std::vector<Prepared> prepared_;
 };
 
 }  // namespace latte

@@ -32,7 +32,6 @@ class Timesteps final : public Layer {
   /// Queues the projection of `count` float32 timesteps into [count, num_channels] of `dtype`.
   void project(Queue& queue, const float* timesteps, int64_t count, void* output,
                DType dtype) const;
-  int64_t num_channels() const { return config_.num_channels; }
 
  private:
   TimestepsConfig config_;

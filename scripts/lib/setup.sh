@@ -29,8 +29,10 @@ _latte_missing() {
         if ! _latte_has_compiler; then
           if [ "$manager" = dnf ]; then echo gcc-c++; else echo g++; fi
         fi
-        # CMake fetches a pinned release of Highway where the system has none (dnf has none to offer).
-        if [ "$manager" = apt ] && ! _latte_has_highway; then echo libhwy-dev; fi
+        if ! _latte_has_highway; then
+          # Elsewhere CMake fetches a pinned release of Highway, with git.
+          if [ "$manager" = apt ]; then echo libhwy-dev; else _latte_has git || echo git; fi
+        fi
         ;;
       check)
         if [ "$manager" = dnf ]; then

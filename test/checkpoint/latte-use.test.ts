@@ -125,6 +125,10 @@ describe('prepare', () => {
       '`batch_size` should be 2 but found 3.',
       'resolution',
     );
+    await rejected(
+      prepare({ timesteps: Array<number>(64).fill(1), batchSize: 2 ** 31 - 2 }),
+      'ERR_OUT_OF_MEMORY',
+    );
     await rejected(prepare({ aspectRatio: undefined }), 'ERR_VALUE', 'aspectRatio is missing');
     await rejected(prepare({ resolution: undefined }), 'ERR_VALUE', 'resolution is missing');
     await rejected(prepare({ resolution: '512' }), 'ERR_VALUE', 'resolution', '"512"');

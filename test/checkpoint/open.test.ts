@@ -125,7 +125,8 @@ describe('a sharded checkpoint', () => {
   });
 
   it.each([
-    ['a folder as a shard', index({ a: '.' }), 'not a regular file'],
+    ['a folder as a shard', index({ a: 'sub' }), 'not a regular file'],
+    ['a shard by a roundabout name', index({ a: './one.safetensors' }), 'must name a file'],
     ['a shard that is no string', index({ a: 1 }), 'weight_map "a" must be a string'],
     ['no weight_map', '{"metadata":{}}', 'has no weight_map'],
     ['a weight_map that is an array', '{"weight_map":[]}', 'weight_map must be an object'],
@@ -136,6 +137,7 @@ describe('a sharded checkpoint', () => {
     ['more after the JSON', '{"weight_map":{}} {}', 'follows the closing brace'],
   ])('must not have %s', async (_, text, message) => {
     const path = folder({ [name]: text, 'one.safetensors': one });
+    mkdirSync(join(path, 'sub'));
     const error = await rejected(() => openCheckpoint(path), 'ERR_CHECKPOINT', message);
     expect(error.path).toContain(path);
   });

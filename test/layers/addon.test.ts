@@ -108,4 +108,41 @@ describe('the addon itself, reached past the facade', () => {
     }
     await new Promise(setImmediate);
   });
+
+  it('writes and reads nothing out of bounds, whatever the sizes', () => {
+    const borrowed = new NativeTensor('float32', [2], new Float32Array(2));
+    expect(() => borrowed.alias()).toThrow(TypeError);
+    expect(() => borrowed.arrayBuffer()).toThrow(TypeError);
+    const owned = native.zeros('float32', [2], 'cpu');
+    owned.arrayBuffer();
+    expect(() => owned.arrayBuffer()).toThrow(TypeError);
+    expect(() => native.sincosPosEmbed1d(4096, 64, 1, 'float16')).toThrow('float32 or float64');
+    expect(() => native.sincosPosEmbed1d(5, 4, 1, 'float32')).toThrow('multiple of 2');
+    expect(() => native.sincosPosEmbed2d(4096, 8, 8, -20, 1, 1, 'float32')).toThrow('out of range');
+    const options = { height: 8, width: 8, patchSize: 0, inChannels: 4, embedDim: 8 };
+    const flags = { layerNorm: false, flatten: true, bias: true, interpolationScale: 1 };
+    expect(() => new NativeLayer('PatchEmbed', { ...options, ...flags }, 'cpu', 'float32')).toThrow(
+      'patchSize is out of range',
+    );
+    expect(
+      () =>
+        new NativeLayer('CaptionProjection', { inFeatures: 4, hiddenSize: 4 }, 'cpu', 'float64'),
+    ).toThrow('float64');
+  });
+
+  it('reads each array once: shape and data belong together', () => {
+    const layer = new NativeLayer(
+      'Timesteps',
+      { numChannels: 8, flipSinToCos: true, downscaleFreqShift: 0, scale: 1, maxPeriod: 10000 },
+      'cpu',
+      'float32',
+    );
+    const small = native.zeros('float32', [1], 'cpu');
+    const large = native.zeros('float32', [2 ** 16], 'cpu');
+    let looks = 0;
+    const inputs: unknown[] = [];
+    Object.defineProperty(inputs, 0, { get: () => (looks++ === 0 ? large : small) });
+    expect(layer.forwardSync(any(inputs), [], undefined)[0]!.shape).toEqual([2 ** 16, 8]);
+    expect(looks).toBe(1);
+  });
 });

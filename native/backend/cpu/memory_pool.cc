@@ -7,8 +7,8 @@
 #include <bit>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <string>
+
+#include "backend/cpu/control_group.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define LATTE_ASAN 1
@@ -43,17 +43,11 @@ size_t capacity_for(size_t bytes) {
   return capacity;
 }
 
-/// The machine's memory, or what a control group leaves of it.
+/// The machine's memory, or what the process's control groups leave of it.
 size_t machine_memory() {
-  const auto pages = static_cast<size_t>(sysconf(_SC_PHYS_PAGES));
-  size_t bytes = pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  for (const char* path :
-       {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
-    std::ifstream file(path);
-    size_t limit = 0;
-    if (file >> limit && limit > 0) bytes = std::min(bytes, limit);
-  }
-  return bytes;
+  const double pages = static_cast<double>(sysconf(_SC_PHYS_PAGES));
+  const double bytes = pages * static_cast<double>(sysconf(_SC_PAGESIZE));
+  return static_cast<size_t>(std::min(bytes, control_group_memory()));
 }
 
 void* map_aligned(size_t bytes) {
@@ -153,15 +147,10 @@ void MemoryPool::release(void* block, size_t capacity) {
   usage_.live -= capacity;
   usage_.pooled += capacity;
   free_[capacity].resident.push_back(block);
-  if (usage_.pooled > keep_) trim_locked(keep_);
+  if (usage_.pooled > keep_) trim(keep_);
 }
 
 void MemoryPool::trim(size_t keep) {
-  const std::lock_guard lock(mutex_);
-  trim_locked(keep);
-}
-
-void MemoryPool::trim_locked(size_t keep) {
   // The largest blocks first: they are few, and give back most for one call.
   for (auto entry = free_.rbegin(); entry != free_.rend() && usage_.pooled > keep; ++entry) {
     auto& [capacity, list] = *entry;

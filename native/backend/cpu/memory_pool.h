@@ -22,8 +22,6 @@ class MemoryPool {
   /// At least `bytes`, aligned to 64 (to 2 MiB when that large). Throws ERR_OUT_OF_MEMORY.
   std::shared_ptr<Buffer> allocate(size_t bytes);
   MemoryUsage usage() const;
-  /// Gives free memory back to the system until at most `keep` bytes of it are resident.
-  void trim(size_t keep);
 
  private:
   friend class PooledBuffer;
@@ -33,7 +31,7 @@ class MemoryPool {
   };
 
   void release(void* block, size_t capacity);
-  void trim_locked(size_t keep);
+  void trim(size_t keep);
   void* carve(size_t capacity);
 
   mutable std::mutex mutex_;
@@ -41,7 +39,7 @@ class MemoryPool {
   char* slab_ = nullptr;             // small blocks are carved from slabs
   size_t slab_left_ = 0;
   MemoryUsage usage_;
-  size_t keep_;  // how much free memory stays resident
+  size_t keep_;  // how much free memory stays resident; the rest goes back to the system
 };
 
 /// The pool of this process; it is never destroyed.

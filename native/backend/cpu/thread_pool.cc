@@ -1,5 +1,7 @@
 #include "backend/cpu/thread_pool.h"
 
+#include "backend/cpu/control_group.h"
+
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -8,8 +10,6 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
-#include <string>
 #include <thread>
 
 namespace latte::cpu {
@@ -27,22 +27,6 @@ inline void pause() {
 /// How long a helper looks for the next loop before it sleeps: layers follow one another closely.
 constexpr auto kSpin = std::chrono::microseconds(50);
 
-/// The processors' worth of time that a control group grants, or a large number.
-double cgroup_cores() {
-  {
-    std::ifstream file("/sys/fs/cgroup/cpu.max");  // version 2
-    std::string quota;
-    double period = 0;
-    if (file >> quota >> period && quota != "max" && period > 0) return std::stod(quota) / period;
-  }
-  std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");  // version 1
-  std::ifstream period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  double quota = 0, period = 0;
-  if (quota_file >> quota && period_file >> period && quota > 0 && period > 0)
-    return quota / period;
-  return 1e9;
-}
-
 int default_threads() {
   if (const char* text = std::getenv("LATTE_NUM_THREADS")) {
     char* end = nullptr;
@@ -55,7 +39,7 @@ int default_threads() {
   int cores = 1;
   if (sched_getaffinity(0, sizeof set, &set) == 0) cores = std::max(1, CPU_COUNT(&set));
   // Part of a core is of no use to a loop that waits for its slowest thread.
-  return std::clamp(static_cast<int>(std::floor(cgroup_cores() + 1e-9)), 1, cores);
+  return std::clamp(static_cast<int>(std::floor(control_group_cores() + 1e-9)), 1, cores);
 }
 
 }  // namespace

@@ -1,0 +1,113 @@
+// What the caller gives a tensor: shapes, typed arrays and numbers.
+import { types } from 'node:util';
+import { arraysOf, type DType, type TensorData } from './dtype.js';
+import { LatteError, show, typedArrayKind } from './errors.js';
+import { native } from './native.js';
+
+const maxBytes = 2 ** 47;
+
+/** Checks a shape that came from the caller: whole, not negative, its product within bounds. @internal */
+export function checkShape(shape: unknown, bytesPerElement: number, name = 'shape'): number[] {
+  if (!Array.isArray(shape)) {
+    throw new LatteError(
+      'ERR_SHAPE',
+      `${name} must be an array of axis lengths, but is ${show(shape)}`,
+    );
+  }
+  if (shape.length > 32) {
+    throw new LatteError(
+      'ERR_SHAPE',
+      `${name} may have 32 axes at the most, but has ${shape.length}`,
+    );
+  }
+  const lengths = Array.from(shape as unknown[]);
+  let bytes = bytesPerElement;
+  for (const length of lengths) {
+    if (typeof length !== 'number' || !Number.isSafeInteger(length) || length < 0) {
+      throw new LatteError(
+        'ERR_SHAPE',
+        `${name} must hold whole numbers from 0, but is ${show(shape)}`,
+      );
+    }
+    if (length > 0) bytes *= length;
+    if (bytes > maxBytes) {
+      throw new LatteError('ERR_SHAPE', `${name} ${show(shape)} asks for more than 2^47 bytes`);
+    }
+  }
+  return lengths as number[];
+}
+
+/**
+ * Checks data that came from the caller, and gives an array over it whose length cannot grow.
+ * @internal
+ */
+export function checkArray(dtype: DType, data: TensorData): TensorData {
+  const { accepted } = arraysOf(dtype);
+  const name = typedArrayKind(data);
+  const Kind = accepted.find((kind) => kind.name === name);
+  if (Kind === undefined) {
+    const kinds = accepted.map((kind) => kind.name).join(' or ');
+    throw new LatteError(
+      'ERR_DTYPE',
+      `data of a ${dtype} tensor must be a ${kinds} or an array of numbers, but is ${show(data)}`,
+    );
+  }
+  const buffer = data.buffer as ArrayBuffer & { resizable?: boolean };
+  if (types.isSharedArrayBuffer(buffer)) {
+    throw new LatteError(
+      'ERR_VALUE',
+      'data lies in a SharedArrayBuffer, which another thread may change in the middle of a computation; copy it first: data.slice()',
+    );
+  }
+  try {
+    new Uint8Array(buffer);
+  } catch {
+    throw new LatteError('ERR_STATE', 'data lies in a detached ArrayBuffer');
+  }
+  // An array that follows its buffer's length would outgrow the tensor's shape.
+  return buffer.resizable ? new Kind(buffer, data.byteOffset, data.length) : data;
+}
+
+/** Numbers as data of a dtype, rounded once. @internal */
+export function fromNumbers(dtype: DType, values: readonly unknown[], name: string): TensorData {
+  // A float64 array first: it holds every number exactly, and the addon rounds once.
+  const exact = allocateFloat64(values.length, name);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    if (typeof value !== 'number') {
+      throw new LatteError(
+        'ERR_VALUE',
+        `${name} must hold numbers, but ${name}[${i}] is ${show(value)}`,
+      );
+    }
+    exact[i] = value;
+  }
+  if (dtype === 'float64') return exact;
+  if (dtype === 'float32') return Float32Array.from(exact);
+  if (dtype === 'int32' || dtype === 'int64') {
+    const bad = exact.findIndex(
+      (value) => !Number.isSafeInteger(value) || (dtype === 'int32' && value !== (value | 0)),
+    );
+    if (bad >= 0) {
+      throw new LatteError(
+        'ERR_VALUE',
+        `${name}[${bad}] of an ${dtype} tensor must be a whole number in its range, but is ${exact[bad]}`,
+      );
+    }
+    return dtype === 'int32'
+      ? Int32Array.from(exact)
+      : BigInt64Array.from(Array.from(exact, BigInt));
+  }
+  const source = new native.Tensor('float64', [exact.length], exact);
+  return new Uint16Array(native.convertSync(source, dtype, 'cpu').arrayBuffer(), 0, exact.length);
+}
+
+function allocateFloat64(length: number, name: string): Float64Array {
+  try {
+    return new Float64Array(length);
+  } catch (cause) {
+    throw new LatteError('ERR_OUT_OF_MEMORY', `no memory for the ${length} numbers of ${name}`, {
+      cause,
+    });
+  }
+}
