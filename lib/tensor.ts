@@ -269,7 +269,16 @@ export function tensorUse(tensor: Tensor): { reads: number; writes: number } {
 }
 
 /** What functions take where they want numbers: a tensor, a typed array, or numbers. */
-export type TensorLike = Tensor | TensorData | readonly number[];
+export type TensorLike =
+  | Tensor
+  | TensorData
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint32Array
+  | BigUint64Array
+  | readonly number[];
 
 /** Whether a value is a tensor of this library (a proxy of one is not). @internal */
 export function isTensor(value: unknown): value is Tensor {
