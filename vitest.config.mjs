@@ -6,7 +6,7 @@ export default defineConfig({
     pool: 'forks',
     // Full-size tensors and child processes take their time on a small machine, more so under a
     // sanitizer; no test measures absolute time, so this only stops what hangs.
-    testTimeout: 120_000,
+    testTimeout: 900_000,
     hookTimeout: 300_000,
     projects: [
       {

@@ -162,7 +162,12 @@ class Job : public std::enable_shared_from_this<Job> {
     napi_delete_async_work(raw, job->work_);
     environment.jobs.pop_front();
     try {
-      job->settle();
+      try {
+        job->settle();
+      } catch (const Napi::Error& error) {
+        // JavaScript ran out of stack, say: that is what the promise is told.
+        job->deferred_.Reject(error.Value());
+      }
       if (!environment.jobs.empty()) environment.jobs.front()->start();
     } catch (const Napi::Error&) {
       // JavaScript cannot run any more (a worker is being terminated): nobody waits for the rest.

@@ -75,7 +75,7 @@ export function children({ addon = true } = {}): Children {
           env: { ...process.env, NODE_OPTIONS: '', ...env },
           stdio: ['ignore', 'pipe', 'pipe'],
           // Only what hangs is ended by this; no test measures time against it.
-          timeout: 100_000,
+          timeout: 800_000,
           killSignal: 'SIGKILL',
         });
         let stdout = '';
