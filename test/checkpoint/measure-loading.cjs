@@ -10,6 +10,11 @@ function bytesRead() {
   return Number(/^rchar: (\d+)$/m.exec(readFileSync('/proc/self/io', 'utf8'))[1]);
 }
 
+/** The most memory that this process has had: not maxRSS, which begins with the parent's own. */
+function highWaterMark() {
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))[1]) * 1024;
+}
+
 async function main() {
   const { openCheckpoint, LatteEmbeddings } = require(entry);
   const memoryBefore = process.memoryUsage.rss();
@@ -34,7 +39,7 @@ async function main() {
   }
   const read = bytesRead() - readBefore;
   // The high-water mark, so that what was given back on the way counts as well.
-  const extraMemory = process.resourceUsage().maxRSS * 1024 - memoryBefore - tensorBytes;
+  const extraMemory = highWaterMark() - memoryBefore - tensorBytes;
   process.stdout.write(
     JSON.stringify({ tensorBytes, extraMemory, bytesRead: read, kept: kept.length }),
   );
