@@ -12,7 +12,7 @@ export interface NativeTensor {
   readonly dtype: DType;
   readonly shape: number[];
   readonly device: string;
-  /** The tensor's own memory as an ArrayBuffer, made anew at each call: callers keep it. Only for tensors that own their memory. */
+  /** The tensor's own memory as an ArrayBuffer, handed out once: callers keep it. Only for tensors that own their memory. */
   arrayBuffer(): ArrayBuffer;
   /** Another tensor over the same memory. */
   alias(): NativeTensor;
