@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +27,7 @@ class Buffer {
 /// A tensor that keeps its memory alive. `buffer` is null where the memory belongs to the caller.
 struct Tensor : TensorView {
   std::shared_ptr<Buffer> buffer;
+  Device* device = nullptr;  // whose memory it is; null: the caller's, on the host
 };
 
 /// The formulas are those of torch.nn: kGelu is the exact (erf) form, kGeluTanh the tanh form.
@@ -112,12 +114,18 @@ struct TimestepProjectionArgs {
 };
 
 /// Work in order on one device. Used by one thread at a time. Every operation may be asynchronous:
-/// results are there, and errors are known, after synchronise(). Scratch memory lives as long as
-/// the queue.
+/// results are there, and errors are known, when the work that was given the queue is done (see
+/// Device::submit). Scratch memory lives until then.
 class Queue {
  public:
   virtual ~Queue() = default;
   virtual void* scratch(size_t bytes) = 0;
+  /// A host tensor in the device's memory, for this queue's operations. The host's copy must stay
+  /// as it is until the work is done. On a device whose memory is the host's: the tensor itself.
+  virtual TensorView upload(const TensorView& host) = 0;
+  /// Copies a tensor of the device to the host. The bytes are there when the work is done.
+  virtual void download(const TensorView& from, void* host) = 0;
+  virtual void fill_zero(const TensorView& to) = 0;
   virtual void timestep_projection(const TimestepProjectionArgs& args) = 0;
   virtual void patch_projection(const PatchProjectionArgs& args) = 0;
   virtual void linear(const LinearArgs& args) = 0;
@@ -128,7 +136,6 @@ class Queue {
   virtual void add(const TensorView& a, const TensorView& b, const TensorView& out) = 0;
   /// Any dtype to any other, rounding once; sizes are equal.
   virtual void convert(const TensorView& from, const TensorView& to) = 0;
-  virtual void synchronise() = 0;
 };
 
 struct DeviceInfo {
@@ -151,13 +158,34 @@ struct MemoryUsage {
 /// Asks a job to end early; queues look at it between pieces of work and throw ERR_ABORTED.
 using CancelFlag = std::atomic<bool>;
 
+/// One piece of work for a device.
+struct Work {
+  std::function<void(Queue&)> run;
+  /// Called once, when all that `run` gave the queue is done (or has failed, or the device is
+  /// lost). Must not throw.
+  std::function<void(const std::optional<Error>& error)> done;
+  const CancelFlag* cancelled = nullptr;
+};
+
 class Device {
  public:
   virtual ~Device() = default;
+  /// 'cpu', 'npu:0' …
+  virtual const std::string& name() const = 0;
   virtual DeviceInfo info() const = 0;
   virtual MemoryUsage memory_usage() const = 0;
+  /// Throws ERR_DTYPE where layers cannot compute in `dtype` here.
+  virtual void check_dtype(DType dtype) const = 0;
   /// Memory aligned for every kernel; its content is undefined. Throws ERR_OUT_OF_MEMORY.
   virtual std::shared_ptr<Buffer> allocate(size_t bytes) = 0;
+  /// Host memory for arguments of a work; where the device has such, memory it copies fast from.
+  virtual std::shared_ptr<Buffer> allocate_staging(size_t bytes) = 0;
+  /// Whether submit() runs a work on the calling thread and returns when it is done. Where not, the
+  /// device has a thread of its own: works run there in the order of their submission, `done` is
+  /// called there, and submit() returns at once.
+  virtual bool runs_on_caller() const = 0;
+  virtual void submit(Work work) = 0;
+  /// Copies at once, on whichever thread; the calling thread waits.
   virtual void copy_in(void* device, const void* host, size_t bytes) = 0;
   virtual void copy_out(void* host, const void* device, size_t bytes) = 0;
   /// `weight` [out, in, …] and `bias` [out] (or null) are host tensors of any floating dtype.
@@ -165,8 +193,11 @@ class Device {
                                                               const TensorView* bias,
                                                               DType dtype) = 0;
   virtual std::shared_ptr<const PositionTable> prepare_positions(HostPositionTable table) = 0;
-  virtual std::unique_ptr<Queue> open_queue(const CancelFlag* cancelled) = 0;
 };
+
+/// Submits a work and waits until it is done; throws what it failed with. Not to be called from
+/// inside a work.
+void run_and_wait(Device& device, std::function<void(Queue&)> run);
 
 /// A tensor in new memory of a device.
 inline Tensor allocate(Device& device, const TensorSpec& spec) {
@@ -174,6 +205,7 @@ inline Tensor allocate(Device& device, const TensorSpec& spec) {
   static_cast<TensorSpec&>(tensor) = spec;
   tensor.buffer = device.allocate(tensor.bytes());
   tensor.data = tensor.buffer->data();
+  tensor.device = &device;
   return tensor;
 }
 

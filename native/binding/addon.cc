@@ -95,7 +95,7 @@ std::vector<double> as_doubles(TensorObject& object) {
   const Tensor tensor = object.resolve();
   std::vector<double> values(static_cast<size_t>(tensor.size()));
   const TensorView to{{DType::kFloat64, tensor.shape}, values.data()};
-  open_device("cpu").open_queue(nullptr)->convert(tensor, to);
+  run_and_wait(open_device("cpu"), [&](Queue& queue) { queue.convert(tensor, to); });
   return values;
 }
 

@@ -75,9 +75,9 @@ Napi::Array run_now(Napi::Env env, Device& device, Plan plan, const ForwardArgum
                                            inputs, results)
                                : allocate(device, plan.outputs[i]));
   }
-  const auto queue = device.open_queue(nullptr);
-  plan.run(*queue, views(inputs), Outputs(results.begin(), results.end()));
-  queue->synchronise();
+  run_and_wait(device, [&](Queue& queue) {
+    plan.run(queue, views(inputs), Outputs(results.begin(), results.end()));
+  });
   return make_results(env, results, given);
 }
 
@@ -142,16 +142,10 @@ class Job : public std::enable_shared_from_this<Job> {
   static void execute(napi_env, void* data) { static_cast<Job*>(data)->run(); }
 
   void run() noexcept {
-    try {
-      const auto queue = device_.open_queue(&cancelled_);
-      if (cancelled_.load()) fail(ErrorCode::kAborted, "the operation was aborted");
-      plan_.run(*queue, views(inputs_), Outputs(results_.begin(), results_.end()));
-      queue->synchronise();
-    } catch (const Error& error) {
-      error_ = error;
-    } catch (const std::exception& error) {
-      error_ = Error(ErrorCode::kOutOfMemory, error.what());
-    }
+    device_.submit({[this](Queue& queue) {
+                      plan_.run(queue, views(inputs_), Outputs(results_.begin(), results_.end()));
+                    },
+                    [this](const std::optional<Error>& error) { error_ = error; }, &cancelled_});
   }
 
   static void complete(napi_env raw, napi_status, void* data) {

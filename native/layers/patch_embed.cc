@@ -14,7 +14,7 @@ namespace {
 std::vector<float> as_floats(const TensorView& tensor) {
   std::vector<float> floats(static_cast<size_t>(tensor.size()));
   const TensorView to{{DType::kFloat32, tensor.shape}, floats.data()};
-  open_device("cpu").open_queue(nullptr)->convert(tensor, to);
+  run_and_wait(open_device("cpu"), [&](Queue& queue) { queue.convert(tensor, to); });
   return floats;
 }
 
@@ -180,7 +180,7 @@ Plan PatchEmbed::plan_unflattened(const LatentView& view, Grid grid) {
     queue.patch_projection(args);
     if (config.layer_norm) queue.layer_norm(result, args.epsilon);
     const bool stored = weights->positions && grid == positions_config.configured;
-    const std::vector<float> table =
+    std::vector<float> table =
         stored ? as_floats(weights->stored_positions) : upstream_positions(positions_config, grid);
     const TensorView addend{positions, queue.scratch(positions.bytes())};
     device.copy_in(addend.data, table.data(), positions.bytes());

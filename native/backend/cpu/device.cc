@@ -21,6 +21,13 @@ class CpuQueue final : public Queue {
   void* scratch(size_t bytes) override {
     return context_.scratch<char>(static_cast<int64_t>(bytes));
   }
+  TensorView upload(const TensorView& host) override { return host; }
+  void download(const TensorView& from, void* host) override {
+    if (from.bytes() > 0) std::memcpy(host, from.data, from.bytes());
+  }
+  void fill_zero(const TensorView& to) override {
+    if (to.bytes() > 0) std::memset(to.data, 0, to.bytes());
+  }
 
   void timestep_projection(const TimestepProjectionArgs& args) override {
     context_.check_cancelled();
@@ -46,7 +53,6 @@ class CpuQueue final : public Queue {
     context_.check_cancelled();
     cpu::convert(from.data, from.dtype, to.data, to.dtype, from.size());
   }
-  void synchronise() override {}
 
  private:
   Context context_;
@@ -54,9 +60,10 @@ class CpuQueue final : public Queue {
 
 class CpuDevice final : public Device {
  public:
+  const std::string& name() const override { return name_; }
   DeviceInfo info() const override {
     DeviceInfo info;
-    info.name = info.kind = "cpu";
+    info.name = info.kind = name_;
     info.instruction_set = target_name();
     info.threads = thread_pool().threads();
     const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -65,7 +72,25 @@ class CpuDevice final : public Device {
     return info;
   }
   MemoryUsage memory_usage() const override { return memory_pool().usage(); }
+  void check_dtype(DType) const override {}
   std::shared_ptr<Buffer> allocate(size_t bytes) override { return memory_pool().allocate(bytes); }
+  std::shared_ptr<Buffer> allocate_staging(size_t bytes) override { return allocate(bytes); }
+  bool runs_on_caller() const override { return true; }
+  void submit(Work work) override {
+    std::optional<Error> error;
+    try {
+      CpuQueue queue(work.cancelled);
+      if (work.cancelled != nullptr && work.cancelled->load()) {
+        fail(ErrorCode::kAborted, "the operation was aborted");
+      }
+      work.run(queue);
+    } catch (const Error& thrown) {
+      error = thrown;
+    } catch (const std::exception& thrown) {
+      error = Error(ErrorCode::kOutOfMemory, thrown.what());
+    }
+    work.done(error);
+  }
   void copy_in(void* device, const void* host, size_t bytes) override {
     if (bytes > 0) std::memcpy(device, host, bytes);
   }
@@ -82,9 +107,9 @@ class CpuDevice final : public Device {
     prepared->table = std::move(table);
     return prepared;
   }
-  std::unique_ptr<Queue> open_queue(const CancelFlag* cancelled) override {
-    return std::make_unique<CpuQueue>(cancelled);
-  }
+
+ private:
+  const std::string name_ = "cpu";
 };
 
 }  // namespace
