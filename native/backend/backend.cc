@@ -6,6 +6,10 @@
 
 namespace latte {
 
+std::shared_ptr<Buffer> Device::adopt(void*, size_t, void*) {
+  fail(ErrorCode::kValue, "device '", name(), "' takes in no memory of others");
+}
+
 void run_and_wait(Device& device, std::function<void(Queue&)> run) {
   std::mutex mutex;
   std::condition_variable changed;

@@ -178,6 +178,11 @@ class Device {
   virtual void check_dtype(DType dtype) const = 0;
   /// Memory aligned for every kernel; its content is undefined. Throws ERR_OUT_OF_MEMORY.
   virtual std::shared_ptr<Buffer> allocate(size_t bytes) = 0;
+  /// Memory of this device that somebody else owns, as a buffer that never frees it. `event` (of
+  /// the device's runtime; null: none) is one after which its content is there: every work
+  /// submitted from now on runs after it. Throws ERR_VALUE where the device takes in no such
+  /// memory.
+  virtual std::shared_ptr<Buffer> adopt(void* memory, size_t bytes, void* event);
   /// Host memory for arguments of a work; where the device has such, memory it copies fast from.
   virtual std::shared_ptr<Buffer> allocate_staging(size_t bytes) = 0;
   /// Whether submit() runs a work on the calling thread and returns when it is done. Where not, the

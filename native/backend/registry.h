@@ -1,6 +1,8 @@
 // Devices by name. They live as long as the process.
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -8,10 +10,33 @@
 
 namespace latte {
 
-/// The device called 'cpu'. Throws ERR_DEVICE_UNAVAILABLE for any other.
+/// The device called 'cpu' or 'npu:0' …. Throws ERR_DEVICE_UNAVAILABLE, with the reason, for one
+/// that is not there. Nothing of CANN is touched before something asks for an NPU.
 Device& open_device(std::string_view name);
 
+/// The devices of this process, the CPU first.
 std::vector<DeviceInfo> list_devices();
+
+/// Why NPUs are, or are not, available. Empty strings where there is nothing to say.
+struct NpuDiagnostics {
+  bool available = false;
+  std::string reason;          // in words that say what to do about it
+  std::string library_path;    // of the CANN library that was tried
+  std::string loader_message;  // what the loader said of it
+  std::string soc;             // 'Ascend910B3' …
+  std::string cann_version;
+  bool kernels_plugin = false;
+  std::string kernels_plugin_path;
+  std::string kernels_reason;  // why the kernels plugin is not used
+  uint32_t device_count = 0;
+};
+NpuDiagnostics npu_diagnostics();
+
+/// A JavaScript environment (the main thread's, or a worker's) begins to use devices, or has ended:
+/// its works are done then. When the last one on the main thread has ended, runtimes that were
+/// started for it may be finalised.
+void environment_opened();
+void environment_closed(bool main_thread);
 
 /// A tensor in the host's memory, which is the CPU's.
 Tensor allocate_on_host(const TensorSpec& spec);
