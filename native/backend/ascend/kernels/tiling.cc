@@ -1,0 +1,130 @@
+#include "backend/ascend/kernels/tiling.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "backend/ascend/kernels/unified_buffer.h"
+
+namespace latte::ascend {
+namespace {
+
+constexpr int64_t kFieldLimit = std::numeric_limits<uint32_t>::max();
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
+std::optional<uint32_t> kernel_dtype(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return LATTE_KERNEL_FLOAT32;
+    case DType::kFloat16:
+      return LATTE_KERNEL_FLOAT16;
+    case DType::kBFloat16:
+      return LATTE_KERNEL_BFLOAT16;
+    default:
+      return std::nullopt;
+  }
+}
+
+/// The largest |timestep| for which |scale · t · frequency| surely stays within kDirectArgument.
+float direct_limit(const TimestepProjectionArgs& args) {
+  double largest = 0;
+  for (const float frequency : *args.frequencies) {
+    // NaN or infinite frequencies make every row go the careful way.
+    if (!std::isfinite(frequency)) return -1;
+    largest = std::max(largest, std::fabs(static_cast<double>(frequency)));
+  }
+  largest *= std::fabs(static_cast<double>(args.scale));
+  if (!std::isfinite(largest)) return -1;
+  // A per mille of margin covers the two roundings of the argument.
+  const double limit = LATTE_DIRECT_ARGUMENT * 0.999 / std::max(largest, 1e-30);
+  return static_cast<float>(std::min(limit, 1e30));
+}
+
+}  // namespace
+
+std::optional<latte_timestep_tiling> timestep_tiling(CoreCounts cores,
+                                                     const TimestepProjectionArgs& args) {
+  const auto dtype = kernel_dtype(args.dtype);
+  if (!dtype || cores.vector < 1 || args.count < 1 || args.dim < 1) return std::nullopt;
+  if (args.count > kFieldLimit / 64 || args.dim > kFieldLimit / 64) return std::nullopt;
+  const int64_t half = args.dim / 2;
+  const int64_t block_rows = ceil_div(args.count, std::min(args.count, cores.vector));
+  const int64_t columns =
+      std::min<int64_t>(round_up(std::max<int64_t>(half, 1), 64), LATTE_TIMESTEP_TILE);
+  const int64_t rows = std::min<int64_t>(block_rows, LATTE_TIMESTEP_TILE / columns);
+  latte_timestep_tiling tiling{};
+  tiling.blocks = static_cast<uint32_t>(ceil_div(args.count, block_rows));
+  tiling.dtype = *dtype;
+  tiling.count = static_cast<uint32_t>(args.count);
+  tiling.dim = static_cast<uint32_t>(args.dim);
+  tiling.half = static_cast<uint32_t>(half);
+  tiling.block_rows = static_cast<uint32_t>(block_rows);
+  tiling.tile_rows = static_cast<uint32_t>(rows);
+  tiling.tile_columns = static_cast<uint32_t>(columns);
+  tiling.flip = args.flip_sin_to_cos ? 1 : 0;
+  tiling.scale = args.scale;
+  tiling.direct_limit = direct_limit(args);
+  return tiling;
+}
+
+std::optional<latte_patchify_tiling> patchify_tiling(CoreCounts cores, const LatentView& latent,
+                                                     int64_t patch_size) {
+  if (!kernel_dtype(latent.dtype) || cores.vector < 1 || patch_size < 1) return std::nullopt;
+  const auto item = static_cast<int64_t>(item_size(latent.dtype));
+  const int64_t h = latent.height / patch_size, w = latent.width / patch_size;
+  const int64_t images = latent.outer * latent.inner;
+  if (images < 1 || h < 1 || w < 1 || latent.channels < 1) return std::nullopt;
+  // The fields of a copy: at most 4095 bursts, and lengths and gaps of 21 bits.
+  const int64_t row_stride = latent.width * item;
+  if (row_stride >= LATTE_COPY_BYTES || images > kFieldLimit || patch_size > LATTE_COPY_BURSTS) {
+    return std::nullopt;
+  }
+  const int64_t lines = latent.channels * patch_size;  // rows of pixels of one row of tokens
+  const int64_t depth_bytes = lines * patch_size * item;
+  const int64_t unit = patch_size * item % 4 == 0 ? 4 : 2;
+  const int64_t depth = depth_bytes / unit;
+  const auto line_bytes = [&](int64_t columns) {
+    return round_up(columns * patch_size * item, LATTE_UB_BLOCK);
+  };
+  // Two tiles of pixels, two of patches and one of offsets (4 bytes for each unit).
+  const auto fits = [&](int64_t rows, int64_t columns) {
+    const int64_t units = round_up(rows * columns * depth, 64);
+    const int64_t bytes = 2 * rows * lines * line_bytes(columns) + 2 * units * unit + units * 4;
+    return rows * patch_size <= LATTE_COPY_BURSTS && bytes <= LATTE_PATCHIFY_BYTES;
+  };
+  if (!fits(1, 1)) return std::nullopt;
+  int64_t columns = w;
+  while (!fits(1, columns)) columns = ceil_div(columns, 2);
+  int64_t rows = 1;
+  // Rows of offsets are made from the first one by vector instructions, which write whole blocks.
+  if (columns == w && w * depth % 8 == 0) {
+    const int64_t share = std::max<int64_t>(1, images * h / (2 * cores.vector));
+    while (rows * 2 <= std::min(share, h) && fits(rows * 2, columns)) rows *= 2;
+  }
+  const int64_t tiles = images * ceil_div(h, rows) * ceil_div(w, columns);
+  if (tiles > kFieldLimit) return std::nullopt;
+  latte_patchify_tiling tiling{};
+  tiling.outer_stride = static_cast<uint64_t>(latent.outer_stride * item);
+  tiling.inner_stride = static_cast<uint64_t>(latent.inner_stride * item);
+  tiling.channel_stride = static_cast<uint64_t>(latent.channel_stride * item);
+  tiling.row_stride = static_cast<uint32_t>(row_stride);
+  tiling.blocks = static_cast<uint32_t>(std::min(tiles, cores.vector));
+  tiling.item_bytes = static_cast<uint32_t>(item);
+  tiling.unit_bytes = static_cast<uint32_t>(unit);
+  tiling.images = static_cast<uint32_t>(images);
+  tiling.inner = static_cast<uint32_t>(latent.inner);
+  tiling.channels = static_cast<uint32_t>(latent.channels);
+  tiling.patch = static_cast<uint32_t>(patch_size);
+  tiling.token_rows = static_cast<uint32_t>(h);
+  tiling.token_columns = static_cast<uint32_t>(w);
+  tiling.tile_rows = static_cast<uint32_t>(rows);
+  tiling.tile_columns = static_cast<uint32_t>(columns);
+  tiling.line_bytes = static_cast<uint32_t>(line_bytes(columns));
+  tiling.tile_units = static_cast<uint32_t>(round_up(rows * columns * depth, 64));
+  return tiling;
+}
+
+}  // namespace latte::ascend

@@ -1,0 +1,40 @@
+// How the host cuts the work of our kernels into tiles. Each function says nothing where its
+// kernel does not serve the case: then aclnn does.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "backend/ascend/kernels/kernel_plugin_abi.h"
+#include "backend/backend.h"
+
+namespace latte::ascend {
+
+/// Asked at run time: aclGetDeviceCapability.
+struct CoreCounts {
+  int64_t cube = 0;
+  int64_t vector = 0;
+};
+
+/// The kernel reads the timesteps and args.frequencies (float32 [dim/2]) from device memory. An
+/// empty output needs no launch: nothing is returned for it, too.
+std::optional<latte_timestep_tiling> timestep_tiling(CoreCounts cores,
+                                                     const TimestepProjectionArgs& args);
+
+/// Patches have the dtype of the latent.
+std::optional<latte_patchify_tiling> patchify_tiling(CoreCounts cores, const LatentView& latent,
+                                                     int64_t patch_size);
+
+/// `latent` already has the layer's dtype. `positions` is null where no table is added.
+std::optional<latte_fused_tiling> fused_tiling(CoreCounts cores, const LatentView& latent,
+                                               int64_t patch_size, int64_t dim,
+                                               const HostPositionTable* positions);
+
+/// The fused kernel's constant operand: weights [dim, C·p·p] and bias [dim] (or null), both of the
+/// layer's dtype, and the table, which is rounded to that dtype. Made once for a layer and a grid,
+/// and copied to the device as it is.
+std::vector<uint16_t> fused_operand(const latte_fused_tiling& tiling, const uint16_t* weight,
+                                    const uint16_t* bias, const HostPositionTable* positions);
+
+}  // namespace latte::ascend

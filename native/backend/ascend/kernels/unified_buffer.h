@@ -1,0 +1,19 @@
+/* Sizes that the tiling and the kernels agree on. A vector core of the 910B has 192 KB of unified
+ * buffer, read and written in blocks of 32 bytes. */
+#ifndef LATTE_KERNELS_UNIFIED_BUFFER_H
+#define LATTE_KERNELS_UNIFIED_BUFFER_H
+
+#define LATTE_UB_BLOCK 32
+/* What the patchify kernel may fill; the rest stays free for the framework. */
+#define LATTE_PATCHIFY_BYTES (184 * 1024)
+/* Fields of one copy between global memory and a buffer. */
+#define LATTE_COPY_BURSTS 4095
+#define LATTE_COPY_BYTES 2097152
+
+/* Arguments that the timestep kernel holds at once. */
+#define LATTE_TIMESTEP_TILE 2048
+/* Up to here the multiples of pi/2 that are subtracted are exact in float32 (16-bit quotient times
+ * 8-bit pieces of pi/2). */
+#define LATTE_DIRECT_ARGUMENT 65536.0
+
+#endif
