@@ -1,27 +1,47 @@
 #include "backend/registry.h"
 
+#include <atomic>
+#include <charconv>
+
+#include "backend/ascend/runtime.h"
 #include "backend/cpu/device.h"
 
 namespace latte {
 
+namespace {
+
+std::atomic<int> environments{0};
+
+}  // namespace
+
 Device& open_device(std::string_view name) {
   if (name == "cpu") return cpu::device();
-  fail(ErrorCode::kDeviceUnavailable, "device '", name,
-       "' is not available: ", npu_diagnostics().reason);
+  constexpr std::string_view kNpu = "npu:";
+  int index = -1;
+  if (name.starts_with(kNpu)) {
+    const char* end = name.data() + name.size();
+    const auto parsed = std::from_chars(name.data() + kNpu.size(), end, index);
+    if (parsed.ec == std::errc() && parsed.ptr == end) return ascend::open_device(index);
+  }
+  fail(ErrorCode::kDeviceUnavailable, "there is no device '", name, "'");
 }
 
 Tensor allocate_on_host(const TensorSpec& spec) { return allocate(cpu::device(), spec); }
 
-std::vector<DeviceInfo> list_devices() { return {cpu::device().info()}; }
-
-NpuDiagnostics npu_diagnostics() {
-  NpuDiagnostics diagnostics;
-  diagnostics.reason = "this release has no Ascend backend: its layers run on the cpu only";
-  return diagnostics;
+std::vector<DeviceInfo> list_devices() {
+  std::vector<DeviceInfo> infos = {cpu::device().info()};
+  for (DeviceInfo& info : ascend::list_devices()) infos.push_back(std::move(info));
+  return infos;
 }
 
-void environment_opened() {}
+NpuDiagnostics npu_diagnostics() { return ascend::diagnostics(); }
 
-void environment_closed(bool) {}
+void environment_opened() { ++environments; }
+
+void environment_closed(bool main_thread) {
+  // Workers come and go; after the main thread's environment none can come any more. A process
+  // whose workers alone used the library leaves the end to the operating system.
+  if (--environments == 0 && main_thread) ascend::shut_down();
+}
 
 }  // namespace latte

@@ -1,0 +1,229 @@
+#include "backend/ascend/device.h"
+
+#include <atomic>
+#include <cstring>
+#include <string_view>
+
+#include "backend/ascend/queue.h"
+#include "backend/registry.h"
+#include "core/position_table.h"
+
+namespace latte::ascend {
+
+namespace {
+
+/// Memory that another part of the process owns.
+class AdoptedBuffer final : public Buffer {
+ public:
+  AdoptedBuffer(void* memory, size_t bytes) : memory_(memory), bytes_(bytes) {}
+  void* data() const override { return memory_; }
+  size_t bytes() const override { return bytes_; }
+
+ private:
+  void* memory_;
+  size_t bytes_;
+};
+
+int32_t cores_of(const AclFunctions& acl, int32_t device, aclDeviceInfo kind) {
+  int64_t cores = 0;
+  LATTE_ACL(acl, aclGetDeviceCapability, static_cast<uint32_t>(device), kind, &cores);
+  return static_cast<int32_t>(cores);
+}
+
+}  // namespace
+
+bool Chip::float16_only() const {
+  // 'Ascend910A', 'Ascend910ProB' and 'Ascend910PremiumA' are of the first generation;
+  // 'Ascend910B1' … and 'Ascend910_93…' are not.
+  const std::string_view name = soc;
+  const bool second =
+      name.starts_with("Ascend910_93") ||
+      (name.starts_with("Ascend910B") && name.size() > 10 && name[10] >= '0' && name[10] <= '9');
+  return name.starts_with("Ascend910") && !second;
+}
+
+bool Chip::runs_kernels() const { return soc.starts_with("Ascend910") && !float16_only(); }
+
+/// A work on its way: its queue holds what it uses until it has landed.
+class AscendDevice::AscendFlight final : public Flight {
+ public:
+  AscendFlight(AscendDevice& device, Work work) : device_(device), work_(std::move(work)) {}
+
+  void launch() override {
+    if (work_.cancelled != nullptr && work_.cancelled->load()) {
+      fail(ErrorCode::kAborted, "the operation was aborted");
+    }
+    queue_ = std::make_unique<AscendQueue>(
+        QueueResources{device_.acl_, device_.name_, device_.memory_, device_.operations_,
+                       device_.constants_, device_.plugin_, device_.cores_,
+                       device_.thread_.stream(), device_.chip_.float16_only()},
+        work_.cancelled);
+    work_.run(*queue_);
+  }
+
+  void land(const std::optional<Error>& error) override {
+    if (queue_ && !error) queue_->finish();
+    // Its memory is free before anyone hears of the end.
+    queue_.reset();
+    work_.run = nullptr;
+    work_.done(error);
+  }
+
+ private:
+  AscendDevice& device_;
+  Work work_;
+  std::unique_ptr<AscendQueue> queue_;
+};
+
+AscendDevice::AscendDevice(const AclFunctions& acl, int32_t index, Chip chip,
+                           const KernelPlugin* plugin)
+    : acl_(acl),
+      index_(index),
+      name_("npu:" + std::to_string(index)),
+      chip_(std::move(chip)),
+      plugin_(chip_.runs_kernels() ? plugin : nullptr),
+      operations_(acl),
+      thread_(acl, index, hooks()),
+      memory_(acl, thread_),
+      constants_(memory_) {
+  try {
+    thread_.start();
+  } catch (const Error& error) {
+    thread_.stop();
+    fail(ErrorCode::kDeviceUnavailable, "device '", name_, "' could not be opened: ", error.what());
+  }
+}
+
+DeviceThread::Hooks AscendDevice::hooks() {
+  DeviceThread::Hooks hooks;
+  hooks.opened = [this] { opened(); };
+  hooks.idle = [this] {
+    memory_.trim();
+    operations_.trim();
+  };
+  hooks.reset = [this] { operations_.clear(); };
+  hooks.closing = [this] {
+    operations_.clear();
+    constants_.clear();
+    memory_.close();
+  };
+  return hooks;
+}
+
+void AscendDevice::opened() {
+  cores_.cube = cores_of(acl_, index_, ACL_DEVICE_INFO_AI_CORE_NUM);
+  cores_.vector = cores_of(acl_, index_, ACL_DEVICE_INFO_VECTOR_CORE_NUM);
+  size_t free = 0;
+  LATTE_ACL(acl_, aclrtGetMemInfo, ACL_HBM_MEM, &free, &memory_total_);
+}
+
+DeviceInfo AscendDevice::info() const {
+  DeviceInfo info;
+  info.name = name_;
+  info.kind = "npu";
+  info.soc = chip_.soc;
+  info.memory_total = memory_total_;
+  auto& thread = const_cast<DeviceThread&>(thread_);
+  thread.call([&] {
+    LATTE_ACL(acl_, aclrtGetMemInfo, ACL_HBM_MEM, &info.memory_free, &info.memory_total);
+  });
+  return info;
+}
+
+MemoryUsage AscendDevice::memory_usage() const { return memory_.usage(memory_total_); }
+
+void AscendDevice::check_dtype(DType dtype) const {
+  if (!chip_.float16_only() || dtype == DType::kFloat16) return;
+  fail(ErrorCode::kDType, "layers on ", name_, " (", chip_.soc,
+       ", the first Ascend 910) compute in float16 alone, not in ", dtype_name(dtype));
+}
+
+std::shared_ptr<Buffer> AscendDevice::allocate_staging(size_t bytes) {
+  // The pool may be asked on any thread, the runtime may not; the device's thread then copies from
+  // ordinary memory into a pinned block, which is there the next time.
+  if (auto pinned = memory_.take_pinned(bytes)) return pinned;
+  return open_device("cpu").allocate(bytes);
+}
+
+void AscendDevice::submit(Work work) {
+  thread_.submit(std::make_unique<AscendFlight>(*this, std::move(work)));
+}
+
+void AscendDevice::copy_now(void* to, const void* from, size_t bytes, aclrtMemcpyKind kind) {
+  if (bytes == 0) return;
+  const auto pinned = memory_.allocate_pinned(bytes);
+  const bool in = kind == ACL_MEMCPY_HOST_TO_DEVICE;
+  if (in) std::memcpy(pinned->data(), from, bytes);
+  const int status = acl_.aclrtMemcpyAsync(
+      in ? to : pinned->data(), bytes, in ? pinned->data() : from, bytes, kind, thread_.stream());
+  check(acl_, "aclrtMemcpyAsync", status);
+  thread_.synchronise();
+  if (!in) std::memcpy(to, pinned->data(), bytes);
+}
+
+void AscendDevice::copy_in(void* device, const void* host, size_t bytes) {
+  thread_.call([&] { copy_now(device, host, bytes, ACL_MEMCPY_HOST_TO_DEVICE); });
+}
+
+void AscendDevice::copy_out(void* host, const void* device, size_t bytes) {
+  thread_.call([&] { copy_now(host, device, bytes, ACL_MEMCPY_DEVICE_TO_HOST); });
+}
+
+std::shared_ptr<Buffer> AscendDevice::to_device(const TensorView& host, DType dtype) {
+  TensorView rounded = host;
+  std::shared_ptr<Buffer> converted;
+  if (host.dtype != dtype) {
+    rounded.dtype = dtype;
+    converted = open_device("cpu").allocate(rounded.bytes());
+    rounded.data = converted->data();
+    run_and_wait(open_device("cpu"), [&](Queue& queue) { queue.convert(host, rounded); });
+  }
+  auto buffer = allocate(rounded.bytes());
+  copy_in(buffer->data(), rounded.data, rounded.bytes());
+  return buffer;
+}
+
+std::shared_ptr<const LinearWeights> AscendDevice::prepare_linear(const TensorView& weight,
+                                                                  const TensorView* bias,
+                                                                  DType dtype) {
+  auto weights = std::make_shared<AscendLinearWeights>();
+  weights->device = this;
+  weights->dtype = dtype;
+  weights->out_features = weight.shape[0];
+  weights->in_features = weight.shape[0] == 0 ? 0 : weight.size() / weight.shape[0];
+  weights->has_bias = bias != nullptr;
+  weights->weight = to_device(weight, dtype);
+  if (bias != nullptr) weights->bias = to_device(*bias, dtype);
+  return weights;
+}
+
+std::shared_ptr<const PositionTable> AscendDevice::prepare_positions(HostPositionTable table) {
+  static std::atomic<uint64_t> tables{0};
+  auto positions = std::make_shared<AscendPositionTable>();
+  positions->id = ++tables;
+  positions->dim = table.dim;
+  const bool whole = table.whole_rows > 0;
+  positions->rows = whole ? table.whole_rows : table.height * table.width;
+  std::vector<float> expanded;
+  const std::vector<float>* rows = &table.whole;
+  if (!whole) {
+    expanded.resize(static_cast<size_t>(positions->rows * table.dim));
+    SeparableTable<float>{table.height, table.width, table.dim, table.columns, table.rows}.expand(
+        expanded.data());
+    rows = &expanded;
+  }
+  const size_t bytes = rows->size() * sizeof(float);
+  positions->table = allocate(bytes);
+  copy_in(positions->table->data(), rows->data(), bytes);
+  if (!whole) positions->halves = std::move(table);
+  return positions;
+}
+
+std::shared_ptr<Buffer> AscendDevice::adopt(void* memory, size_t bytes, void* event) {
+  if (event != nullptr) {
+    thread_.call([&] { LATTE_ACL(acl_, aclrtStreamWaitEvent, thread_.stream(), event); });
+  }
+  return std::make_shared<AdoptedBuffer>(memory, bytes);
+}
+
+}  // namespace latte::ascend

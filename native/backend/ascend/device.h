@@ -1,0 +1,73 @@
+// One Ascend NPU: a thread that owns it, its memory, and its operations.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "backend/ascend/constants.h"
+#include "backend/ascend/device_memory.h"
+#include "backend/ascend/device_thread.h"
+#include "backend/ascend/kernel_plugin.h"
+#include "backend/ascend/kernels/tiling.h"
+#include "backend/ascend/operation.h"
+#include "backend/backend.h"
+
+namespace latte::ascend {
+
+/// What the process knows of its NPUs before one is opened.
+struct Chip {
+  std::string soc;  // 'Ascend910B3' …
+
+  /// The first Ascend 910 has products in float16 alone, and no bfloat16.
+  bool float16_only() const;
+  /// Whether the plugin's kernels were built for this family.
+  bool runs_kernels() const;
+};
+
+class AscendDevice final : public Device {
+ public:
+  /// Opens the device; throws ERR_DEVICE_UNAVAILABLE with the reason where it cannot be.
+  AscendDevice(const AclFunctions& acl, int32_t index, Chip chip, const KernelPlugin* plugin);
+
+  const std::string& name() const override { return name_; }
+  DeviceInfo info() const override;
+  MemoryUsage memory_usage() const override;
+  void check_dtype(DType dtype) const override;
+  std::shared_ptr<Buffer> allocate(size_t bytes) override { return memory_.allocate(bytes); }
+  std::shared_ptr<Buffer> allocate_staging(size_t bytes) override;
+  bool runs_on_caller() const override { return false; }
+  void submit(Work work) override;
+  void copy_in(void* device, const void* host, size_t bytes) override;
+  void copy_out(void* host, const void* device, size_t bytes) override;
+  std::shared_ptr<const LinearWeights> prepare_linear(const TensorView& weight,
+                                                      const TensorView* bias, DType dtype) override;
+  std::shared_ptr<const PositionTable> prepare_positions(HostPositionTable table) override;
+  std::shared_ptr<Buffer> adopt(void* memory, size_t bytes, void* event) override;
+
+  /// Lands what is in flight, then gives back everything that belongs to ACL.
+  void close() { thread_.stop(); }
+
+ private:
+  class AscendFlight;
+
+  DeviceThread::Hooks hooks();
+  void opened();
+  /// Copies by way of pinned memory, and waits. On the device's thread.
+  void copy_now(void* to, const void* from, size_t bytes, aclrtMemcpyKind kind);
+  std::shared_ptr<Buffer> to_device(const TensorView& host, DType dtype);
+
+  const AclFunctions& acl_;
+  const int32_t index_;
+  const std::string name_;
+  const Chip chip_;
+  const KernelPlugin* const plugin_;
+  CoreCounts cores_;
+  size_t memory_total_ = 0;
+  // Used by the thread, so made before it and destroyed after it.
+  Operations operations_;
+  DeviceThread thread_;
+  DeviceMemory memory_;
+  Constants constants_;
+};
+
+}  // namespace latte::ascend

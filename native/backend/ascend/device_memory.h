@@ -1,0 +1,36 @@
+// A device's memory and the pinned host memory beside it, both pooled.
+#pragma once
+
+#include <memory>
+
+#include "backend/ascend/block_pool.h"
+#include "backend/ascend/device_thread.h"
+
+namespace latte::ascend {
+
+class DeviceMemory {
+ public:
+  DeviceMemory(const AclFunctions& acl, DeviceThread& thread);
+
+  /// Device memory, on any thread; throws ERR_OUT_OF_MEMORY.
+  std::shared_ptr<Buffer> allocate(size_t bytes);
+  /// Pinned host memory, on the device's thread; throws ERR_OUT_OF_MEMORY.
+  std::shared_ptr<Buffer> allocate_pinned(size_t bytes);
+  /// Pinned host memory from the pool, or null; on any thread.
+  std::shared_ptr<Buffer> take_pinned(size_t bytes) { return pinned_->take(bytes); }
+  bool is_pinned(const void* host, size_t bytes) const { return pinned_->owns(host, bytes); }
+
+  MemoryUsage usage(size_t total) const;
+  /// Gives back what is free beyond the usual. On the device's thread.
+  void trim();
+  /// Gives back everything. On the device's thread.
+  void close();
+
+ private:
+  std::shared_ptr<Buffer> allocate_from(BlockPool& pool, size_t bytes, const char* kind);
+
+  DeviceThread& thread_;
+  std::shared_ptr<BlockPool> device_, pinned_;
+};
+
+}  // namespace latte::ascend

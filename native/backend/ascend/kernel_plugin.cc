@@ -1,0 +1,59 @@
+#include "backend/ascend/kernel_plugin.h"
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+
+namespace latte::ascend {
+
+namespace {
+
+constexpr const char* kFileName = "liblatte_ascend_kernels.so";
+
+/// The folder of the library that holds this code.
+std::string own_folder() {
+  static const char anchor = 0;
+  Dl_info info;
+  if (dladdr(&anchor, &info) == 0 || info.dli_fname == nullptr) return "";
+  const std::string file = info.dli_fname;
+  const size_t slash = file.rfind('/');
+  return slash == std::string::npos ? "" : file.substr(0, slash + 1);
+}
+
+}  // namespace
+
+std::unique_ptr<const KernelPlugin> KernelPlugin::load(std::string& path, std::string& reason) {
+  const char* given = std::getenv("LATTE_ASCEND_KERNELS");
+  const bool named = given != nullptr && *given != '\0';
+  if (named && std::string(given) == "off") {
+    reason = "switched off by LATTE_ASCEND_KERNELS=off";
+    return nullptr;
+  }
+  path = named ? given : own_folder() + kFileName;
+  void* library = dlopen(path.c_str(), RTLD_LOCAL | RTLD_NOW | RTLD_NODELETE);
+  if (library == nullptr) {
+    const char* message = dlerror();
+    reason = message == nullptr ? "it could not be opened" : message;
+    return nullptr;
+  }
+  const auto version = reinterpret_cast<latte_kernels_abi_version_function>(
+      dlsym(library, "latte_kernels_abi_version"));
+  const auto open =
+      reinterpret_cast<latte_kernels_open_function>(dlsym(library, "latte_kernels_open"));
+  if (version == nullptr || open == nullptr) {
+    reason = "it is not a plugin with latte's kernels";
+    return nullptr;
+  }
+  const latte_kernels* kernels = open(LATTE_KERNELS_ABI_VERSION);
+  if (kernels == nullptr || kernels->abi_version != LATTE_KERNELS_ABI_VERSION ||
+      kernels->bytes != sizeof(latte_kernels)) {
+    reason = "it has version " + std::to_string(version()) + " of the kernels' interface, not " +
+             std::to_string(LATTE_KERNELS_ABI_VERSION) +
+             ": build it again with scripts/build-ascend-kernels.sh";
+    return nullptr;
+  }
+  reason.clear();
+  return std::make_unique<KernelPlugin>(*kernels);
+}
+
+}  // namespace latte::ascend

@@ -1,0 +1,144 @@
+#include "backend/ascend/operation.h"
+
+#include <cstring>
+
+namespace latte::ascend {
+
+namespace {
+
+/// More shapes than this in use at once are made anew each time.
+constexpr size_t kMostKept = 1024;
+
+void append(std::string& key, int64_t value) {
+  char bytes[sizeof value];
+  std::memcpy(bytes, &value, sizeof value);
+  key.append(bytes, sizeof value);
+}
+
+/// Equal keys mean calls that differ in addresses alone.
+std::string key_of(const OperationCall& call) {
+  std::string key = call.name;
+  key.push_back('\0');
+  append(key, call.attribute);
+  for (const auto* views : {&call.inputs, &call.outputs}) {
+    append(key, static_cast<int64_t>(views->size()));
+    for (const OperandView& view : *views) {
+      append(key, view.dtype);
+      append(key, static_cast<int64_t>(view.dims.size()));
+      for (const int64_t dim : view.dims) append(key, dim);
+      for (const int64_t stride : view.strides) append(key, stride);
+    }
+  }
+  return key;
+}
+
+}  // namespace
+
+aclDataType acl_dtype(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat64:
+      return ACL_DOUBLE;
+    case DType::kFloat32:
+      return ACL_FLOAT;
+    case DType::kFloat16:
+      return ACL_FLOAT16;
+    case DType::kBFloat16:
+      return ACL_BF16;
+    case DType::kInt32:
+      return ACL_INT32;
+    case DType::kInt64:
+      return ACL_INT64;
+  }
+  fail(ErrorCode::kDType, "a dtype that the NPU does not know");
+}
+
+OperandView OperandView::dense(DType dtype, std::vector<int64_t> dims, const void* data) {
+  OperandView view;
+  view.dtype = acl_dtype(dtype);
+  view.strides.resize(dims.size());
+  int64_t stride = 1;
+  for (size_t axis = dims.size(); axis-- > 0;) {
+    view.strides[axis] = stride;
+    stride *= dims[axis];
+  }
+  view.dims = std::move(dims);
+  view.data = const_cast<void*>(data);
+  return view;
+}
+
+int64_t OperandView::storage_elements() const {
+  int64_t last = 0;
+  for (size_t axis = 0; axis < dims.size(); ++axis) last += (dims[axis] - 1) * strides[axis];
+  return last + 1;
+}
+
+TensorHandle Operations::make_tensor(const OperandView& view) const {
+  const int64_t storage = view.storage_elements();
+  aclTensor* tensor =
+      acl_.aclCreateTensor(view.dims.data(), view.dims.size(), view.dtype, view.strides.data(), 0,
+                           ACL_FORMAT_ND, &storage, 1, view.data);
+  if (tensor == nullptr) throw device_error(acl_, "aclCreateTensor", ACL_ERROR_RT_PARAM_INVALID);
+  return {acl_, tensor};
+}
+
+void Operations::run(const OperationCall& call, aclrtStream stream,
+                     const std::function<void*(size_t)>& workspace) {
+  const std::string key = call.repeatable ? key_of(call) : std::string();
+  const auto found = call.repeatable ? kept_.find(key) : kept_.end();
+  const auto launch = [&](aclOpExecutor* executor, uint64_t bytes) {
+    void* memory = bytes > 0 ? workspace(bytes) : nullptr;
+    check(acl_, call.name, call.run(memory, bytes, executor, stream));
+  };
+  if (found != kept_.end()) {
+    const Kept& kept = found->second;
+    aclOpExecutor* executor = kept.executor.get();
+    for (size_t i = 0; i < call.inputs.size(); ++i) {
+      check(acl_, call.name,
+            acl_.aclSetInputTensorAddr(executor, i, kept.tensors[i].get(), call.inputs[i].data));
+    }
+    for (size_t i = 0; i < call.outputs.size(); ++i) {
+      check(acl_, call.name,
+            acl_.aclSetOutputTensorAddr(executor, i, kept.tensors[call.inputs.size() + i].get(),
+                                        call.outputs[i].data));
+    }
+    launch(executor, kept.workspace_bytes);
+    return;
+  }
+
+  Kept made;
+  std::vector<aclTensor*> tensors;
+  for (const auto* views : {&call.inputs, &call.outputs}) {
+    for (const OperandView& view : *views) {
+      made.tensors.push_back(make_tensor(view));
+      tensors.push_back(made.tensors.back().get());
+    }
+  }
+  aclOpExecutor* executor = nullptr;
+  check(acl_, call.name, call.make(tensors, &made.workspace_bytes, &executor));
+  if (call.repeatable && kept_.size() < kMostKept) {
+    check(acl_, call.name, acl_.aclSetAclOpExecutorRepeatable(executor));
+    made.executor = ExecutorHandle(acl_, executor);
+    launch(executor, made.workspace_bytes);
+    kept_.emplace(key, std::move(made));
+  } else {
+    // Ends with its launch.
+    launch(executor, made.workspace_bytes);
+  }
+}
+
+const aclScalar* Operations::one() {
+  if (!one_) {
+    float value = 1;
+    aclScalar* scalar = acl_.aclCreateScalar(&value, ACL_FLOAT);
+    if (scalar == nullptr) throw device_error(acl_, "aclCreateScalar", ACL_ERROR_RT_PARAM_INVALID);
+    one_ = ScalarHandle(acl_, scalar);
+  }
+  return one_.get();
+}
+
+void Operations::trim() {
+  constexpr size_t kMostIdle = 256;
+  if (kept_.size() > kMostIdle) kept_.clear();
+}
+
+}  // namespace latte::ascend

@@ -1,0 +1,78 @@
+// Calls of aclnn operations. Each is two calls into CANN: one that makes an executor for these very
+// shapes, and one that puts it on the stream. Executors are kept for the next equal call where the
+// operation's documentation allows that (docs/ascend-operations.md).
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "backend/ascend/acl_handle.h"
+#include "backend/backend.h"
+
+namespace latte::ascend {
+
+/// A strided view of device memory, as aclnn takes it.
+struct OperandView {
+  aclDataType dtype = ACL_FLOAT;
+  std::vector<int64_t> dims;
+  std::vector<int64_t> strides;  // in elements
+  void* data = nullptr;
+
+  /// A dense row-major operand.
+  static OperandView dense(DType dtype, std::vector<int64_t> dims, const void* data);
+  /// The elements from `data` to the last one that the view reaches.
+  int64_t storage_elements() const;
+};
+
+aclDataType acl_dtype(DType dtype);
+
+/// One call of an operation.
+struct OperationCall {
+  const char* name;
+  AclnnRun run;
+  bool repeatable;  // by the operation's documentation
+  std::vector<OperandView> inputs, outputs;
+  /// Makes the executor; `tensors` are the inputs, then the outputs.
+  std::function<aclnnStatus(const std::vector<aclTensor*>& tensors, uint64_t* bytes,
+                            aclOpExecutor** executor)>
+      make;
+  /// Tells apart calls that differ in more than their operands.
+  int64_t attribute = 0;
+};
+
+/// The executors of one device. On its thread.
+class Operations {
+ public:
+  explicit Operations(const AclFunctions& acl) : acl_(acl) {}
+
+  /// Puts a call on the stream. `workspace` gives memory that lives until the work is done.
+  void run(const OperationCall& call, aclrtStream stream,
+           const std::function<void*(size_t)>& workspace);
+  /// Forgets all executors; nothing of theirs may be on the stream.
+  void clear() {
+    kept_.clear();
+    one_.reset();
+  }
+  /// Keeps the number of executors within bounds; nothing of theirs may be on the stream.
+  void trim();
+  /// The scalar 1, for operations that scale.
+  const aclScalar* one();
+
+ private:
+  struct Kept {
+    std::vector<TensorHandle> tensors;
+    uint64_t workspace_bytes = 0;
+    ExecutorHandle executor;  // goes before its tensors
+  };
+
+  TensorHandle make_tensor(const OperandView& view) const;
+
+  const AclFunctions& acl_;
+  ScalarHandle one_;  // outlives the executors that refer to it
+  std::unordered_map<std::string, Kept> kept_;
+};
+
+}  // namespace latte::ascend

@@ -1,0 +1,94 @@
+// The operations that the plugin's kernels take over, each with a way out where they do not serve.
+#include <cstdlib>
+#include <cstring>
+
+#include "backend/ascend/kernels/tiling.h"
+#include "backend/ascend/queue.h"
+
+namespace latte::ascend {
+
+namespace {
+
+bool fused_patch_wanted() {
+  static const bool wanted = [] {
+    const char* value = std::getenv("LATTE_ASCEND_FUSED_PATCH");
+    return value != nullptr && std::strcmp(value, "1") == 0;
+  }();
+  return wanted;
+}
+
+}  // namespace
+
+bool AscendQueue::plugin_timestep_projection(const TimestepProjectionArgs& args) {
+  if (resources_.plugin == nullptr) return false;
+  const auto tiling = timestep_tiling(resources_.cores, args);
+  if (!tiling) return false;
+  const void* frequencies = device_frequencies(*args.frequencies);
+  const auto* timesteps = read(args.timesteps);
+  check(acl_, "latte_timestep_projection",
+        resources_.plugin->kernels().timestep_projection(resources_.stream, &*tiling, timesteps,
+                                                         frequencies, args.output));
+  after("latte_timestep_projection");
+  return true;
+}
+
+bool AscendQueue::plugin_patchify(const PatchProjectionArgs& args, void* patches) {
+  if (resources_.plugin == nullptr) return false;
+  const auto tiling = patchify_tiling(resources_.cores, args.latent, args.patch_size);
+  if (!tiling) return false;
+  check_cancelled();
+  check(acl_, "latte_patchify",
+        resources_.plugin->kernels().patchify(resources_.stream, &*tiling, read(args.latent.data),
+                                              patches));
+  after("latte_patchify");
+  return true;
+}
+
+const void* AscendQueue::fused_operand_of(const AscendLinearWeights& weights,
+                                          const AscendPositionTable* positions,
+                                          const latte_fused_tiling& tiling) {
+  const uint64_t id = positions == nullptr ? 0 : positions->id;
+  auto& operands = weights.fused_operands;
+  if (const auto found = operands.find(id); found != operands.end()) return found->second->data();
+  std::vector<uint16_t> weight(static_cast<size_t>(weights.out_features * weights.in_features));
+  std::vector<uint16_t> bias(weights.has_bias ? static_cast<size_t>(weights.out_features) : 0);
+  weights.unpack(weight.data(), bias.data());
+  const std::vector<uint16_t> packed =
+      fused_operand(tiling, weight.data(), weights.has_bias ? bias.data() : nullptr,
+                    positions == nullptr ? nullptr : &positions->halves);
+  const size_t bytes = packed.size() * sizeof(uint16_t);
+  auto operand = resources_.memory.allocate(bytes);
+  copy_to_device(operand->data(), packed.data(), bytes);
+  constexpr size_t kMostGrids = 8;
+  // Works on the stream may still read what is dropped.
+  if (operands.size() == kMostGrids) {
+    for (auto& [grid, old] : operands) held_.push_back(std::move(old));
+    operands.clear();
+  }
+  return operands.emplace(id, std::move(operand)).first->second->data();
+}
+
+bool AscendQueue::fused_patch_projection(const PatchProjectionArgs& args) {
+  if (resources_.plugin == nullptr || !fused_patch_wanted()) return false;
+  const auto& kernels = resources_.plugin->kernels();
+  const auto& weights = static_cast<const AscendLinearWeights&>(*args.weights);
+  const auto* positions = static_cast<const AscendPositionTable*>(args.positions);
+  const bool separable = positions == nullptr || !positions->halves.columns.empty();
+  if (kernels.patch_projection_fused == nullptr || args.layer_norm || args.channels_first ||
+      !separable || weights.dtype == DType::kFloat32) {
+    return false;
+  }
+  const auto tiling =
+      fused_tiling(resources_.cores, args.latent, args.patch_size, weights.out_features,
+                   positions == nullptr ? nullptr : &positions->halves);
+  if (!tiling) return false;
+  check_cancelled();
+  const void* operand = fused_operand_of(weights, positions, *tiling);
+  check(acl_, "latte_patch_projection_fused",
+        kernels.patch_projection_fused(resources_.stream, &*tiling, read(args.latent.data), operand,
+                                       args.output));
+  after("latte_patch_projection_fused");
+  return true;
+}
+
+}  // namespace latte::ascend

@@ -1,0 +1,210 @@
+#include "backend/ascend/queue.h"
+
+#include <cstdlib>
+#include <cstring>
+
+#include "backend/registry.h"
+
+namespace latte::ascend {
+
+namespace {
+
+/// Up to here a conversion on the host costs less than a launch.
+constexpr size_t kHostConversionBytes = size_t{16} << 10;
+
+bool synchronise_always() {
+  static const bool always = [] {
+    const char* value = std::getenv("LATTE_ASCEND_SYNC");
+    return value != nullptr && std::strcmp(value, "1") == 0;
+  }();
+  return always;
+}
+
+OperandView flat(const TensorView& tensor) {
+  return OperandView::dense(tensor.dtype, {tensor.size()}, tensor.data);
+}
+
+}  // namespace
+
+void AscendQueue::check_cancelled() const {
+  if (cancelled_ != nullptr && cancelled_->load(std::memory_order_relaxed)) {
+    fail(ErrorCode::kAborted, "the operation was aborted");
+  }
+}
+
+void AscendQueue::after(const char* operation) {
+  if (!synchronise_always()) return;
+  check(acl_, operation, acl_.aclrtSynchronizeStream(resources_.stream));
+}
+
+void AscendQueue::run(OperationCall call) {
+  check_cancelled();
+  for (OperandView& input : call.inputs) input.data = const_cast<void*>(read(input.data));
+  resources_.operations.run(call, resources_.stream,
+                            [this](size_t bytes) { return scratch(bytes); });
+  after(call.name);
+}
+
+void* AscendQueue::scratch(size_t bytes) {
+  held_.push_back(resources_.memory.allocate(bytes));
+  return held_.back()->data();
+}
+
+std::byte* AscendQueue::staging(size_t bytes) {
+  held_.push_back(resources_.memory.allocate_pinned(bytes));
+  return static_cast<std::byte*>(held_.back()->data());
+}
+
+TensorView AscendQueue::upload(const TensorView& host) {
+  TensorView device = host;
+  device.data = scratch(host.bytes());
+  uploads_[static_cast<const char*>(device.data)] = {static_cast<const char*>(host.data),
+                                                     host.bytes()};
+  return device;
+}
+
+const void* AscendQueue::read(const void* address) {
+  auto after = uploads_.upper_bound(static_cast<const char*>(address));
+  if (after == uploads_.begin()) return address;
+  auto& [device, upload] = *--after;
+  if (static_cast<const char*>(address) >= device + upload.bytes || upload.copied) return address;
+  upload.copied = true;
+  copy_to_device(const_cast<char*>(device), upload.host, upload.bytes);
+  return address;
+}
+
+const void* AscendQueue::host_copy(const void* address, size_t bytes) const {
+  const auto* begin = static_cast<const char*>(address);
+  auto after = uploads_.upper_bound(begin);
+  if (after == uploads_.begin()) return nullptr;
+  const auto& [device, upload] = *--after;
+  if (begin + bytes > device + upload.bytes) return nullptr;
+  return upload.host + (begin - device);
+}
+
+void AscendQueue::copy_to_device(void* to, const void* host, size_t bytes) {
+  if (bytes == 0) return;
+  // The device copies asynchronously from pinned memory alone.
+  if (!resources_.memory.is_pinned(host, bytes)) {
+    std::byte* pinned = staging(bytes);
+    std::memcpy(pinned, host, bytes);
+    host = pinned;
+  }
+  LATTE_ACL(acl_, aclrtMemcpyAsync, to, bytes, host, bytes, ACL_MEMCPY_HOST_TO_DEVICE,
+            resources_.stream);
+  after("aclrtMemcpyAsync");
+}
+
+void AscendQueue::copy_on_device(void* to, const void* from, size_t bytes) {
+  if (bytes == 0) return;
+  LATTE_ACL(acl_, aclrtMemcpyAsync, to, bytes, read(from), bytes, ACL_MEMCPY_DEVICE_TO_DEVICE,
+            resources_.stream);
+  after("aclrtMemcpyAsync");
+}
+
+void AscendQueue::download(const TensorView& from, void* host) {
+  check_cancelled();
+  const size_t bytes = from.bytes();
+  if (bytes == 0) return;
+  const bool direct = resources_.memory.is_pinned(host, bytes);
+  void* to = direct ? host : staging(bytes);
+  LATTE_ACL(acl_, aclrtMemcpyAsync, to, bytes, read(from.data), bytes, ACL_MEMCPY_DEVICE_TO_HOST,
+            resources_.stream);
+  if (!direct) downloads_.push_back({to, host, bytes});
+  after("aclrtMemcpyAsync");
+}
+
+void AscendQueue::finish() {
+  for (const Download& download : downloads_) {
+    std::memcpy(download.host, download.staging, download.bytes);
+  }
+}
+
+void AscendQueue::fill_zero(const TensorView& to) {
+  if (to.bytes() == 0) return;
+  LATTE_ACL(acl_, aclrtMemsetAsync, to.data, to.bytes(), 0, to.bytes(), resources_.stream);
+  after("aclrtMemsetAsync");
+}
+
+void AscendQueue::convert(const TensorView& from, const TensorView& to) {
+  check_cancelled();
+  if (from.size() == 0) return;
+  if (from.dtype == to.dtype) return copy_on_device(to.data, from.data, from.bytes());
+  const void* host = host_copy(from.data, from.bytes());
+  // float64 is rounded once on the host; the device would go by way of float32.
+  if (host != nullptr && (from.dtype == DType::kFloat64 || from.bytes() <= kHostConversionBytes)) {
+    const TensorView source{from, const_cast<void*>(host)};
+    const TensorView converted{to, staging(to.bytes())};
+    run_and_wait(open_device("cpu"), [&](Queue& queue) { queue.convert(source, converted); });
+    return copy_to_device(to.data, converted.data, to.bytes());
+  }
+  if (resources_.float16_only && (from.dtype == DType::kBFloat16 || to.dtype == DType::kBFloat16)) {
+    fail(ErrorCode::kDType, resources_.device_name, " (the first Ascend 910) has no bfloat16");
+  }
+  const aclDataType dtype = acl_dtype(to.dtype);
+  run({"aclnnCast",
+       acl_.aclnnCast,
+       true,
+       {flat(from)},
+       {flat(to)},
+       [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
+         return acl_.aclnnCastGetWorkspaceSize(t[0], dtype, t[1], bytes, executor);
+       }});
+}
+
+void AscendQueue::copy_view(const OperandView& from, const OperandView& to) {
+  run({"aclnnInplaceCopy",
+       acl_.aclnnInplaceCopy,
+       false,
+       {to, from},
+       {},
+       [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
+         return acl_.aclnnInplaceCopyGetWorkspaceSize(t[0], t[1], bytes, executor);
+       }});
+}
+
+void AscendQueue::add_views(const OperandView& a, const OperandView& b, const OperandView& out) {
+  run({"aclnnAdd",
+       acl_.aclnnAdd,
+       true,
+       {a, b},
+       {out},
+       [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
+         return acl_.aclnnAddGetWorkspaceSize(t[0], t[1], resources_.operations.one(), t[2], bytes,
+                                              executor);
+       }});
+}
+
+void AscendQueue::add(const TensorView& a, const TensorView& b, const TensorView& out) {
+  if (out.size() == 0) return;
+  add_views(OperandView::dense(a.dtype, a.shape, a.data),
+            OperandView::dense(b.dtype, b.shape, b.data),
+            OperandView::dense(out.dtype, out.shape, out.data));
+}
+
+void AscendQueue::normalise(const void* x, int64_t rows, int64_t dim, DType dtype, double epsilon,
+                            void* out) {
+  OperationCall call{"aclnnLayerNorm",
+                     acl_.aclnnLayerNorm,
+                     true,
+                     {OperandView::dense(dtype, {rows, dim}, x)},
+                     {OperandView::dense(dtype, {rows, dim}, out)},
+                     [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
+                       const IntArrayHandle normalized(acl_, acl_.aclCreateIntArray(&dim, 1));
+                       return acl_.aclnnLayerNormGetWorkspaceSize(t[0], normalized.get(), nullptr,
+                                                                  nullptr, epsilon, t[1], nullptr,
+                                                                  nullptr, bytes, executor);
+                     }};
+  std::memcpy(&call.attribute, &epsilon, sizeof epsilon);
+  run(std::move(call));
+}
+
+void AscendQueue::layer_norm(const TensorView& x, double epsilon) {
+  if (x.size() == 0) return;
+  const int64_t dim = x.shape.back();
+  void* result = scratch(x.bytes());
+  normalise(x.data, x.size() / dim, dim, x.dtype, epsilon, result);
+  copy_on_device(x.data, result, x.bytes());
+}
+
+}  // namespace latte::ascend

@@ -1,0 +1,119 @@
+// The operations of a work, on a device's stream. On the device's thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "backend/ascend/constants.h"
+#include "backend/ascend/device_memory.h"
+#include "backend/ascend/kernel_plugin.h"
+#include "backend/ascend/kernels/tiling.h"
+#include "backend/ascend/operation.h"
+
+namespace latte::ascend {
+
+/// What a device's queues share.
+struct QueueResources {
+  const AclFunctions& acl;
+  const std::string& device_name;
+  DeviceMemory& memory;
+  Operations& operations;
+  Constants& constants;
+  const KernelPlugin* plugin;  // null: none, or not for this chip
+  CoreCounts cores;
+  aclrtStream stream;
+  bool float16_only;  // the first Ascend 910
+};
+
+/// Weights as they came: [out, in] and [out] in device memory.
+class AscendLinearWeights final : public LinearWeights {
+ public:
+  Device* device = nullptr;
+  std::shared_ptr<Buffer> weight, bias;
+  /// For the fused projection, by the id of the position table (0: none). On the device's thread.
+  mutable std::map<uint64_t, std::shared_ptr<Buffer>> fused_operands;
+  void unpack(void* weight_out, void* bias_out) const override;
+};
+
+/// A table in device memory, expanded: [rows, dim] float32. The halves stay on the host for the
+/// fused projection, which folds them into its product.
+class AscendPositionTable final : public PositionTable {
+ public:
+  uint64_t id = 0;  // never that of another table, also not of one that is gone
+  int64_t rows = 0, dim = 0;
+  std::shared_ptr<Buffer> table;
+  HostPositionTable halves;  // empty for a whole table
+};
+
+class AscendQueue final : public Queue {
+ public:
+  AscendQueue(const QueueResources& resources, const CancelFlag* cancelled)
+      : resources_(resources), acl_(resources.acl), cancelled_(cancelled) {}
+
+  void* scratch(size_t bytes) override;
+  TensorView upload(const TensorView& host) override;
+  void download(const TensorView& from, void* host) override;
+  void fill_zero(const TensorView& to) override;
+  void timestep_projection(const TimestepProjectionArgs& args) override;
+  void patch_projection(const PatchProjectionArgs& args) override;
+  void linear(const LinearArgs& args) override;
+  void layer_norm(const TensorView& x, double epsilon) override;
+  void add(const TensorView& a, const TensorView& b, const TensorView& out) override;
+  void convert(const TensorView& from, const TensorView& to) override;
+
+  /// Copies what was downloaded to where it belongs. Once the stream has come past it.
+  void finish();
+
+ private:
+  /// A host tensor that is on its way into device memory: copied there when an operation wants it,
+  /// so that a value which is converted on the host first never makes the journey.
+  struct Upload {
+    const char* host;
+    size_t bytes;
+    bool copied = false;
+  };
+  struct Download {
+    const void* staging;
+    void* host;
+    size_t bytes;
+  };
+
+  /// The address for an operation to read: an upload it lies in is made now.
+  const void* read(const void* address);
+  /// The host's copy of device memory, where it is an upload; else null.
+  const void* host_copy(const void* address, size_t bytes) const;
+  void copy_to_device(void* to, const void* host, size_t bytes);
+  void copy_on_device(void* to, const void* from, size_t bytes);
+  std::byte* staging(size_t bytes);
+
+  void run(OperationCall call);
+  void check_cancelled() const;
+  /// y = x with one operation each.
+  void activate(Activation activation, const OperandView& x, const OperandView& y);
+  /// out [rows, out_features] = x·Wᵀ + b
+  void product(const void* x, int64_t rows, const AscendLinearWeights& weights, void* out);
+  void copy_view(const OperandView& from, const OperandView& to);
+  void add_views(const OperandView& a, const OperandView& b, const OperandView& out);
+  void normalise(const void* x, int64_t rows, int64_t dim, DType dtype, double epsilon, void* out);
+  void gather_patches(const PatchProjectionArgs& args, void* patches);
+  bool plugin_patchify(const PatchProjectionArgs& args, void* patches);
+  bool fused_patch_projection(const PatchProjectionArgs& args);
+  const void* fused_operand_of(const AscendLinearWeights& weights,
+                               const AscendPositionTable* positions,
+                               const latte_fused_tiling& tiling);
+  bool plugin_timestep_projection(const TimestepProjectionArgs& args);
+  void project_on_host(const TimestepProjectionArgs& args, const std::vector<float>& timesteps);
+  const void* device_frequencies(const std::vector<float>& frequencies);
+  /// After each operation, where LATTE_ASCEND_SYNC asks for it.
+  void after(const char* operation);
+
+  const QueueResources resources_;
+  const AclFunctions& acl_;
+  const CancelFlag* cancelled_;
+  std::vector<std::shared_ptr<Buffer>> held_;
+  std::map<const char*, Upload> uploads_;  // by device address
+  std::vector<Download> downloads_;
+};
+
+}  // namespace latte::ascend

@@ -1,0 +1,176 @@
+#include "backend/ascend/runtime.h"
+
+#include <exception>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "backend/ascend/acl_handle.h"
+#include "backend/ascend/device.h"
+#include "backend/ascend/kernel_plugin.h"
+
+namespace latte::ascend {
+
+namespace {
+
+class Runtime {
+ public:
+  Device& open_device(int index) {
+    const std::lock_guard lock(mutex_);
+    probe();
+    if (!found_.available) {
+      fail(ErrorCode::kDeviceUnavailable, "device 'npu:", index,
+           "' is not available: ", found_.reason);
+    }
+    if (index < 0 || static_cast<uint32_t>(index) >= found_.device_count) {
+      fail(ErrorCode::kDeviceUnavailable, "device 'npu:", index,
+           "' is not available: this process ", "sees ", found_.device_count,
+           " NPU(s), from npu:0 on");
+    }
+    auto& device = devices_[index];
+    if (!device) {
+      device = std::make_unique<AscendDevice>(acl_, index, chip_, plugin_.get());
+    }
+    return *device;
+  }
+
+  std::vector<DeviceInfo> list_devices() {
+    const std::lock_guard lock(mutex_);
+    probe();
+    std::vector<DeviceInfo> infos;
+    if (!found_.available) return infos;
+    for (uint32_t index = 0; index < found_.device_count; ++index) {
+      DeviceInfo info;
+      info.name = "npu:" + std::to_string(index);
+      info.kind = "npu";
+      info.soc = chip_.soc;
+      const auto open = devices_.find(static_cast<int>(index));
+      try {
+        if (open != devices_.end() && open->second) {
+          info = open->second->info();
+        } else {
+          read_memory(static_cast<int32_t>(index), info);
+        }
+      } catch (const Error&) {
+        // A device that is lost is listed all the same, without figures.
+      }
+      infos.push_back(std::move(info));
+    }
+    return infos;
+  }
+
+  NpuDiagnostics diagnostics() {
+    const std::lock_guard lock(mutex_);
+    probe();
+    return found_;
+  }
+
+  void shut_down() {
+    const std::lock_guard lock(mutex_);
+    for (auto& [index, device] : devices_) {
+      if (device) device->close();
+    }
+    if (initialised_) {
+      initialised_ = false;
+      if (acl_.aclFinalizeReference != nullptr) {
+        uint64_t references = 0;
+        acl_.aclFinalizeReference(&references);
+      } else {
+        acl_.aclFinalize();
+      }
+    }
+    if (probed_) {
+      found_.available = false;
+      found_.reason = "the process is ending";
+    }
+  }
+
+ private:
+  void probe() {
+    if (probed_) return;
+    probed_ = true;
+    found_.kernels_reason = "no NPU is available";
+    const AclLoad load = load_acl(acl_);
+    found_.library_path = load.path;
+    found_.loader_message = load.loader_message;
+    if (!load.complete) {
+      found_.reason = "CANN's libraries could not be opened (" + load.loader_message +
+                      "); source CANN's set_env.sh before Node starts";
+      return;
+    }
+    try {
+      initialise();
+    } catch (const Error& error) {
+      found_.reason = std::string("CANN was found, but does not work: ") + error.what();
+      return;
+    }
+    if (found_.device_count == 0) {
+      found_.reason = "CANN works, but shows this process no NPU";
+      return;
+    }
+    found_.available = true;
+    load_plugin();
+  }
+
+  void initialise() {
+    const aclError status = acl_.aclInit(nullptr);
+    // Somebody else in this process was first: it is theirs to end, too.
+    if (status != ACL_ERROR_REPEAT_INITIALIZE) check(acl_, "aclInit", status);
+    initialised_ = status == ACL_SUCCESS;
+    int32_t major = 0, minor = 0, patch = 0;
+    LATTE_ACL(acl_, aclrtGetVersion, &major, &minor, &patch);
+    found_.cann_version =
+        std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
+    const char* soc = acl_.aclrtGetSocName();
+    chip_.soc = found_.soc = soc == nullptr ? "" : soc;
+    LATTE_ACL(acl_, aclrtGetDeviceCount, &found_.device_count);
+  }
+
+  void load_plugin() {
+    if (!chip_.runs_kernels()) {
+      found_.kernels_reason = "the kernels are for the Ascend 910B and 910_93 families";
+      return;
+    }
+    plugin_ = KernelPlugin::load(found_.kernels_plugin_path, found_.kernels_reason);
+    found_.kernels_plugin = plugin_ != nullptr;
+  }
+
+  /// On a thread and in a context of their own: the caller's are left as they are.
+  void read_memory(int32_t index, DeviceInfo& info) {
+    std::exception_ptr failure;
+    std::thread reader([&] {
+      try {
+        const ContextHandle context = create_context(acl_, index);
+        LATTE_ACL(acl_, aclrtSetCurrentContext, context.get());
+        LATTE_ACL(acl_, aclrtGetMemInfo, ACL_HBM_MEM, &info.memory_free, &info.memory_total);
+      } catch (...) {
+        failure = std::current_exception();
+      }
+    });
+    reader.join();
+    if (failure) std::rethrow_exception(failure);
+  }
+
+  std::mutex mutex_;
+  AclFunctions acl_;
+  bool probed_ = false, initialised_ = false;
+  NpuDiagnostics found_;
+  Chip chip_;
+  std::unique_ptr<const KernelPlugin> plugin_;
+  std::map<int, std::unique_ptr<AscendDevice>> devices_;
+};
+
+/// Never destroyed: threads of the process may use it until its very end.
+Runtime& runtime() {
+  static auto* instance = new Runtime;
+  return *instance;
+}
+
+}  // namespace
+
+Device& open_device(int index) { return runtime().open_device(index); }
+std::vector<DeviceInfo> list_devices() { return runtime().list_devices(); }
+NpuDiagnostics diagnostics() { return runtime().diagnostics(); }
+void shut_down() { runtime().shut_down(); }
+
+}  // namespace latte::ascend

@@ -1,0 +1,26 @@
+// CANN in this process: found, initialised once, ended once; and its devices by index.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "backend/backend.h"
+#include "backend/registry.h"
+
+namespace latte::ascend {
+
+/// Everything here may be called on any thread. Nothing of CANN is touched before the first call.
+
+/// Throws ERR_DEVICE_UNAVAILABLE with the reason.
+Device& open_device(int index);
+
+/// The NPUs there are, each with its free memory; empty where there is none. Opens none of them.
+std::vector<DeviceInfo> list_devices();
+
+NpuDiagnostics diagnostics();
+
+/// Ends every device, and ACL where it was this process' part to start it. Only when no JavaScript
+/// environment of the process is left: nothing of ACL works afterwards.
+void shut_down();
+
+}  // namespace latte::ascend

@@ -1,0 +1,121 @@
+// The sinusoidal timestep projection: a kernel of ours, or aclnn operations.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "backend/ascend/queue.h"
+#include "backend/registry.h"
+
+namespace latte::ascend {
+
+namespace {
+
+/// aclnnSin and aclnnCos are documented up to here (docs/ascend-operations.md).
+constexpr float kLargestArgument = 65504.0f;
+
+}  // namespace
+
+void AscendQueue::project_on_host(const TimestepProjectionArgs& args,
+                                  const std::vector<float>& timesteps) {
+  const size_t bytes = static_cast<size_t>(args.count * args.dim) * item_size(args.dtype);
+  TimestepProjectionArgs on_host = args;
+  on_host.timesteps = timesteps.data();
+  on_host.output = staging(bytes);
+  run_and_wait(open_device("cpu"), [&](Queue& queue) { queue.timestep_projection(on_host); });
+  copy_to_device(args.output, on_host.output, bytes);
+}
+
+const void* AscendQueue::device_frequencies(const std::vector<float>& frequencies) {
+  return resources_.constants.get(frequencies, [&](void* to, const void* from, size_t bytes) {
+    copy_to_device(to, from, bytes);
+  });
+}
+
+void AscendQueue::timestep_projection(const TimestepProjectionArgs& args) {
+  check_cancelled();
+  if (args.count == 0) return;
+  const int64_t half = args.dim / 2;
+  if (half > 0 && plugin_timestep_projection(args)) return;
+
+  // Whether the arguments are within the operations' range is known on the host alone.
+  std::vector<float> timesteps(static_cast<size_t>(args.count));
+  const size_t bytes = timesteps.size() * sizeof(float);
+  if (const void* host = host_copy(args.timesteps, bytes)) {
+    std::memcpy(timesteps.data(), host, bytes);
+  } else {
+    std::byte* copy = staging(bytes);
+    LATTE_ACL(acl_, aclrtMemcpyAsync, copy, bytes, args.timesteps, bytes, ACL_MEMCPY_DEVICE_TO_HOST,
+              resources_.stream);
+    LATTE_ACL(acl_, aclrtSynchronizeStream, resources_.stream);
+    std::memcpy(timesteps.data(), copy, bytes);
+  }
+  const auto fits = [&](float frequency) {
+    return std::all_of(timesteps.begin(), timesteps.end(), [&](float timestep) {
+      return std::abs(args.scale * (timestep * frequency)) <= kLargestArgument;  // false for NaN
+    });
+  };
+  const auto& frequencies = *args.frequencies;
+  if (half == 0 || !std::all_of(frequencies.begin(), frequencies.end(), fits)) {
+    return project_on_host(args, timesteps);
+  }
+
+  const auto floats = [&](std::vector<int64_t> dims, const void* data) {
+    return OperandView::dense(DType::kFloat32, std::move(dims), data);
+  };
+  const auto scratch_floats = [&](int64_t count) {
+    return scratch(static_cast<size_t>(count) * sizeof(float));
+  };
+  OperandView angles = floats({args.count, half}, scratch_floats(args.count * half));
+  run({"aclnnMul",
+       acl_.aclnnMul,
+       true,
+       {floats({args.count, 1}, args.timesteps),
+        floats({1, half}, device_frequencies(frequencies))},
+       {angles},
+       [&](const auto& t, uint64_t* size, aclOpExecutor** executor) {
+         return acl_.aclnnMulGetWorkspaceSize(t[0], t[1], t[2], size, executor);
+       }});
+  if (args.scale != 1) {
+    const OperandView scaled = floats({args.count, half}, scratch_floats(args.count * half));
+    float scale = args.scale;
+    const ScalarHandle scalar(acl_, acl_.aclCreateScalar(&scale, ACL_FLOAT));
+    run({"aclnnMuls",
+         acl_.aclnnMuls,
+         false,
+         {angles},
+         {scaled},
+         [&](const auto& t, uint64_t* size, aclOpExecutor** executor) {
+           return acl_.aclnnMulsGetWorkspaceSize(t[0], scalar.get(), t[1], size, executor);
+         }});
+    angles = scaled;
+  }
+
+  const TensorView result{{args.dtype, {args.count, args.dim}}, args.output};
+  TensorView sinusoids = result;
+  sinusoids.dtype = DType::kFloat32;
+  if (args.dtype != DType::kFloat32) sinusoids.data = scratch_floats(args.count * args.dim);
+  if (args.dim % 2 == 1) fill_zero(sinusoids);
+  const auto half_of_rows = [&](bool second) {
+    OperandView view =
+        floats({args.count, half}, static_cast<float*>(sinusoids.data) + (second ? half : 0));
+    view.strides = {args.dim, 1};
+    return view;
+  };
+  const auto unary = [&](const char* name, AclnnRun launch, auto make, const OperandView& out) {
+    run({name,
+         launch,
+         true,
+         {angles},
+         {out},
+         [&](const auto& t, uint64_t* size, aclOpExecutor** executor) {
+           return make(t[0], t[1], size, executor);
+         }});
+  };
+  unary("aclnnSin", acl_.aclnnSin, acl_.aclnnSinGetWorkspaceSize,
+        half_of_rows(args.flip_sin_to_cos));
+  unary("aclnnCos", acl_.aclnnCos, acl_.aclnnCosGetWorkspaceSize,
+        half_of_rows(!args.flip_sin_to_cos));
+  if (args.dtype != DType::kFloat32) convert(sinusoids, result);
+}
+
+}  // namespace latte::ascend
