@@ -38,8 +38,10 @@ int default_threads() {
   CPU_ZERO(&set);
   int cores = 1;
   if (sched_getaffinity(0, sizeof set, &set) == 0) cores = std::max(1, CPU_COUNT(&set));
-  // Part of a core is of no use to a loop that waits for its slowest thread.
-  return std::clamp(static_cast<int>(std::floor(control_group_cores() + 1e-9)), 1, cores);
+  // Part of a core is of no use to a loop that waits for its slowest thread. Compared as doubles:
+  // without a limit there are infinitely many, which no int can say.
+  const double limit = std::floor(control_group_cores() + 1e-9);
+  return limit >= cores ? cores : std::max(1, static_cast<int>(limit));
 }
 
 }  // namespace
