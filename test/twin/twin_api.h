@@ -1,0 +1,43 @@
+/* What the simulated libascendcl.so exports besides ACL: for the simulated kernels plugin, for the
+ * other simulated libraries, and for tests (test/twin/control). Plain C. */
+#ifndef LATTE_TWIN_API_H
+#define LATTE_TWIN_API_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- For whoever gives a stream work ---- */
+
+/* Queues run(argument) on a stream (an aclrtStream of a live stream), counted as one launch of
+ * `name`. `release` (may be null) is called once: after run, or instead of it where the stream is
+ * dead, or before a failed call returns. `pointers` are the device pointers that the work uses:
+ * each must point into live memory of the stream's device, now and until the work has run; null
+ * ones are skipped. Returns 0 or an ACL error. */
+int latte_twin_launch(void* stream, const char* name, void (*run)(void* argument), void* argument,
+                      void (*release)(void* argument), const void* const* pointers,
+                      size_t pointer_count);
+
+/* Inside a work: where `bytes` bytes at a device pointer really are. Device pointers themselves
+ * cannot be dereferenced. Null, with a violation and a failed work, where any of these bytes is not
+ * in one live allocation of the stream's device. */
+void* latte_twin_translate(const void* pointer, size_t bytes);
+
+/* Bytes from a device pointer to the end of its allocation; 0 where it points into none. */
+size_t latte_twin_bytes_from(const void* pointer);
+
+/* Inside a work: it fails with an ACL error, which surfaces when the stream is synchronised. The
+ * first failure counts. */
+void latte_twin_fail(int code);
+
+/* Records a violation, printf style: the message goes to stderr and to the report. */
+void latte_twin_violation(const char* format, ...) __attribute__((format(printf, 1, 2)));
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
