@@ -1,0 +1,55 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+
+// The simulated NPUs of test/twin, for tests that count what the addon asks of them or make it
+// fail. `npm run twin -- …` sets the environment.
+
+/** What the twin has seen since the last reset. */
+export interface Counters {
+  /** aclnn operations and kernels of the plugin that were put on a stream. */
+  launches: number;
+  launchesByName: Record<string, number>;
+  executorsMade: number;
+  deviceAllocations: number;
+  hostAllocations: number;
+  copies: number;
+  copiedBytes: number;
+  liveDeviceBytes: number;
+  /** Tensors, executors, events … that were made and not yet destroyed. */
+  liveHandles: Record<string, number>;
+  /** How often each function of CANN was called. */
+  calls: Record<string, number>;
+}
+
+/** One call that shall fail: the `nth` (from 1) from now on of a function, or of 'launch' or 'copy'. */
+export interface Fault {
+  call: string;
+  nth: number;
+  code: number;
+  /** Succeeds, and surfaces when the stream is next synchronised. */
+  async?: boolean;
+}
+
+export interface TwinControl {
+  counters(): Counters;
+  reset(): void;
+  inject(fault: Fault): void;
+  /** Faults that have not come to pass are taken back; gives how many. */
+  clearFaults(): number;
+  loseDevice(index: number): void;
+  /** The memory of each device, in bytes. */
+  setMemory(bytes: number): void;
+  /** What the twin's strict checks found, in words. */
+  violations(): string[];
+}
+
+const file = join(process.env.ASCEND_HOME_PATH ?? '', 'lib64', 'twin_control.node');
+
+/** Whether this process runs on the twin. */
+export const onTwin = process.env.ASCEND_HOME_PATH !== undefined && existsSync(file);
+
+/** The twin's own side. Only where {@link onTwin}. */
+export function twin(): TwinControl {
+  return createRequire(__filename)(file) as TwinControl;
+}
