@@ -16,7 +16,14 @@ import { afterAll, beforeAll } from 'vitest';
 const root = join(__dirname, '..', '..');
 
 /** What children may import: the library and the parts of the suite that do not need vitest. */
-const folders = ['lib', 'test/reference', 'test/support', 'test/parity', 'test/lifecycle/fixtures', 'test/npu'];
+const folders = [
+  'lib',
+  'test/reference',
+  'test/support',
+  'test/parity',
+  'test/lifecycle/fixtures',
+  'test/npu',
+];
 
 /** How a child ended. */
 export interface Ended {
