@@ -1,0 +1,133 @@
+// Drives two simulated NPUs from several threads at once, for ThreadSanitizer: submissions,
+// allocations, copies, cancellation and closing cross each other as they do under several
+// JavaScript environments. Prints what it did; exit status 1 where a result was wrong.
+#include <atomic>
+#include <cstdio>
+#include <future>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "backend/registry.h"
+
+namespace {
+
+using namespace latte;
+
+constexpr int64_t kRows = 7, kIn = 24, kOut = 40;
+
+std::atomic<int> wrong{0}, done{0}, aborted{0};
+
+/// x·Wᵀ + b with whole numbers: exact in any order.
+struct Layer {
+  explicit Layer(Device& on) : device(on), weight(kOut * kIn), bias(kOut) {
+    for (size_t i = 0; i < weight.size(); ++i) weight[i] = static_cast<float>(i % 5) - 2;
+    for (size_t i = 0; i < bias.size(); ++i) bias[i] = static_cast<float>(i % 3);
+    const TensorView weights{{DType::kFloat32, {kOut, kIn}}, weight.data()};
+    const TensorView biases{{DType::kFloat32, {kOut}}, bias.data()};
+    prepared = device.prepare_linear(weights, &biases, DType::kFloat32);
+  }
+
+  Device& device;
+  std::vector<float> weight, bias;
+  std::shared_ptr<const LinearWeights> prepared;
+};
+
+/// One forward: host memory in, host memory out, by way of the device.
+struct Forward {
+  explicit Forward(const Layer& on, int seed)
+      : layer(on), input(kRows * kIn), output(kRows * kOut) {
+    for (size_t i = 0; i < input.size(); ++i) {
+      input[i] = static_cast<float>((i + static_cast<size_t>(seed)) % 7) - 3;
+    }
+  }
+
+  void run(Queue& queue) {
+    const TensorView in = queue.upload({{DType::kFloat32, {kRows, kIn}}, input.data()});
+    const TensorView out{{DType::kFloat32, {kRows, kOut}}, queue.scratch(output.size() * 4)};
+    LinearArgs args;
+    args.input = in.data;
+    args.rows = kRows;
+    args.weights = layer.prepared.get();
+    args.output = LinearOutput::dense(out.data, kOut);
+    queue.linear(args);
+    queue.download(out, output.data());
+  }
+
+  void check() const {
+    for (int64_t row = 0; row < kRows; ++row) {
+      for (int64_t column = 0; column < kOut; ++column) {
+        float expected = layer.bias[static_cast<size_t>(column)];
+        for (int64_t k = 0; k < kIn; ++k) {
+          expected += input[static_cast<size_t>(row * kIn + k)] *
+                      layer.weight[static_cast<size_t>(column * kIn + k)];
+        }
+        if (output[static_cast<size_t>(row * kOut + column)] != expected) ++wrong;
+      }
+    }
+  }
+
+  const Layer& layer;
+  std::vector<float> input, output;
+  CancelFlag cancelled{false};
+  std::promise<void> finished;
+};
+
+void caller(const std::vector<const Layer*>& layers, int seed) {
+  std::mt19937 random(static_cast<unsigned>(seed));
+  for (int round = 0; round < 40; ++round) {
+    const Layer& layer = *layers[random() % layers.size()];
+    Forward forward(layer, round);
+    const bool cancel = random() % 5 == 0;
+    Work work;
+    work.run = [&](Queue& queue) { forward.run(queue); };
+    work.cancelled = &forward.cancelled;
+    work.done = [&](const std::optional<Error>& error) {
+      if (!error) {
+        forward.check();
+        ++done;
+      } else if (error->code() == ErrorCode::kAborted) {
+        ++aborted;
+      } else {
+        std::fprintf(stderr, "%s\n", error->what());
+        ++wrong;
+      }
+      forward.finished.set_value();
+    };
+    layer.device.submit(std::move(work));
+    if (cancel) forward.cancelled.store(true);
+    // Something else of the same device meanwhile.
+    const auto buffer = layer.device.allocate(256 + random() % 4096);
+    std::vector<char> bytes(buffer->bytes(), static_cast<char>(round)), back(bytes.size());
+    layer.device.copy_in(buffer->data(), bytes.data(), bytes.size());
+    layer.device.copy_out(back.data(), buffer->data(), back.size());
+    if (back != bytes) ++wrong;
+    layer.device.memory_usage();
+    forward.finished.get_future().wait();
+  }
+}
+
+}  // namespace
+
+int main() {
+  try {
+    environment_opened();
+    {
+      const Layer first(open_device("npu:0")), second(open_device("npu:1"));
+      std::vector<std::thread> threads;
+      for (int seed = 0; seed < 4; ++seed) {
+        threads.emplace_back([&, seed] { caller({&first, &second}, seed); });
+      }
+      threads.emplace_back([] {
+        for (int i = 0; i < 10; ++i) list_devices();
+      });
+      for (std::thread& thread : threads) thread.join();
+    }
+    environment_closed(true);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+  std::printf("%d done, %d aborted, %d wrong\n", done.load(), aborted.load(), wrong.load());
+  return wrong == 0 ? 0 : 1;
+}
