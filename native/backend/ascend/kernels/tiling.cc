@@ -93,7 +93,8 @@ std::optional<latte_patchify_tiling> patchify_tiling(CoreCounts cores, const Lat
   const auto fits = [&](int64_t rows, int64_t columns) {
     const int64_t units = round_up(rows * columns * depth, 64);
     const int64_t bytes = 2 * rows * lines * line_bytes(columns) + 2 * units * unit + units * 4;
-    return rows * patch_size <= LATTE_COPY_BURSTS && bytes <= LATTE_PATCHIFY_BYTES;
+    return rows * patch_size <= LATTE_COPY_BURSTS && units <= LATTE_GATHER_UNITS &&
+           bytes <= LATTE_PATCHIFY_BYTES;
   };
   if (!fits(1, 1)) return std::nullopt;
   int64_t columns = w;

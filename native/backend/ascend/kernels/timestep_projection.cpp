@@ -1,19 +1,19 @@
 // Timesteps [count] -> sinusoids [count, dim]: one launch on the vector cores.
 #include "kernel_operator.h"
 
-#include "kernel_plugin_abi.h"
+#include "kernel_tiling.h"
 #include "payne_hanek.h"
 #include "unified_buffer.h"
 
-namespace latte_kernels {
+namespace latte_kernel {
 
 using namespace AscendC;
 
 // pi/2 in pieces: three of 8 bits, whose products with a 16-bit quotient are exact, and the rest.
 constexpr float kHalfPi1 = 0x1.92p+0f;
-constexpr float kHalfPi2 = -0x1.2cp-12f;
-constexpr float kHalfPi3 = 0x1.4p-19f;
-constexpr float kHalfPi4 = 0x1.110b46p-26f;
+constexpr float kHalfPi2 = 0x1.0p-11f;
+constexpr float kHalfPi3 = -0x1.28p-18f;
+constexpr float kHalfPi4 = -0x1.777a5cp-25f;
 constexpr float kTwoOverPi = 0x1.45f306p-1f;
 
 /// A tile is tile_rows rows of timesteps by tile_columns frequencies.
@@ -55,8 +55,8 @@ class TimestepProjection {
   }
 
   __aicore__ inline void project_columns(uint32_t first, uint32_t end, uint32_t column) {
-    const uint32_t width = tiling_.half - column < tiling_.tile_columns ? tiling_.half - column
-                                                                        : tiling_.tile_columns;
+    const uint32_t width =
+        tiling_.half - column < tiling_.tile_columns ? tiling_.half - column : tiling_.tile_columns;
     LocalTensor<float> frequencies = frequency_queue_.template AllocTensor<float>();
     const uint32_t bytes = width * static_cast<uint32_t>(sizeof(float));
     DataCopyPad(frequencies, frequencies_[column], DataCopyExtParams{1, bytes, 0, 0, 0},
@@ -236,8 +236,7 @@ class TimestepProjection {
   }
 
   __aicore__ inline void subtract_multiple_of_four(const LocalTensor<float>& from,
-                                                   const LocalTensor<float>& times,
-                                                   int32_t count) {
+                                                   const LocalTensor<float>& times, int32_t count) {
     subtract_product(from, times, 4.0f, count);
   }
 
@@ -319,20 +318,20 @@ class TimestepProjection {
   latte_timestep_tiling tiling_;
 };
 
-}  // namespace latte_kernels
+}  // namespace latte_kernel
 
 extern "C" __global__ __aicore__ void latte_timestep_projection(GM_ADDR timesteps,
                                                                 GM_ADDR frequencies, GM_ADDR output,
                                                                 latte_timestep_tiling tiling) {
   KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_AIV_ONLY);
   if (tiling.dtype == LATTE_KERNEL_FLOAT32) {
-    latte_kernels::TimestepProjection<float> kernel;
+    latte_kernel::TimestepProjection<float> kernel;
     kernel.run(timesteps, frequencies, output, tiling);
   } else if (tiling.dtype == LATTE_KERNEL_FLOAT16) {
-    latte_kernels::TimestepProjection<half> kernel;
+    latte_kernel::TimestepProjection<half> kernel;
     kernel.run(timesteps, frequencies, output, tiling);
   } else {
-    latte_kernels::TimestepProjection<bfloat16_t> kernel;
+    latte_kernel::TimestepProjection<bfloat16_t> kernel;
     kernel.run(timesteps, frequencies, output, tiling);
   }
 }

@@ -6,6 +6,8 @@
 #define LATTE_UB_BLOCK 32
 /* What the patchify kernel may fill; the rest stays free for the framework. */
 #define LATTE_PATCHIFY_BYTES (184 * 1024)
+/* Ascend C's Gather takes 255 repeats of 64 elements (128 of 16 bits). */
+#define LATTE_GATHER_UNITS (255 * 64)
 /* Fields of one copy between global memory and a buffer. */
 #define LATTE_COPY_BURSTS 4095
 #define LATTE_COPY_BYTES 2097152

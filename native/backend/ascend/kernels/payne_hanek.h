@@ -1,0 +1,85 @@
+/* Reduces a float32 argument of any size modulo pi/2, with integers alone: for the scalar unit,
+ * where the vector unit's three-piece subtraction is no longer exact. */
+#ifndef LATTE_KERNELS_PAYNE_HANEK_H
+#define LATTE_KERNELS_PAYNE_HANEK_H
+
+#include "kernel_operator.h"
+
+namespace latte_kernel {
+
+/// pi/2 * 2^-31: from 31-bit fractions of a quarter turn to radians.
+constexpr float kQuarterTurn = 0x1.921fb6p-31f;
+
+struct Reduced {
+  bool kept;  // whether the reduced argument is kept_bits (float32) itself
+  uint32_t kept_bits;
+  int32_t fraction;  // of a quarter turn, times 2^31, in -2^30 ... 2^30
+  int32_t quarter;   // 0 ... 3
+};
+
+/// Word `index` of 2/pi in binary, most significant first, after one word of zeros.
+__aicore__ inline uint64_t two_over_pi_word(uint32_t index) {
+  switch (index) {
+    case 1:
+      return 0xa2f9836eu;
+    case 2:
+      return 0x4e441529u;
+    case 3:
+      return 0xfc2757d1u;
+    case 4:
+      return 0xf534ddc0u;
+    case 5:
+      return 0xdb629599u;
+    case 6:
+      return 0x3c439041u;
+    case 7:
+      return 0xfe5163abu;
+    case 8:
+      return 0xdebbc561u;
+    default:
+      return 0;
+  }
+}
+
+__aicore__ inline uint64_t two_over_pi_bits(uint32_t word, uint32_t shift) {
+  const uint64_t pair = (two_over_pi_word(word) << 32) | two_over_pi_word(word + 1);
+  return (pair >> (32 - shift)) & 0xffffffffu;
+}
+
+/// |x| = m * 2^e with a 24-bit m. Bits of 2/pi that make whole turns are skipped, the next 96 are
+/// multiplied with m: the highest two bits of the product are the quarter, the rest its fraction.
+__aicore__ inline Reduced reduce_far(uint32_t bits) {
+  Reduced result{false, 0, 0, 0};
+  const uint32_t magnitude = bits & 0x7fffffffu;
+  const bool negative = (bits >> 31) != 0;
+  if (magnitude >= 0x7f800000u) {  // infinite or NaN
+    result.kept = true;
+    result.kept_bits = 0x7fc00000u;
+    return result;
+  }
+  if (magnitude < 0x3f400000u) {  // below 0.75
+    result.kept = true;
+    result.kept_bits = bits;
+    return result;
+  }
+  const uint64_t mantissa = (magnitude & 0x7fffffu) | 0x800000u;
+  // e - 2 bits of 2/pi are skipped, after the word of zeros; e = exponent - 150 >= -24.
+  const uint32_t skipped = (magnitude >> 23) - 150 - 2 + 32;
+  const uint32_t word = skipped / 32, shift = skipped % 32;
+  const uint64_t high = two_over_pi_bits(word, shift);
+  const uint64_t middle = two_over_pi_bits(word + 1, shift);
+  const uint64_t low = two_over_pi_bits(word + 2, shift);
+  uint64_t product = ((mantissa * high) << 32) + mantissa * middle + ((mantissa * low) >> 32);
+  if (negative) product = 0 - product;
+  const uint64_t rounded = product + (uint64_t{1} << 61);
+  result.quarter = static_cast<int32_t>(rounded >> 62);
+  // 31 bits of the fraction, rounded down from 62.
+  const int64_t fraction = static_cast<int64_t>((rounded & ((uint64_t{1} << 62) - 1))) -
+                           static_cast<int64_t>(uint64_t{1} << 61);
+  result.fraction = static_cast<int32_t>(fraction >> 31);
+  return result;
+}
+
+}  // namespace latte_kernel
+
+#endif

@@ -1,0 +1,2 @@
+// Where the toolkit's build generates a header for this kernel.
+#include "twin_launch.h"

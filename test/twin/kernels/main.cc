@@ -1,0 +1,71 @@
+// kernel_test [part of a case's name]: runs the cases in both orders; exit code 1 when one fails.
+#include <cstring>
+#include <exception>
+
+#include "cases.h"
+
+namespace latte::kernel_test {
+
+uint8_t* Memory::add(size_t bytes) {
+  constexpr size_t kGuard = 64;
+  Region region;
+  region.bytes.assign(bytes + kGuard, 0xff);
+  region.size = bytes;
+  auto* at = region.bytes.data();
+  // Device memory is aligned to 32 bytes at least.
+  at += (32 - reinterpret_cast<uintptr_t>(at) % 32) % 32;
+  region.begin = at;
+  regions_.push_back(std::move(region));
+  return at;
+}
+
+uint8_t* Memory::add(const void* content, size_t bytes) {
+  uint8_t* at = add(bytes);
+  if (bytes > 0) std::memcpy(at, content, bytes);
+  return at;
+}
+
+model::Resolve Memory::resolver() const {
+  return [this](uint64_t address, size_t bytes) -> uint8_t* {
+    for (const Region& region : regions_) {
+      const auto begin = reinterpret_cast<uint64_t>(region.begin);
+      if (address >= begin && address + bytes <= begin + region.size) {
+        return region.begin + (address - begin);
+      }
+    }
+    return nullptr;
+  };
+}
+
+void require(bool condition, const std::string& message) {
+  if (!condition) throw std::runtime_error(message);
+}
+
+}  // namespace latte::kernel_test
+
+int main(int argc, char** argv) {
+  using namespace latte::kernel_test;
+  using latte::model::Schedule;
+  std::vector<NamedCase> cases;
+  add_timestep_cases(cases);
+  add_patchify_cases(cases);
+  add_fused_cases(cases);
+  const std::string filter = argc > 1 ? argv[1] : "";
+  int run = 0, failed = 0;
+  for (const NamedCase& named : cases) {
+    if (named.name.find(filter) == std::string::npos) continue;
+    for (const Schedule schedule : {Schedule::kConsumersFirst, Schedule::kProducersFirst}) {
+      ++run;
+      const char* order =
+          schedule == Schedule::kConsumersFirst ? "consumers first" : "producers first";
+      try {
+        named.run(schedule);
+      } catch (const std::exception& error) {
+        ++failed;
+        std::printf("FAILED %s (%s): %s\n", named.name.c_str(), order, error.what());
+      }
+    }
+  }
+  std::printf("%d runs, %d failed\n", run, failed);
+  return failed == 0 && run > 0 ? 0 : 1;
+}

@@ -1,0 +1,127 @@
+// One AI core as our kernels see it: buffers, pipes, flags and the order in which things happen.
+//
+// Instructions are recorded per pipe. When the scalar unit has to wait, and at the end, they run in
+// one of two orders: `kConsumersFirst` runs the pipes that take results as early, and those that
+// make them as late, as the flags allow; `kProducersFirst` the other way round. Beside that, a
+// vector clock per pipe knows which instructions are surely complete when another starts: touching
+// the same block of a buffer without that is a fault in whichever order.
+//
+// The model says nothing about speed, cross-core synchronisation or the device compiler.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <initializer_list>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace latte::model {
+
+/// What a kernel did wrong.
+struct Fault : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// The values are those of the instructions' own pipe numbers.
+enum Pipe { kS = 0, kV = 1, kM = 2, kMte1 = 3, kMte2 = 4, kMte3 = 5, kAll = 6, kFix = 10 };
+constexpr int kPipes = 11;
+constexpr int kEvents = 8;
+
+enum class Space { kUB, kL1, kL0A, kL0B, kL0C };
+constexpr int kSpaces = 5;
+size_t capacity(Space space);
+const char* space_name(Space space);
+
+enum class Schedule { kConsumersFirst, kProducersFirst };
+enum class CoreKind { kVector, kCube };
+
+/// Device memory: where [pointer, pointer + bytes) may be accessed by the host, or null.
+using Resolve = std::function<uint8_t*(uint64_t address, size_t bytes)>;
+
+/// A range of a buffer that an instruction touches.
+struct Access {
+  Space space;
+  size_t begin, end;
+  bool writes;
+};
+
+using Clock = std::array<uint64_t, kPipes>;
+
+class Core {
+ public:
+  Core(CoreKind kind, Schedule schedule, const Resolve& resolve);
+
+  CoreKind kind() const { return kind_; }
+
+  /// The buffers begin at `base`; they are filled with NaN.
+  void attach(Space space, uint8_t* base);
+  uint8_t* buffer(Space space);
+  /// Offset of an operand in its buffer; a fault where it is not inside or not aligned.
+  size_t locate(Space space, const void* pointer, size_t alignment, const char* what) const;
+  uint8_t* at(Space space, size_t offset) { return bases_[index(space)] + offset; }
+  /// Device memory; a fault where it belongs to nobody.
+  uint8_t* global(const void* pointer, size_t bytes, const char* what) const;
+
+  void issue(Pipe pipe, const char* name, std::initializer_list<Access> accesses,
+             std::function<void()> run);
+  void issue(Pipe pipe, const char* name, const std::vector<Access>& accesses,
+             std::function<void()> run);
+  void set_flag(Pipe from, Pipe to, int event);
+  void wait_flag(Pipe from, Pipe to, int event);
+  void barrier(Pipe pipe);
+  /// The scalar unit reads or writes a buffer itself.
+  void scalar_access(Space space, size_t begin, size_t end, bool writes);
+
+  /// The kernel has returned: everything runs to its end.
+  void finish();
+
+  // The vector unit's mask registers, read when an instruction is issued.
+  bool mask_counts = false;
+  uint64_t mask_low = ~uint64_t{0}, mask_high = ~uint64_t{0};
+  // What a gather reads from (told apart from the instruction, which has 32 bits for it).
+  uint64_t gather_base = 0;
+  uint64_t gather_length = 0;  // in elements
+  uint64_t pad_value = 0;
+
+ private:
+  struct Instruction {
+    enum Kind { kRun, kSet, kWait } kind;
+    std::function<void()> run;
+    int flag;
+  };
+  struct Block {
+    uint64_t write_sequence = 0;
+    int write_pipe = -1;
+    std::array<uint64_t, kPipes> reads{};
+  };
+
+  static size_t index(Space space) { return static_cast<size_t>(space); }
+  static int flag_index(Pipe from, Pipe to, int event);
+  void check_order(Pipe pipe, const char* name, const Access& access) const;
+  void note(Pipe pipe, const Access& access);
+  bool step(Pipe pipe);
+  /// Runs instructions until `done`; a fault where nothing can run before.
+  void run_until(const std::function<bool()>& done, const char* waiting);
+  bool idle() const;
+
+  CoreKind kind_;
+  const Resolve& resolve_;
+  std::vector<Pipe> order_;
+  std::array<uint8_t*, kSpaces> bases_{};
+  std::array<std::vector<uint8_t>, kSpaces> own_;
+  std::array<std::vector<Block>, kSpaces> blocks_;
+  std::array<std::deque<Instruction>, kPipes> queues_;
+  std::vector<int> raised_;                      // flags that are set now
+  std::vector<std::deque<Clock>> pending_sets_;  // sets without a wait yet, in program order
+  std::array<Clock, kPipes> known_{};            // what is complete when a pipe starts its next
+  std::array<uint64_t, kPipes> issued_{};
+};
+
+/// The core that this thread is; a fault outside of a kernel.
+Core& core();
+
+}  // namespace latte::model
