@@ -15,8 +15,16 @@ export interface DeviceDiagnostics {
     loaderMessage: string | undefined;
     /** The chip ('Ascend910B3' …). */
     soc: string | undefined;
+    /** The version of CANN. */
+    cannVersion: string | undefined;
+    /** How many NPUs this process can see. */
+    deviceCount: number;
     /** Whether the plugin with the Ascend C kernels was found. */
     kernelsPlugin: boolean;
+    /** Where it was found, or looked for. */
+    kernelsPluginPath: string | undefined;
+    /** Why it is not used. */
+    kernelsReason: string | undefined;
   };
   /** The two variables that hide or show NPUs to a process. */
   visibility: {
@@ -25,8 +33,6 @@ export interface DeviceDiagnostics {
   };
 }
 
-const npuReason = 'this release has no Ascend backend: its layers run on the cpu only';
-
 /** The devices of this process; the cpu always comes first. Never throws because CANN is absent. */
 export function devices(): DeviceInfo[] {
   return native.devices();
@@ -34,15 +40,19 @@ export function devices(): DeviceInfo[] {
 
 /** What is known about the NPU's absence or presence, for people who look for the reason. */
 export function deviceDiagnostics(): DeviceDiagnostics {
+  const npu = native.deviceDiagnostics();
   return {
-    // No library is tried, so there is nothing that a loader could have said.
     npu: {
-      available: false,
-      reason: npuReason,
-      libraryPath: undefined,
-      loaderMessage: undefined,
-      soc: undefined,
-      kernelsPlugin: false,
+      available: npu.available,
+      reason: npu.reason,
+      libraryPath: npu.libraryPath,
+      loaderMessage: npu.loaderMessage,
+      soc: npu.soc,
+      cannVersion: npu.cannVersion,
+      deviceCount: npu.deviceCount,
+      kernelsPlugin: npu.kernelsPlugin,
+      kernelsPluginPath: npu.kernelsPluginPath,
+      kernelsReason: npu.kernelsReason,
     },
     visibility: {
       ASCEND_RT_VISIBLE_DEVICES: process.env.ASCEND_RT_VISIBLE_DEVICES,
@@ -52,21 +62,25 @@ export function deviceDiagnostics(): DeviceDiagnostics {
 }
 
 /**
- * Checks a device that came from the caller, and gives its full name.
+ * Checks a device that came from the caller, and gives its full name ('npu:0' for 'npu').
  * @internal
  */
 export function checkDevice(device: unknown): string {
   if (device === 'cpu') return device;
-  if (typeof device === 'string' && /^npu(:\d{1,4})?$/.test(device)) {
+  const npu = typeof device === 'string' ? /^npu(?::(0|[1-9]\d{0,3}))?$/.exec(device) : null;
+  if (npu === null) {
     throw new LatteError(
-      'ERR_DEVICE_UNAVAILABLE',
-      `device ${show(device)} is not available: ${npuReason}`,
+      'ERR_VALUE',
+      `device must be 'cpu', 'npu' or 'npu:0', 'npu:1' …, but is ${show(device)}`,
     );
   }
-  throw new LatteError(
-    'ERR_VALUE',
-    `device must be 'cpu', 'npu' or 'npu:0', 'npu:1' …, but is ${show(device)}`,
-  );
+  const index = Number(npu[1] ?? 0);
+  const { available, deviceCount, reason } = native.deviceDiagnostics();
+  if (available && index < deviceCount) return `npu:${index}`;
+  const why = available
+    ? `there ${deviceCount === 1 ? 'is 1 npu' : `are ${deviceCount} npus`}, counted from npu:0 (${reason})`
+    : reason;
+  throw new LatteError('ERR_DEVICE_UNAVAILABLE', `device ${show(device)} is not available: ${why}`);
 }
 
 let announced = false;
@@ -78,9 +92,11 @@ let announced = false;
  */
 export function resolveDevice(device: unknown): string {
   if (device !== undefined && device !== 'auto') return checkDevice(device);
+  const { available, deviceCount, reason } = native.deviceDiagnostics();
+  if (available && deviceCount > 0) return 'npu:0';
   if (!announced) {
     announced = true;
-    process.emitWarning(`device 'auto' uses the cpu: ${npuReason}`, {
+    process.emitWarning(`device 'auto' uses the cpu: ${reason}`, {
       type: 'LatteWarning',
       code: 'LATTE_CPU_FALLBACK',
     });

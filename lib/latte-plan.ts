@@ -1,6 +1,5 @@
 import { LatteError, show } from './errors.js';
-import { bytesOf } from './tensor-bytes.js';
-import { Tensor } from './tensor.js';
+import { repeatRows, tensorRows, type Tensor } from './tensor.js';
 
 /** What a transformer's blocks need of one timestep; the tensors belong to the plan. */
 export interface LatteStep {
@@ -34,8 +33,8 @@ export class LattePlan {
   }
 
   /**
-   * The tensors of `timesteps[i]`. They were made by `prepare`: the same two at every call, in
-   * memory of their own, so nothing is computed or copied here.
+   * The tensors of `timesteps[i]`, on the layers' device. They were made by `prepare`: the same two
+   * at every call, so nothing is computed or copied here. The steps of a plan share its memory.
    * @throws LatteError ERR_VALUE when there is no such step, ERR_DISPOSED.
    */
   step(i: number): LatteStep {
@@ -63,7 +62,7 @@ export class LattePlan {
 }
 
 /**
- * Cuts the embeddings of all timesteps into steps of `batch` rows.
+ * Cuts the embeddings of all timesteps into steps of `batch` rows, on their device.
  * @param modulation [S·r, 6D], where each step has r = `batch` rows, or one that stands for all.
  * @param embeddedTimestep [S·r, D].
  * @internal
@@ -74,41 +73,25 @@ export async function cutSteps(
   stepCount: number,
   batch: number,
 ): Promise<LatteStep[]> {
+  const times = (batch * stepCount) / Math.max(modulation.shape[0]!, 1);
+  const whole: Tensor[] = [];
   const steps: LatteStep[] = [];
-  const { device } = modulation;
-  const made: Tensor[] = [];
-  const keep = (tensor: Tensor): Tensor => {
-    made.push(tensor);
-    return tensor;
-  };
-  const local = [await modulation.to('cpu'), await embeddedTimestep.to('cpu')] as const;
   try {
+    for (const source of [modulation, embeddedTimestep]) {
+      whole.push(await (times === 1 ? source.to(source.device) : repeatRows(source, times)));
+    }
+    const rows = (tensor: Tensor, step: number): Tensor => tensorRows(tensor, step * batch, batch);
     for (let i = 0; i < stepCount; i++) {
-      const cut: Tensor[] = [];
-      for (const source of local) {
-        const rows = keep(cutRows(source, i, stepCount, batch));
-        cut.push(device === 'cpu' ? rows : keep(await rows.to(device)));
-        if (device !== 'cpu') rows.dispose();
-      }
-      steps.push({ modulation: cut[0]!, embeddedTimestep: cut[1]! });
+      steps.push({ modulation: rows(whole[0]!, i), embeddedTimestep: rows(whole[1]!, i) });
     }
   } catch (error) {
-    for (const tensor of made) tensor.dispose();
+    disposeSteps(steps);
     throw error;
   } finally {
-    for (const tensor of local) tensor.dispose();
+    // The steps keep what they need.
+    for (const tensor of whole) tensor.dispose();
   }
   return steps;
-}
-
-/** The rows of one step in a tensor of their own, repeated until there are `batch`. */
-function cutRows(source: Tensor, step: number, stepCount: number, batch: number): Tensor {
-  const tensor = Tensor.zeros([batch, source.shape[1]!], { dtype: source.dtype });
-  const stepBytes = source.byteLength / stepCount;
-  const from = bytesOf(source).subarray(step * stepBytes, (step + 1) * stepBytes);
-  const to = bytesOf(tensor);
-  for (let at = 0; at < to.length; at += from.length) to.set(from, at);
-  return tensor;
 }
 
 function disposeSteps(steps: readonly LatteStep[]): void {

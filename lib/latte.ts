@@ -19,7 +19,7 @@ import type { PatchEmbed } from './layers/patch-embed.js';
 import { checkInteger, checkOptions } from './options.js';
 import { get1dSincosPosEmbed } from './sincos.js';
 import { bytesOf } from './tensor-bytes.js';
-import { asTensor, isTensor, Tensor, type TensorLike } from './tensor.js';
+import { asTensor, isTensor, moveNow, Tensor, type TensorLike } from './tensor.js';
 
 export type { Checkpoint, TensorInfo } from './checkpoint/checkpoint.js';
 export type { LatteConfig } from './checkpoint/config.js';
@@ -109,7 +109,8 @@ export class LatteEmbeddings {
   /**
    * The position embedding of the frames, which the first temporal block adds: [1, F, D]. A table
    * that the checkpoint stores is used as loaded, in its own dtype; else it is computed, in float32.
-   * Frames beyond `config.videoLength` get zeros, fewer frames the first rows.
+   * Frames beyond `config.videoLength` get zeros, fewer frames the first rows. The result is on the
+   * layers' device.
    * @throws LatteError ERR_VALUE, ERR_DISPOSED.
    */
   tempPosEmbed(frames: number = this.config.videoLength): Tensor {
@@ -123,7 +124,7 @@ export class LatteEmbeddings {
     const result = Tensor.zeros([1, frames, innerDim], { dtype: table.dtype });
     const bytes = Math.min(frames, videoLength) * innerDim * itemSize(table.dtype);
     bytesOf(result).set(bytesOf(table).subarray(0, bytes));
-    return result;
+    return moveNow(result, this.patchEmbed.device);
   }
 
   /**

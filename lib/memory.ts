@@ -1,4 +1,6 @@
+import { checkDevice } from './device.js';
 import { native } from './native.js';
+import { checkOptions } from './options.js';
 
 /** The memory that tensors take, in bytes. */
 export interface MemoryUsage {
@@ -10,7 +12,12 @@ export interface MemoryUsage {
   limit: number;
 }
 
-/** What the library's pool holds, in the whole process: worker threads share it. */
-export function memoryUsage(): MemoryUsage {
-  return native.memoryUsage();
+/**
+ * What the library's pool on a device holds, in the whole process: worker threads share it.
+ * @param options device 'cpu' unless told otherwise.
+ * @throws LatteError ERR_VALUE, ERR_DEVICE_UNAVAILABLE.
+ */
+export function memoryUsage(options?: { device?: string }): MemoryUsage {
+  const { device } = checkOptions(options);
+  return native.memoryUsage(device === undefined ? 'cpu' : checkDevice(device));
 }

@@ -12,10 +12,14 @@ export interface NativeTensor {
   readonly dtype: DType;
   readonly shape: number[];
   readonly device: string;
+  /** The address in the device's memory; for tensors on an NPU alone. */
+  readonly devicePointer: bigint;
   /** The tensor's own memory as an ArrayBuffer, handed out once: callers keep it. Only for tensors that own their memory. */
   arrayBuffer(): ArrayBuffer;
   /** Another tensor over the same memory. */
   alias(): NativeTensor;
+  /** The rows [begin, begin + count) of the first axis, over the same memory. */
+  rows(begin: number, count: number): NativeTensor;
   /** Gives the memory back now; `buffer` is the ArrayBuffer that was handed out, which it detaches. */
   dispose(buffer?: ArrayBuffer): void;
 }
@@ -76,6 +80,16 @@ export interface NativeModule {
   /** A copy of another dtype and device. */
   convertSync(tensor: NativeTensor, dtype: DType, device: string): NativeTensor;
   convert(tensor: NativeTensor, dtype: DType, device: string): NativeJob;
+  /** Each row of the first axis `times` times, on the tensor's device. */
+  repeatRows(tensor: NativeTensor, times: number): NativeJob;
+  /** A tensor over memory of a device that another API owns. */
+  fromDevicePointer(
+    pointer: bigint,
+    dtype: DType,
+    shape: number[],
+    device: string,
+    event: bigint | undefined,
+  ): NativeTensor;
   sincosPosEmbedFromGrid(embedDim: number, positions: NativeTensor, dtype: DType): NativeTensor;
   sincosPosEmbed1d(
     embedDim: number,
@@ -94,7 +108,22 @@ export interface NativeModule {
   ): NativeTensor;
   sincosPosEmbed2dFromGrid(embedDim: number, grid: NativeTensor, dtype: DType): NativeTensor;
   devices(): DeviceInfo[];
-  memoryUsage(): { live: number; pooled: number; limit: number };
+  deviceDiagnostics(): NativeDiagnostics;
+  memoryUsage(device: string): { live: number; pooled: number; limit: number };
+}
+
+/** What the addon knows about NPUs; texts are absent where there is nothing to say. @internal */
+export interface NativeDiagnostics {
+  available: boolean;
+  reason: string;
+  deviceCount: number;
+  libraryPath?: string;
+  loaderMessage?: string;
+  soc?: string;
+  cannVersion?: string;
+  kernelsPlugin: boolean;
+  kernelsPluginPath?: string;
+  kernelsReason?: string;
 }
 
 /** A device that layers can live on. */

@@ -1,5 +1,5 @@
 import { arraysOf, checkDType, itemSize, type DType, type TensorData } from './dtype.js';
-import { resolveDevice } from './device.js';
+import { checkDevice, resolveDevice } from './device.js';
 import { LatteError, show, showShape, typedArrayKind } from './errors.js';
 import { native, type NativeTensor } from './native.js';
 import { checkOptions } from './options.js';
@@ -8,6 +8,8 @@ import { checkArray, checkShape, fromNumbers } from './tensor-data.js';
 /** Forwards that are reading or writing a tensor's memory right now; shared by its aliases. */
 interface Use {
   reads: number;
+  /** Those of `reads` that run on another device: nothing orders them with the tensor's own. */
+  distantReads: number;
   writes: number;
 }
 
@@ -22,6 +24,7 @@ export interface TensorTarget {
 let wrap: (handle: NativeTensor) => Tensor;
 let handleOf: (tensor: Tensor, name: string) => NativeTensor;
 let useOf: (tensor: Tensor) => Use;
+let rowsOf: (tensor: Tensor, begin: number, count: number) => Tensor;
 let isOwn: (value: object) => value is Tensor;
 
 /**
@@ -37,7 +40,7 @@ export class Tensor {
   readonly #dtype: DType;
   readonly #shape: readonly number[];
   readonly #size: number;
-  #use: Use = { reads: 0, writes: 0 };
+  #use: Use = { reads: 0, distantReads: 0, writes: 0 };
   #data: TensorData | undefined;
   #buffer: ArrayBuffer | undefined;
   #disposed = false;
@@ -98,6 +101,11 @@ export class Tensor {
       return tensor.#handle;
     };
     useOf = (tensor) => tensor.#use;
+    rowsOf = (tensor, begin, count) => {
+      const part = wrap(handleOf(tensor, 'tensor').rows(begin, count));
+      part.#use = tensor.#use;
+      return part;
+    };
     isOwn = (value): value is Tensor => #handle in value;
   }
 
@@ -111,6 +119,40 @@ export class Tensor {
     const dtype = given.dtype === undefined ? 'float32' : checkDType(given.dtype);
     const device = given.device === undefined ? 'cpu' : resolveDevice(given.device);
     return wrap(native.zeros(dtype, checkShape(shape, itemSize(dtype)), device));
+  }
+
+  /**
+   * A tensor over memory of a device that another ACL addon of this process owns, without a copy.
+   * The owner keeps the memory until this tensor, everything made of it by `to()` without a change,
+   * and every promise of a forward that was given one of them are done; disposing the tensor does
+   * not free it. Its device's work that is queued from now on runs after `event`, which the owner
+   * has recorded on its own stream behind what fills the memory, and keeps until this call returns.
+   * Without an event, the memory must be filled already.
+   * @param pointer the address in the device's memory, a multiple of the dtype's size.
+   * @param options event an aclrtEvent, as a bigint.
+   * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_SHAPE, ERR_DEVICE_UNAVAILABLE, ERR_DEVICE.
+   */
+  static fromDevicePointer(
+    pointer: bigint,
+    dtype: DType,
+    shape: readonly number[],
+    device: string,
+    options?: { event?: bigint },
+  ): Tensor {
+    const address = checkAddress(pointer, 'pointer');
+    const type = checkDType(dtype);
+    const lengths = checkShape(shape, itemSize(type));
+    const { event } = checkOptions(options);
+    const place = checkDevice(device);
+    return wrap(
+      native.fromDevicePointer(
+        address,
+        type,
+        lengths,
+        place,
+        event === undefined ? undefined : checkAddress(event, 'event'),
+      ),
+    );
   }
 
   /** The element type. */
@@ -139,6 +181,23 @@ export class Tensor {
   }
 
   /**
+   * The address of the elements in the device's memory, for other ACL addons of this process. It is
+   * valid until the tensor is disposed (keep a reference: a collected tensor is disposed); what a
+   * forward writes is there when its promise has resolved.
+   * @throws LatteError ERR_DISPOSED; ERR_STATE for a tensor on the cpu, whose memory is {@link data}.
+   */
+  get devicePointer(): bigint {
+    const handle = handleOf(this, 'tensor');
+    if (this.device === 'cpu') {
+      throw new LatteError(
+        'ERR_STATE',
+        "the tensor is on the cpu and has no device pointer; use data, or (await tensor.to('npu:0')).devicePointer",
+      );
+    }
+    return handle.devicePointer;
+  }
+
+  /**
    * The elements as a typed array over the tensor's memory (no copy). float16: Float16Array where
    * the runtime has it, else Uint16Array bits; bfloat16: Uint16Array bits. Disposing a tensor that
    * owns its memory detaches the array.
@@ -162,7 +221,8 @@ export class Tensor {
   /**
    * This tensor on another device, in another dtype, or both (to nearest, ties to even). Where
    * nothing changes the new tensor shares the memory of this one; each is disposed on its own.
-   * @throws LatteError ERR_DEVICE_UNAVAILABLE, ERR_DTYPE, ERR_DISPOSED, ERR_OUT_OF_MEMORY.
+   * @throws LatteError ERR_DEVICE_UNAVAILABLE, ERR_DTYPE, ERR_DISPOSED, ERR_OUT_OF_MEMORY,
+   *   ERR_DEVICE; ERR_STATE for a tensor on the cpu that a forward is still writing.
    */
   async to(target: string | TensorTarget): Promise<Tensor> {
     const wanted: TensorTarget = typeof target === 'string' ? { device: target } : target;
@@ -183,12 +243,12 @@ export class Tensor {
       twin.#use = this.#use;
       return twin;
     }
-    this.#use.reads++;
+    const release = startReading(this, 'tensor', device);
     try {
       const [result] = await native.convert(handle, dtype, device).promise;
       return wrap(result!);
     } finally {
-      this.#use.reads--;
+      release();
     }
   }
 
@@ -264,8 +324,68 @@ export function readableTensor(tensor: Tensor, name: string): NativeTensor {
 }
 
 /** The counters of forwards that use a tensor. @internal */
-export function tensorUse(tensor: Tensor): { reads: number; writes: number } {
+export function tensorUse(tensor: Tensor): Use {
   return useOf(tensor);
+}
+
+/**
+ * Refuses a tensor that a device's work would read while a forward of another device writes it.
+ * Each device copies its own tensors out, in the order of its forwards; what is on the cpu is
+ * copied by the device that needs it.
+ * @internal
+ */
+export function checkOrder(tensor: Tensor, name: string, device: string): void {
+  if (tensor.device === 'cpu' && device !== 'cpu' && useOf(tensor).writes > 0) {
+    throw new LatteError(
+      'ERR_STATE',
+      `${name} is still being written by a forward on the cpu: await that before ${name} goes to ${device}`,
+    );
+  }
+}
+
+/**
+ * Marks a tensor as being read by work on a device, until the function that it gives is called.
+ * @internal
+ */
+export function startReading(tensor: Tensor, name: string, device: string): () => void {
+  checkOrder(tensor, name, device);
+  const use = useOf(tensor);
+  const distant = tensor.device === 'cpu' && device !== 'cpu' ? 1 : 0;
+  use.reads++;
+  use.distantReads += distant;
+  return () => {
+    use.reads--;
+    use.distantReads -= distant;
+  };
+}
+
+/** The rows [begin, begin + count) of the first axis, over the same memory. @internal */
+export function tensorRows(tensor: Tensor, begin: number, count: number): Tensor {
+  return rowsOf(tensor, begin, count);
+}
+
+/** The tensor on a device, while the calling thread waits; the one given is disposed. @internal */
+export function moveNow(tensor: Tensor, device: string): Tensor {
+  if (tensor.device === device) return tensor;
+  try {
+    return wrap(native.convertSync(handleOf(tensor, 'tensor'), tensor.dtype, device));
+  } finally {
+    tensor.dispose();
+  }
+}
+
+/** Each row of the first axis `times` times, on the tensor's device. @internal */
+export async function repeatRows(tensor: Tensor, times: number): Promise<Tensor> {
+  const [result] = await native.repeatRows(handleOf(tensor, 'tensor'), times).promise;
+  return wrap(result!);
+}
+
+function checkAddress(value: unknown, name: string): bigint {
+  if (typeof value === 'bigint' && value > 0n && value < 2n ** 64n) return value;
+  throw new LatteError(
+    'ERR_VALUE',
+    `${name} must be a bigint from 1n to 2n ** 64n - 1n, but is ${show(value)}`,
+  );
 }
 
 /** What functions take where they want numbers: a tensor, a typed array, or numbers. */

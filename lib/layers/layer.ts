@@ -10,9 +10,11 @@ import {
 } from '../native.js';
 import { checkBoolean, checkOptions } from '../options.js';
 import {
+  checkOrder,
   isTensor,
   nativeTensor,
   readableTensor,
+  startReading,
   tensorUse,
   wrapTensor,
   type Tensor,
@@ -189,10 +191,23 @@ export abstract class Layer {
     return finish(layer.forwardSync(inputs, outs, call.numbers), call);
   }
 
+  /** Forwards on one device run in order; between devices nothing waits for a tensor. */
+  #checkOrder({ inputs, outs }: Call): void {
+    for (const [name, tensor] of inputs) {
+      if (tensor !== undefined) checkOrder(tensor, name, this.#device);
+    }
+    for (const [name, tensor] of outs) {
+      if (tensor?.device === this.#device && tensorUse(tensor).distantReads > 0) {
+        throw new LatteError('ERR_STATE', `${name} is still being read for another device`);
+      }
+    }
+  }
+
   /** Runs a forward on another thread. @internal */
   protected async run(call: Call): Promise<Tensor[]> {
     const layer = this.checkAlive();
     const { inputs, outs } = prepare(call);
+    this.#checkOrder(call);
     const { signal } = call;
     let job: NativeJob | undefined;
     let release: (() => void) | undefined;
@@ -200,7 +215,7 @@ export abstract class Layer {
     signal?.addEventListener('abort', cancel, { once: true });
     try {
       job = layer.forward(inputs, outs, call.numbers);
-      release = hold(call);
+      release = hold(call, this.#device);
       return finish(await job.promise, call);
     } catch (error) {
       if (signal?.aborted && error instanceof LatteError && error.code === 'ERR_ABORTED') {
@@ -281,15 +296,14 @@ function prepare({ inputs, outs, signal }: Call): {
 }
 
 /** Marks the call's tensors as in use, until the function that it gives is called. */
-function hold({ inputs, outs }: Call): () => void {
-  const uses = (tensors: Call['inputs']): ReturnType<typeof tensorUse>[] =>
-    tensors.flatMap(([, tensor]) => (tensor ? [tensorUse(tensor)] : []));
-  const read = uses(inputs);
-  const written = uses(outs);
-  for (const use of read) use.reads++;
+function hold({ inputs, outs }: Call, device: string): () => void {
+  const releases = inputs.flatMap(([name, tensor]) =>
+    tensor ? [startReading(tensor, name, device)] : [],
+  );
+  const written = outs.flatMap(([, tensor]) => (tensor ? [tensorUse(tensor)] : []));
   for (const use of written) use.writes++;
   return () => {
-    for (const use of read) use.reads--;
+    for (const release of releases) release();
     for (const use of written) use.writes--;
   };
 }

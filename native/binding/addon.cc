@@ -1,13 +1,13 @@
 // The addon's entry point, and its functions.
 #include <napi.h>
 
-#include <cstring>
+#include <algorithm>
 
 #include "backend/registry.h"
 #include "binding/environment.h"
 #include "binding/job.h"
 #include "binding/layer.h"
-#include "binding/tensor.h"
+#include "binding/tensor_functions.h"
 #include "core/position_table.h"
 
 namespace latte::binding {
@@ -37,49 +37,6 @@ Napi::Value set_error_class(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-Napi::Value zeros(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    Tensor tensor = allocate_on_host({dtype_argument(info[0]), shape_argument(info[1])});
-    std::memset(tensor.data, 0, tensor.bytes());
-    return TensorObject::make(info.Env(), std::move(tensor));
-  });
-}
-
-Plan plan_conversion(const TensorSpec& from, DType dtype) {
-  Plan plan;
-  plan.outputs = {{dtype, from.shape}};
-  plan.run = [](Queue& queue, const Inputs& in, const Outputs& out) {
-    queue.convert(*in[0], out[0]);
-  };
-  return plan;
-}
-
-/// (tensor, dtype, device)
-ForwardArguments conversion_arguments(const Napi::CallbackInfo& info) {
-  auto inputs = Napi::Array::New(info.Env(), 1);
-  inputs.Set(0u, info[0]);
-  return ForwardArguments(inputs, Napi::Array::New(info.Env(), 0));
-}
-
-Napi::Value convert_sync(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const ForwardArguments arguments = conversion_arguments(info);
-    return run_now(info.Env(), open_device(info[2].As<Napi::String>().Utf8Value()),
-                   plan_conversion(arguments.inputs.at(0).value(), dtype_argument(info[1])),
-                   arguments)
-        .Get(0u);
-  });
-}
-
-Napi::Value convert(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const ForwardArguments arguments = conversion_arguments(info);
-    return run_later(info.Env(), open_device(info[2].As<Napi::String>().Utf8Value()),
-                     plan_conversion(arguments.inputs.at(0).value(), dtype_argument(info[1])),
-                     arguments);
-  });
-}
-
 /// Calls function(T*) with the data of a float32 or float64 tensor.
 template <class Function>
 void with_real(const Tensor& tensor, const Function& function) {
@@ -92,7 +49,7 @@ void with_real(const Tensor& tensor, const Function& function) {
 
 /// A tensor's values as doubles.
 std::vector<double> as_doubles(TensorObject& object) {
-  const Tensor tensor = object.resolve();
+  const Tensor tensor = on_host(object.resolve());
   std::vector<double> values(static_cast<size_t>(tensor.size()));
   const TensorView to{{DType::kFloat64, tensor.shape}, values.data()};
   run_and_wait(open_device("cpu"), [&](Queue& queue) { queue.convert(tensor, to); });
@@ -163,7 +120,7 @@ Napi::Value sincos_2d_from_grid(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value devices(const Napi::CallbackInfo& info) {
-  const auto infos = list_devices();
+  const auto infos = guarded(info.Env(), [] { return list_devices(); });
   auto array = Napi::Array::New(info.Env(), infos.size());
   for (uint32_t i = 0; i < infos.size(); ++i) {
     auto memory = Napi::Object::New(info.Env());
@@ -181,17 +138,41 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
   return array;
 }
 
+Napi::Value device_diagnostics(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const NpuDiagnostics npu = npu_diagnostics();
+    auto object = Napi::Object::New(info.Env());
+    const auto set = [&](const char* name, const std::string& text) {
+      if (!text.empty()) object.Set(name, text);
+    };
+    object.Set("available", npu.available);
+    object.Set("reason", npu.reason);
+    object.Set("deviceCount", npu.device_count);
+    object.Set("kernelsPlugin", npu.kernels_plugin);
+    set("libraryPath", npu.library_path);
+    set("loaderMessage", npu.loader_message);
+    set("soc", npu.soc);
+    set("cannVersion", npu.cann_version);
+    set("kernelsPluginPath", npu.kernels_plugin_path);
+    set("kernelsReason", npu.kernels_reason);
+    return object;
+  });
+}
+
+/// (device)
 Napi::Value memory_usage(const Napi::CallbackInfo& info) {
-  const MemoryUsage usage = open_device("cpu").memory_usage();
-  auto object = Napi::Object::New(info.Env());
-  object.Set("live", static_cast<double>(usage.live));
-  object.Set("pooled", static_cast<double>(usage.pooled));
-  object.Set("limit", static_cast<double>(usage.limit));
-  return object;
+  return guarded(info.Env(), [&] {
+    const MemoryUsage usage = open_device(info[0].As<Napi::String>().Utf8Value()).memory_usage();
+    auto object = Napi::Object::New(info.Env());
+    object.Set("live", static_cast<double>(usage.live));
+    object.Set("pooled", static_cast<double>(usage.pooled));
+    object.Set("limit", static_cast<double>(usage.limit));
+    return object;
+  });
 }
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
-  auto environment = std::make_unique<Environment>();
+  auto environment = std::make_unique<Environment>(env);
   const Napi::Function tensor = TensorObject::define(env);
   environment->tensor_class = Napi::Persistent(tensor);
   env.SetInstanceData(environment.release());
@@ -205,11 +186,14 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   export_function("zeros", zeros);
   export_function("convertSync", convert_sync);
   export_function("convert", convert);
+  export_function("repeatRows", repeat_rows);
+  export_function("fromDevicePointer", from_device_pointer);
   export_function("sincosPosEmbed1d", sincos_1d);
   export_function("sincosPosEmbedFromGrid", sincos_from_grid);
   export_function("sincosPosEmbed2d", sincos_2d);
   export_function("sincosPosEmbed2dFromGrid", sincos_2d_from_grid);
   export_function("devices", devices);
+  export_function("deviceDiagnostics", device_diagnostics);
   export_function("memoryUsage", memory_usage);
   return exports;
 }

@@ -3,22 +3,31 @@
 
 #include <napi.h>
 
-#include <deque>
-#include <memory>
 #include <new>
 #include <stdexcept>
 
+#include "binding/lanes.h"
 #include "core/error.h"
 
 namespace latte::binding {
 
-class Job;
+/// Tells the devices that an environment uses them.
+class DeviceUser {
+ public:
+  DeviceUser();
+  ~DeviceUser();
+  DeviceUser(const DeviceUser&) = delete;
+  DeviceUser& operator=(const DeviceUser&) = delete;
+};
 
+/// Ends with its environment, after the tensors and layers that JavaScript held there.
 struct Environment {
+  explicit Environment(Napi::Env env) : lanes(env) {}
+
+  DeviceUser user;  // the first: ends when the others have let go of their memory
   Napi::FunctionReference error_class;
   Napi::FunctionReference tensor_class;
-  /// Forwards in the order of their calls; the first one is running.
-  std::deque<std::shared_ptr<Job>> jobs;
+  Lanes lanes;
 
   static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 };

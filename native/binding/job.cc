@@ -1,226 +1,175 @@
 #include "binding/job.h"
 
-#include <algorithm>
+#include <cstring>
 #include <string>
 #include <utility>
 
-#include "binding/tensor.h"
+#include "binding/environment.h"
 
 namespace latte::binding {
 
+Napi::Array run_now(Napi::Env env, Forward forward, const ForwardArguments& arguments) {
+  BoundForward bound(std::move(forward), arguments);
+  for (auto& input : bound.inputs()) {
+    if (bound.is_foreign(input)) input = on_host(*input);
+  }
+  run_and_wait(bound.device(), [&](Queue& queue) { bound.run(queue); });
+  return bound.make_results(env);
+}
+
 namespace {
 
-bool overlap(const TensorView& a, const TensorView& b) {
-  const auto begin_a = reinterpret_cast<uintptr_t>(a.data);
-  const auto begin_b = reinterpret_cast<uintptr_t>(b.data);
-  return begin_a < begin_b + b.bytes() && begin_b < begin_a + a.bytes();
-}
-
-/// The address of `out`, once it is known to be fit for this result.
-Tensor check_out(TensorObject& out, const TensorSpec& expected,
-                 const std::vector<std::optional<Tensor>>& inputs,
-                 const std::vector<Tensor>& others) {
-  const TensorSpec& spec = out.spec();
-  if (spec.dtype != expected.dtype) {
-    fail(ErrorCode::kDType, "out must have dtype ", dtype_name(expected.dtype), ", but has ",
-         dtype_name(spec.dtype));
-  }
-  if (spec.shape != expected.shape) {
-    fail(ErrorCode::kShape, "out must have shape ", ShowShape{expected.shape}, ", but has ",
-         ShowShape{spec.shape});
-  }
-  Tensor resolved = out.resolve();
-  const auto overlaps = [&](const Tensor& tensor) { return overlap(resolved, tensor); };
-  for (const auto& input : inputs) {
-    if (input && overlaps(*input)) fail(ErrorCode::kValue, "out overlaps an input in memory");
-  }
-  if (std::any_of(others.begin(), others.end(), overlaps)) {
-    fail(ErrorCode::kValue, "two outs overlap in memory");
-  }
-  return resolved;
-}
-
-Inputs views(const std::vector<std::optional<Tensor>>& tensors) {
-  return {tensors.begin(), tensors.end()};
-}
-
-Napi::Array make_results(Napi::Env env, std::vector<Tensor>& results,
-                         const std::vector<bool>& given) {
-  auto array = Napi::Array::New(env, results.size());
-  for (uint32_t i = 0; i < results.size(); ++i) {
-    if (!given[i]) array.Set(i, TensorObject::make(env, std::move(results[i])));
-  }
-  return array;
-}
-
-}  // namespace
-
-ForwardArguments::ForwardArguments(const Napi::Array& input_array, const Napi::Array& out_array) {
-  std::vector<Napi::Value> values;
-  for (uint32_t i = 0; i < input_array.Length(); ++i) values.push_back(input_array.Get(i));
-  for (uint32_t i = 0; i < out_array.Length(); ++i) outs.push_back(out_array.Get(i));
-  for (const Napi::Value& value : values) {
-    inputs.emplace_back();
-    if (!value.IsUndefined()) inputs.back() = TensorObject::unwrap(value).resolve();
-  }
-}
-
-Napi::Array run_now(Napi::Env env, Device& device, Plan plan, const ForwardArguments& arguments) {
-  const auto& inputs = arguments.inputs;
-  std::vector<Tensor> results;
-  std::vector<bool> given;
-  for (uint32_t i = 0; i < plan.outputs.size(); ++i) {
-    given.push_back(arguments.has_out(i));
-    results.push_back(given[i] ? check_out(TensorObject::unwrap(arguments.outs[i]), plan.outputs[i],
-                                           inputs, results)
-                               : allocate(device, plan.outputs[i]));
-  }
-  run_and_wait(device, [&](Queue& queue) {
-    plan.run(queue, views(inputs), Outputs(results.begin(), results.end()));
-  });
-  return make_results(env, results, given);
-}
-
-/// Held by the environment's queue while it waits and runs, and by its `cancel` function.
+/// Held by its tasks while they wait and run, and by its `cancel` function.
 class Job : public std::enable_shared_from_this<Job> {
  public:
-  Job(Napi::Env env, Device& device, Plan plan)
-      : env_(env), device_(device), plan_(std::move(plan)), deferred_(env) {}
-
-  /// Takes hold of the arguments: copies what belongs to the caller. Throws on bad ones.
-  void take(const ForwardArguments& arguments) {
-    inputs_ = arguments.inputs;
-    for (uint32_t i = 0; i < plan_.outputs.size(); ++i) {
-      const bool given = arguments.has_out(i);
-      given_.push_back(given);
-      Napi::ObjectReference caller;
-      if (given) {
-        TensorObject& out = TensorObject::unwrap(arguments.outs[i]);
-        results_.push_back(check_out(out, plan_.outputs[i], inputs_, results_));
-        if (out.borrowed()) caller = Napi::Persistent(arguments.outs[i].As<Napi::Object>());
-      } else {
-        results_.push_back(allocate(device_, plan_.outputs[i]));
-      }
-      callers_.push_back(std::move(caller));
-    }
-    for (size_t i = 0; i < results_.size(); ++i) {
-      if (!callers_[i].IsEmpty()) results_[i] = allocate(device_, plan_.outputs[i]);
-    }
-    for (auto& input : inputs_) {
-      if (!input || input->buffer != nullptr) continue;
-      Tensor copy = allocate(device_, *input);
-      device_.copy_in(copy.data, input->data, input->bytes());
-      input = std::move(copy);
-    }
+  Job(Napi::Env env, Forward forward, const ForwardArguments& arguments)
+      : env_(env),
+        bound_(std::make_shared<BoundForward>(std::move(forward), arguments)),
+        deferred_(env) {
+    take_outs(arguments);
+    take_inputs();
   }
 
   Napi::Promise promise() const { return deferred_.Promise(); }
 
-  /// Hands the job to a thread of libuv's pool. One at a time for each environment: the forwards
-  /// run in order, share the device's threads well, and leave libuv's other threads to the rest of
-  /// the program.
   void start() {
-    napi_value name = Napi::String::New(env_, "latte:forward");
-    if (napi_create_async_work(env_, nullptr, name, execute, complete, this, &work_) != napi_ok ||
-        napi_queue_async_work(env_, work_) != napi_ok) {
-      throw Napi::Error::New(env_);
-    }
-  }
-
-  /// A job that runs stops at its next piece of work; one that waits leaves the queue at once.
-  void cancel() {
-    cancelled_.store(true, std::memory_order_relaxed);
-    auto& jobs = Environment::of(env_).jobs;
-    const auto waiting = std::find(jobs.begin(), jobs.end(), shared_from_this());
-    if (waiting == jobs.end() || waiting == jobs.begin()) return;
-    jobs.erase(waiting);
-    error_ = Error(ErrorCode::kAborted, "the operation was aborted");
-    settle();
-  }
-
- private:
-  static void execute(napi_env, void* data) { static_cast<Job*>(data)->run(); }
-
-  void run() noexcept {
-    device_.submit({[this](Queue& queue) {
-                      plan_.run(queue, views(inputs_), Outputs(results_.begin(), results_.end()));
-                    },
-                    [this](const std::optional<Error>& error) { error_ = error; }, &cancelled_});
-  }
-
-  static void complete(napi_env raw, napi_status, void* data) {
-    const Napi::Env env(raw);
-    const Napi::HandleScope scope(env);
-    Environment& environment = Environment::of(env);
-    const std::shared_ptr<Job> job = static_cast<Job*>(data)->shared_from_this();
-    napi_delete_async_work(raw, job->work_);
-    environment.jobs.pop_front();
+    Lanes& lanes = Environment::of(env_).lanes;
+    task_ = make_task(bound_->device(), [bound = bound_](Queue& queue) { bound->run(queue); });
+    task_->finished = [self = shared_from_this()] { self->settle(self->task_->run->error); };
     try {
-      try {
-        job->settle();
-      } catch (const Napi::Error& error) {
-        // JavaScript ran out of stack, say: that is what the promise is told.
-        job->deferred_.Reject(error.Value());
+      for (size_t i = 0; i < bound_->inputs().size(); ++i) {
+        if (bound_->is_foreign(bound_->inputs()[i])) start_copy(lanes, i);
       }
-      if (!environment.jobs.empty()) environment.jobs.front()->start();
-    } catch (const Napi::Error&) {
-      // JavaScript cannot run any more (a worker is being terminated): nobody waits for the rest.
-      environment.jobs.clear();
-    }
-  }
-
-  void settle() {
-    inputs_.clear();
-    plan_ = {};
-    if (!error_) {
-      try {
-        for (size_t i = 0; i < results_.size(); ++i) {
-          if (callers_[i].IsEmpty()) continue;
-          const Tensor to = TensorObject::unwrap(callers_[i].Value()).resolve();
-          device_.copy_out(to.data, results_[i].data, to.bytes());
-        }
-      } catch (const Error& error) {
-        error_ = Error(error.code(), std::string("out: ") + error.what());
-      } catch (const Napi::Error& error) {
-        error_ = Error(ErrorCode::kState, "out: " + error.Message());
-      }
-    }
-    callers_.clear();
-    if (error_) {
-      deferred_.Reject(to_javascript(env_, *error_).Value());
-    } else {
-      deferred_.Resolve(make_results(env_, results_, given_));
-    }
-    results_.clear();
-  }
-
-  Napi::Env env_;
-  Device& device_;
-  Plan plan_;
-  Napi::Promise::Deferred deferred_;
-  std::vector<std::optional<Tensor>> inputs_;
-  std::vector<Tensor> results_;
-  std::vector<bool> given_;
-  std::vector<Napi::ObjectReference> callers_;  // outs of the caller's, filled at the end
-  CancelFlag cancelled_{false};
-  std::optional<Error> error_;
-  napi_async_work work_ = nullptr;
-};
-
-Napi::Object run_later(Napi::Env env, Device& device, Plan plan,
-                       const ForwardArguments& arguments) {
-  auto job = std::make_shared<Job>(env, device, std::move(plan));
-  job->take(arguments);
-  auto& jobs = Environment::of(env).jobs;
-  jobs.push_back(job);
-  if (jobs.size() == 1) {
-    try {
-      job->start();
+      lanes.add(task_);
     } catch (...) {
-      jobs.pop_back();
+      leave(lanes);
       throw;
     }
   }
+
+  /// A job that runs stops at its next piece of work; one that waits leaves its lane at once.
+  void cancel() {
+    if (settled_) return;
+    Lanes& lanes = Environment::of(env_).lanes;
+    if (leave(lanes)) {
+      settle(Error(ErrorCode::kAborted, "the operation was aborted"));
+      lanes.advance(bound_->device());
+    }
+  }
+
+ private:
+  static std::shared_ptr<Task> make_task(Device& device, std::function<void(Queue&)> work) {
+    auto run = std::make_shared<Run>();
+    run->work = std::move(work);
+    return std::make_shared<Task>(Task{device, std::move(run), nullptr});
+  }
+
+  /// An out that belongs to the caller is filled at the end.
+  void take_outs(const ForwardArguments& arguments) {
+    for (size_t i = 0; i < bound_->results().size(); ++i) {
+      Napi::ObjectReference caller;
+      Tensor& result = bound_->results()[i];
+      if (result.buffer == nullptr) {
+        caller = Napi::Persistent(arguments.outs[i].As<Napi::Object>());
+        result = allocate(bound_->device(), result);
+      }
+      callers_.push_back(std::move(caller));
+    }
+  }
+
+  /// Copies what belongs to the caller.
+  void take_inputs() {
+    for (auto& input : bound_->inputs()) {
+      if (!input || input->buffer != nullptr) continue;
+      Tensor copy = *input;
+      copy.buffer = bound_->device().allocate_staging(input->bytes());
+      copy.data = copy.buffer->data();
+      if (copy.bytes() > 0) std::memcpy(copy.data, input->data, copy.bytes());
+      input = std::move(copy);
+    }
+  }
+
+  /// Another device copies its tensor to the host before this job's own task.
+  void start_copy(Lanes& lanes, size_t i) {
+    auto& input = bound_->inputs()[i];
+    auto copy = std::make_shared<const CopyOut>(*input);
+    const auto task = make_task(place(*input), [copy](Queue& queue) { copy->run(queue); });
+    input = copy->to;
+    task->finished = [self = shared_from_this(), raw = task.get()] {
+      if (self->settled_) return;
+      Lanes& own = Environment::of(self->env_).lanes;
+      if (raw->run->error) {
+        self->leave(own);
+        self->settle(raw->run->error);
+      } else {
+        --self->task_->waits_for;
+      }
+      own.advance(self->bound_->device());
+    };
+    ++task_->waits_for;
+    copies_.push_back(task);
+    lanes.add(task);
+  }
+
+  /// Takes the tasks that were not submitted out of their lanes, asks the others to end early; true
+  /// if the job's own task will not run.
+  bool leave(Lanes& lanes) {
+    for (const auto& copy : copies_) {
+      copy->run->cancelled.store(true, std::memory_order_relaxed);
+      if (lanes.withdraw(copy)) lanes.advance(copy->device);
+    }
+    task_->run->cancelled.store(true, std::memory_order_relaxed);
+    return lanes.withdraw(task_);
+  }
+
+  void settle(std::optional<Error> error) {
+    settled_ = true;
+    try {
+      if (!error) error = fill_callers();
+      if (error) {
+        deferred_.Reject(to_javascript(env_, *error).Value());
+      } else {
+        deferred_.Resolve(bound_->make_results(env_));
+      }
+    } catch (const Napi::Error& thrown) {
+      // JavaScript ran out of stack, say: that is what the promise is told.
+      deferred_.Reject(thrown.Value());
+    }
+    bound_->release();
+    bound_->results().clear();
+    callers_.clear();
+    copies_.clear();
+  }
+
+  std::optional<Error> fill_callers() {
+    try {
+      for (size_t i = 0; i < callers_.size(); ++i) {
+        if (callers_[i].IsEmpty()) continue;
+        const Tensor to = TensorObject::unwrap(callers_[i].Value()).resolve();
+        bound_->device().copy_out(to.data, bound_->results()[i].data, to.bytes());
+      }
+    } catch (const Error& error) {
+      return Error(error.code(), std::string("out: ") + error.what());
+    } catch (const Napi::Error& error) {
+      return Error(ErrorCode::kState, "out: " + error.Message());
+    }
+    return std::nullopt;
+  }
+
+  Napi::Env env_;
+  std::shared_ptr<BoundForward> bound_;
+  Napi::Promise::Deferred deferred_;
+  std::vector<Napi::ObjectReference> callers_;
+  std::shared_ptr<Task> task_;
+  std::vector<std::shared_ptr<Task>> copies_;
+  bool settled_ = false;
+};
+
+}  // namespace
+
+Napi::Object run_later(Napi::Env env, Forward forward, const ForwardArguments& arguments) {
+  const auto job = std::make_shared<Job>(env, std::move(forward), arguments);
+  job->start();
   auto handle = Napi::Object::New(env);
   handle.Set("promise", job->promise());
   handle.Set("cancel", Napi::Function::New(env, [job](const Napi::CallbackInfo& info) {

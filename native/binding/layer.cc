@@ -50,6 +50,8 @@ class Options {
 std::unique_ptr<Layer> make_layer(const std::string& kind, const Options& options, Device& device,
                                   DType dtype) {
   if (!is_layer_dtype(dtype)) fail(ErrorCode::kDType, "no layer computes in ", dtype_name(dtype));
+  // Timesteps has no weights: its results are float32 on every device.
+  if (kind != "Timesteps") device.check_dtype(dtype);
   if (kind == "PatchEmbed") {
     PatchEmbedConfig config;
     config.height = options.integer("height");
@@ -154,7 +156,7 @@ void LayerObject::load(const Napi::CallbackInfo& info) {
     StateDict state;
     for (uint32_t i = 0; i < names.Length(); ++i) {
       state[names.Get(i).As<Napi::String>().Utf8Value()] =
-          TensorObject::unwrap(tensors.Get(i)).resolve();
+          on_host(TensorObject::unwrap(tensors.Get(i)).resolve());
     }
     check_state(layer().parameters(), state);
     layer().load(state);
@@ -190,14 +192,14 @@ Plan LayerObject::plan(const Napi::CallbackInfo& info, const ForwardArguments& a
 Napi::Value LayerObject::forward_sync(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const ForwardArguments arguments(info[0].As<Napi::Array>(), info[1].As<Napi::Array>());
-    return run_now(info.Env(), layer().device(), plan(info, arguments), arguments);
+    return run_now(info.Env(), {layer().device(), plan(info, arguments)}, arguments);
   });
 }
 
 Napi::Value LayerObject::forward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const ForwardArguments arguments(info[0].As<Napi::Array>(), info[1].As<Napi::Array>());
-    return run_later(info.Env(), layer().device(), plan(info, arguments), arguments);
+    return run_later(info.Env(), {layer().device(), plan(info, arguments)}, arguments);
   });
 }
 

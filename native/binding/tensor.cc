@@ -13,12 +13,27 @@ constexpr napi_type_tag kTensorTag = {0x6c617474652d656d, 0x74656e736f722d31};
 
 constexpr const char* kDataProperty = "data";
 
+/// What the constructor takes from inside the addon.
+struct Made {
+  Tensor tensor;
+  bool foreign;
+};
+
+Napi::Object construct(Napi::Env env, Made made) {
+  Napi::FunctionReference& constructor = Environment::of(env).tensor_class;
+  return constructor.New({Napi::External<Made>::New(env, &made)});
+}
+
 }  // namespace
 
 /// Keeps a tensor's memory alive for an ArrayBuffer over it.
 struct TensorObject::ArrayOwner {
   std::shared_ptr<Buffer> buffer;
 };
+
+Device& place(const Tensor& tensor) {
+  return tensor.device == nullptr ? open_device("cpu") : *tensor.device;
+}
 
 DType dtype_argument(const Napi::Value& value) {
   const auto dtype = dtype_from_name(value.As<Napi::String>().Utf8Value());
@@ -36,18 +51,27 @@ Shape shape_argument(const Napi::Value& value) {
 }
 
 Napi::Function TensorObject::define(Napi::Env env) {
-  return DefineClass(env, "Tensor",
-                     {InstanceAccessor<&TensorObject::dtype>("dtype"),
-                      InstanceAccessor<&TensorObject::shape>("shape"),
-                      InstanceAccessor<&TensorObject::device>("device"),
-                      InstanceMethod<&TensorObject::array_buffer>("arrayBuffer"),
-                      InstanceMethod<&TensorObject::alias>("alias"),
-                      InstanceMethod<&TensorObject::dispose>("dispose")});
+  return DefineClass(
+      env, "Tensor",
+      {InstanceAccessor<&TensorObject::dtype>("dtype"),
+       InstanceAccessor<&TensorObject::shape>("shape"),
+       InstanceAccessor<&TensorObject::device>("device"),
+       InstanceAccessor<&TensorObject::device_pointer>("devicePointer"),
+       InstanceMethod<&TensorObject::array_buffer>("arrayBuffer"),
+       InstanceMethod<&TensorObject::alias>("alias"), InstanceMethod<&TensorObject::rows>("rows"),
+       InstanceMethod<&TensorObject::dispose>("dispose")});
 }
 
 Napi::Object TensorObject::make(Napi::Env env, Tensor tensor) {
-  Napi::FunctionReference& constructor = Environment::of(env).tensor_class;
-  return constructor.New({Napi::External<Tensor>::New(env, &tensor)});
+  return construct(env, {std::move(tensor), false});
+}
+
+Napi::Object TensorObject::make_foreign(Napi::Env env, Tensor tensor) {
+  return construct(env, {std::move(tensor), true});
+}
+
+Napi::Object TensorObject::make_alike(Napi::Env env, Tensor tensor) const {
+  return construct(env, {std::move(tensor), foreign_});
 }
 
 TensorObject& TensorObject::unwrap(const Napi::Value& value) {
@@ -59,8 +83,10 @@ TensorObject& TensorObject::unwrap(const Napi::Value& value) {
 
 TensorObject::TensorObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   if (info.Length() == 1 && info[0].IsExternal()) {
-    tensor_ = std::move(*info[0].As<Napi::External<Tensor>>().Data());
-    account(static_cast<int64_t>(tensor_.buffer->bytes()));
+    Made& made = *info[0].As<Napi::External<Made>>().Data();
+    tensor_ = std::move(made.tensor);
+    foreign_ = made.foreign;
+    if (!foreign_) account(static_cast<int64_t>(tensor_.bytes()));
   } else {
     if (info.Length() != 3 || !info[0].IsString() || !info[1].IsArray() ||
         !info[2].IsTypedArray()) {
@@ -115,13 +141,23 @@ Napi::Value TensorObject::shape(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value TensorObject::device(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), "cpu");
+  return Napi::String::New(info.Env(), place(tensor_).name());
+}
+
+Napi::Value TensorObject::device_pointer(const Napi::CallbackInfo& info) {
+  const Tensor tensor = guarded(info.Env(), [&] { return resolve(); });
+  if (place(tensor).runs_on_caller()) {
+    throw Napi::TypeError::New(info.Env(), "the memory is the host's");
+  }
+  return Napi::BigInt::New(info.Env(),
+                           static_cast<uint64_t>(reinterpret_cast<uintptr_t>(tensor.data)));
 }
 
 Napi::Value TensorObject::array_buffer(const Napi::CallbackInfo& info) {
   const Tensor tensor = guarded(info.Env(), [&] { return resolve(); });
-  if (borrowed() || owner_ != nullptr)
+  if (borrowed() || owner_ != nullptr || !place(tensor).runs_on_caller()) {
     throw Napi::TypeError::New(info.Env(), "there is no memory to give");
+  }
   auto* owner = new ArrayOwner{tensor.buffer};
   const auto buffer = Napi::ArrayBuffer::New(
       info.Env(), tensor.data, tensor.bytes(),
@@ -134,7 +170,25 @@ Napi::Value TensorObject::array_buffer(const Napi::CallbackInfo& info) {
 
 Napi::Value TensorObject::alias(const Napi::CallbackInfo& info) {
   if (borrowed()) throw Napi::TypeError::New(info.Env(), "the memory belongs to the caller");
-  return make(info.Env(), guarded(info.Env(), [&] { return resolve(); }));
+  return make_alike(info.Env(), guarded(info.Env(), [&] { return resolve(); }));
+}
+
+/// (begin, count)
+Napi::Value TensorObject::rows(const Napi::CallbackInfo& info) {
+  if (borrowed()) throw Napi::TypeError::New(info.Env(), "the memory belongs to the caller");
+  return guarded(info.Env(), [&] {
+    Tensor part = resolve();
+    const int64_t begin = info[0].As<Napi::Number>().Int64Value();
+    const int64_t count = info[1].As<Napi::Number>().Int64Value();
+    if (part.shape.empty() || begin < 0 || count < 0 || count > part.shape[0] - begin) {
+      fail(ErrorCode::kValue, "there are no ", count, " rows from ", begin,
+           " in a tensor of shape ", ShowShape{part.shape});
+    }
+    const size_t row_bytes = part.shape[0] == 0 ? 0 : part.bytes() / part.shape[0];
+    part.shape[0] = count;
+    part.data = static_cast<char*>(part.data) + static_cast<size_t>(begin) * row_bytes;
+    return make_alike(info.Env(), std::move(part));
+  });
 }
 
 void TensorObject::dispose(const Napi::CallbackInfo& info) {

@@ -48,6 +48,7 @@ Plan AdaLayerNormSingle::plan(const std::vector<std::optional<TensorSpec>>& inpu
   const int64_t dim = config_.embedding_dim;
   Plan plan;
   plan.outputs = {{embedded.dtype, {batch, 6 * dim}}, embedded};
+  plan.input_dtypes = emb.input_dtypes;
   plan.run = [linear, run_emb = std::move(emb.run), batch, dim, dtype = dtype()](
                  Queue& queue, const Inputs& in, const Outputs& out) {
     run_emb(queue, in, {out[1]});

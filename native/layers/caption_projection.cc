@@ -40,6 +40,7 @@ Plan CaptionProjection::plan(const std::vector<std::optional<TensorSpec>>& input
   Shape shape = caption.shape;
   shape.back() = config_.hidden_size;
   plan.outputs = {{dtype(), shape}};
+  plan.input_dtypes = {dtype()};
   plan.run = [weights = loaded(weights_, "CaptionProjection"), config = config_, rows,
               dtype = dtype()](Queue& queue, const Inputs& in, const Outputs& out) {
     void* hidden = queue.scratch(static_cast<size_t>(rows * config.hidden_size) * item_size(dtype));

@@ -1,5 +1,7 @@
 #include "layers/combined_timestep_size_embeddings.h"
 
+#include <algorithm>
+
 namespace latte {
 
 namespace {
@@ -30,6 +32,31 @@ SizeInput check_size(const std::optional<TensorSpec>& input, const char* name, i
          " has shape ", ShowShape{shape}, ")");
   }
   return size;
+}
+
+/// `count` elements of a dense tensor.
+TensorView part(const TensorView& of, int64_t begin, int64_t count) {
+  void* data = static_cast<char*>(of.data) + static_cast<size_t>(begin) * item_size(of.dtype);
+  return {{of.dtype, {count}}, data};
+}
+
+/// Fills a tensor with repetitions of its first `filled` elements, in as few copies as doubling
+/// takes.
+void repeat(Queue& queue, const TensorView& tensor, int64_t filled) {
+  const int64_t size = tensor.size();
+  while (filled < size) {
+    const int64_t count = std::min(filled, size - filled);
+    queue.convert(part(tensor, 0, count), part(tensor, filled, count));
+    filled += count;
+  }
+}
+
+/// Writes the values of `from`, repeated, to `count` elements of `numbers`.
+void gather(Queue& queue, const TensorView& from, const TensorView& numbers, int64_t begin,
+            int64_t count) {
+  if (count == 0) return;
+  queue.convert(from, part(numbers, begin, from.size()));
+  repeat(queue, part(numbers, begin, count), from.size());
 }
 
 }  // namespace
@@ -115,60 +142,52 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
   const DType result = options.hidden_dtype.value_or(dtype());
   Plan plan;
   plan.outputs = {{result, {batch, config_.embedding_dim}}};
+  plan.input_dtypes = {DType::kFloat32, DType::kFloat32, DType::kFloat32};
   plan.run = [weights = loaded(weights_, "CombinedTimestepSizeEmbeddings"), time_proj = time_proj_,
               config = config_, timestep_config = timestep_config_, size_config = size_config_,
               resolution, aspect_ratio, count, batch, result,
               dtype = dtype()](Queue& queue, const Inputs& in, const Outputs& out) {
+    // The numbers of every kind in one array, so that one pass projects them all.
+    const int64_t resolutions = batch * resolution.values, ratios = batch * aspect_ratio.values;
+    const int64_t n = count + resolutions + ratios;
+    TensorView numbers{{DType::kFloat32, {n}}, nullptr};
+    numbers.data = queue.scratch(numbers.bytes());
+    gather(queue, *in[0], numbers, 0, count);
+    if (resolutions > 0) gather(queue, *in[1], numbers, count, resolutions);
+    if (ratios > 0) gather(queue, *in[2], numbers, count + resolutions, ratios);
     // Sinusoids are cast to the hidden dtype, and from there to the layer's.
-    const auto project = [&](const TensorView& values) {
-      const int64_t n = values.size();
-      const auto* floats = static_cast<const float*>(as_dtype(queue, values, DType::kFloat32));
-      TensorView sinusoid{{result, {n, kProjectionChannels}}, nullptr};
-      sinusoid.data = queue.scratch(sinusoid.bytes());
-      time_proj.project(queue, floats, n, sinusoid.data, result);
-      return as_dtype(queue, sinusoid, dtype);
+    TensorView sinusoids{{result, {n, kProjectionChannels}}, nullptr};
+    sinusoids.data = queue.scratch(sinusoids.bytes());
+    time_proj.project(queue, static_cast<const float*>(numbers.data), n, sinusoids.data, result);
+    const auto* projected = static_cast<const char*>(as_dtype(queue, sinusoids, dtype));
+    const auto sinusoids_from = [&](int64_t row) {
+      return projected + static_cast<size_t>(row * kProjectionChannels) * item_size(dtype);
     };
+
     const int64_t dim = config.embedding_dim;
     TensorView sum{{dtype, {batch, dim}}, out[0].data};
     if (result != dtype) sum.data = queue.scratch(sum.bytes());
-
+    run_timestep_embedding(queue, timestep_config, weights->timestep, projected,
+                           std::min(count, batch), LinearOutput::dense(sum.data, dim));
     // One timestep serves the whole batch: its row is computed once and copied.
-    const void* sinusoid = project(*in[0]);
-    if (count == batch) {
-      run_timestep_embedding(queue, timestep_config, weights->timestep, sinusoid, count,
-                             LinearOutput::dense(sum.data, dim));
-    } else {
-      TensorView one{{dtype, {1, dim}}, queue.scratch(static_cast<size_t>(dim) * item_size(dtype))};
-      run_timestep_embedding(queue, timestep_config, weights->timestep, sinusoid, 1,
-                             LinearOutput::dense(one.data, dim));
-      for (int64_t row = 0; row < batch; ++row) {
-        TensorView to = one;
-        to.data = static_cast<char*>(sum.data) + static_cast<size_t>(row) * one.bytes();
-        queue.convert(one, to);
-      }
-    }
+    if (count < batch) repeat(queue, sum, dim);
 
     // Value j of sample i is embedded into channels [j·s, (j+1)·s) of row i, and added there.
-    const auto add_size = [&](const TensorView& values, const SizeInput& size,
+    const auto add_size = [&](int64_t first_number, int64_t values,
                               const TimestepEmbeddingWeights& embedder, int64_t first_channel) {
-      const int64_t s = config.size_emb_dim;
-      if (size.rows == 0 || size.values == 0) return;
-      const void* projected = project(values);
-      for (int64_t row = 0; row < batch; row += size.rows) {
-        LinearOutput output;
-        output.data = static_cast<char*>(sum.data) +
-                      static_cast<size_t>(row * dim + first_channel) * item_size(dtype);
-        output.inner_rows = size.values;
-        output.outer_stride = dim;
-        output.inner_stride = s;
-        output.accumulate = true;
-        run_timestep_embedding(queue, size_config, embedder, projected, size.rows * size.values,
-                               output);
-      }
+      LinearOutput output;
+      output.data =
+          static_cast<char*>(sum.data) + static_cast<size_t>(first_channel) * item_size(dtype);
+      output.inner_rows = values;
+      output.outer_stride = dim;
+      output.inner_stride = config.size_emb_dim;
+      output.accumulate = true;
+      run_timestep_embedding(queue, size_config, embedder, sinusoids_from(first_number),
+                             batch * values, output);
     };
-    if (config.use_additional_conditions) {
-      add_size(*in[1], resolution, weights->resolution, 0);
-      add_size(*in[2], aspect_ratio, weights->aspect_ratio,
+    if (resolutions > 0) add_size(count, resolution.values, weights->resolution, 0);
+    if (ratios > 0) {
+      add_size(count + resolutions, aspect_ratio.values, weights->aspect_ratio,
                resolution.values * config.size_emb_dim);
     }
     if (result != dtype) queue.convert(sum, out[0]);

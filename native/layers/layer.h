@@ -34,6 +34,8 @@ struct ForwardOptions {
 struct Plan {
   std::vector<TensorSpec> outputs;
   std::function<void(Queue&, const Inputs&, const Outputs&)> run;
+  /// What `run` converts each input to before anything else; it may come in that dtype already.
+  std::vector<DType> input_dtypes;
 };
 
 class Layer {

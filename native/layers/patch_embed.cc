@@ -128,6 +128,7 @@ Plan PatchEmbed::plan(const std::vector<std::optional<TensorSpec>>& inputs, cons
   Plan plan;
   plan.outputs = {
       {dtype(), {view.outer * view.inner, grid.height * grid.width, config_.embed_dim}}};
+  plan.input_dtypes = {dtype()};
   if (view.outer * view.inner == 0) {
     plan.run = [](Queue&, const Inputs&, const Outputs&) {};
     return plan;
@@ -166,6 +167,7 @@ Plan PatchEmbed::plan_unflattened(const LatentView& view, Grid grid) {
 
   Plan plan;
   plan.outputs = {sum};
+  plan.input_dtypes = {dtype()};
   plan.run = [weights = weights_, positions_config = positions_config_, grid, projected, positions,
               view, config = config_,
               &device = device()](Queue& queue, const Inputs& in, const Outputs& out) {

@@ -112,6 +112,7 @@ Plan TimestepEmbedding::plan(const std::vector<std::optional<TensorSpec>>& input
   Shape shape = sample.shape;
   shape.back() = out_features(config_);
   plan.outputs = {{dtype(), shape}};
+  plan.input_dtypes = {dtype(), dtype()};
   plan.run = [weights = loaded(weights_, "TimestepEmbedding"), config = config_, rows,
               dtype = dtype()](Queue& queue, const Inputs& in, const Outputs& out) {
     const void* sample = as_dtype(queue, *in[0], dtype);

@@ -48,6 +48,7 @@ Plan Timesteps::plan(const std::vector<std::optional<TensorSpec>>& inputs, const
   const int64_t count = timesteps.shape[0];
   Plan plan;
   plan.outputs = {{DType::kFloat32, {count, config_.num_channels}}};
+  plan.input_dtypes = {DType::kFloat32};
   plan.run = [self = *this, count](Queue& queue, const Inputs& in, const Outputs& out) {
     const auto* values = static_cast<const float*>(as_dtype(queue, *in[0], DType::kFloat32));
     self.project(queue, values, count, out[0].data, DType::kFloat32);
