@@ -3,16 +3,9 @@
 #include <memory>
 #include <string>
 
-// The real headers read the block's number from here.
-int64_t block_idx = 0;
-int64_t block_num = 1;
-int32_t g_coreType = 0;
-
-namespace AscendC {
-extern const int AIC_TYPE = 1;
-extern const int AIV_TYPE = 2;
-extern const int MIX_TYPE = 0;
-}  // namespace AscendC
+#ifdef LATTE_MODEL_REAL_HEADERS
+#include "real_headers/support.h"
+#endif
 
 namespace latte::model {
 namespace {
@@ -43,13 +36,14 @@ void run(const Launch& launch, const std::function<void()>& kernel) {
     Core core(launch.kind, launch.schedule, launch.resolve);
     const Running guard(&core);
 #ifdef LATTE_MODEL_REAL_HEADERS
-    block_idx = block;
-    block_num = launch.blocks;
-    g_coreType = launch.kind == CoreKind::kCube ? AscendC::AIC_TYPE : AscendC::AIV_TYPE;
+    begin_block(launch.kind, block, launch.blocks);
 #endif
     try {
       kernel();
       core.finish();
+#ifdef LATTE_MODEL_REAL_HEADERS
+      end_block();
+#endif
     } catch (const Fault& fault) {
       throw Fault("block " + std::to_string(block) + ": " + fault.what());
     }

@@ -1,0 +1,12 @@
+// Between the launcher and the toolkit's headers.
+#pragma once
+
+#include "../core.h"
+
+namespace latte::model {
+
+/// Before a kernel's block begins, and after it has ended.
+void begin_block(CoreKind kind, uint32_t block, uint32_t blocks);
+void end_block();
+
+}  // namespace latte::model
