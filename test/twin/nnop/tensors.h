@@ -1,0 +1,89 @@
+// aclnn's descriptions of tensors, and what an operation does with them.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/handles.h"
+#include "runtime/memory.h"
+
+namespace latte::twin {
+
+#pragma GCC visibility push(default)
+
+size_t item_size(aclDataType dtype);  // 0: unknown
+const char* dtype_name(aclDataType dtype);
+
+/// A strided view of device memory, up to 8 dims. Strides and the offset count elements.
+struct View {
+  aclDataType dtype = ACL_FLOAT;
+  std::vector<int64_t> dims, strides;
+  int64_t offset = 0;
+  void* data = nullptr;
+
+  int64_t elements() const;
+  /// From the first element to the last that the view reaches; 0 for an empty one.
+  int64_t extent() const;
+  bool is_contiguous() const;
+  /// The device address of the first element.
+  const void* begin() const;
+  size_t extent_bytes() const { return static_cast<size_t>(extent()) * item_size(dtype); }
+};
+
+std::string describe(const View& view);
+
+struct TensorObject {
+  View view;
+  int users = 0;  // executors that still refer to it
+};
+struct ScalarObject {
+  aclDataType dtype = ACL_FLOAT;
+  double value = 0;
+};
+struct ArrayObject {
+  std::vector<int64_t> values;
+};
+
+Handles<TensorObject>& tensors();
+Handles<ScalarObject>& scalars();
+Handles<ArrayObject>& arrays();
+
+/// A view whose elements can be read: `origin` is its first one, on the host.
+struct Elements {
+  View view;
+  std::byte* origin = nullptr;
+};
+using Compute =
+    std::function<void(const std::vector<Elements>& inputs, const std::vector<Elements>& outputs)>;
+
+struct Operand {
+  View view;
+  const aclTensor* handle = nullptr;
+  std::shared_ptr<TensorObject> tensor;
+};
+
+struct Executor {
+  const char* operation = nullptr;
+  /// null, or why aclSetAclOpExecutorRepeatable is not for it.
+  const char* not_repeatable = nullptr;
+  std::vector<Operand> inputs, outputs;
+  uint64_t workspace_bytes = 0;
+  Compute compute;
+  bool repeatable = false, has_run = false;
+
+  Executor() = default;
+  Executor(const Executor&) = delete;
+  ~Executor();
+};
+
+Handles<Executor>& executors();
+
+/// The second function of every operation.
+aclnnStatus run_executor(const char* operation, void* workspace, uint64_t bytes,
+                         aclOpExecutor* executor, aclrtStream stream);
+
+#pragma GCC visibility pop
+
+}  // namespace latte::twin

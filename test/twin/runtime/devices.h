@@ -1,0 +1,51 @@
+// Devices, contexts, and what every call checks first.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "runtime/handles.h"
+
+namespace latte::twin {
+
+struct Context {
+  int device = 0;
+  bool is_default = false;
+  void* handle = nullptr;
+};
+
+// Visible to the other simulated libraries.
+#pragma GCC visibility push(default)
+
+int device_count();
+const std::string& soc_name();
+/// The first generation (910A): no bfloat16, no float32 products.
+bool is_first_generation();
+
+bool is_lost(int device);
+void set_lost(int device, bool lost);
+
+Handles<Context>& contexts();
+/// The calling thread's; null where it has none, or it was destroyed.
+std::shared_ptr<Context> current_context();
+bool is_initialised();
+
+/// What every call begins with: 0, or the code it must return.
+struct Entry {
+  int code = 0;
+  std::shared_ptr<Context> context;
+  Injected injected;  // asynchronous: for the task that the call queues
+};
+/// A lost device refuses every call but those that give something back.
+enum class Needs { kInitialised, kContext, kContextToGiveBack };
+/// `group` as for take_fault(); `device` -1: that of the current context.
+Entry enter(const char* function, Needs needs, const char* group = nullptr, int device = -1);
+
+/// What libnnopbase still holds, in words: it says so when it is loaded.
+using Leftovers = std::string (*)();
+void set_operation_leftovers(Leftovers leftovers);
+std::string operation_leftovers();
+
+#pragma GCC visibility pop
+
+}  // namespace latte::twin

@@ -1,0 +1,99 @@
+// The memory of the simulated devices. Device pointers lie in address ranges that nothing is mapped
+// to: dereferencing one on the host faults. What they stand for lies elsewhere, between guard pages,
+// and is reached through translation, which checks every access against its allocation.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace latte::twin {
+
+/// Pages of the host between two guard pages. The bytes end at the second, but for what `alignment`
+/// leaves; that slack is filled with a pattern, and looked at in the end.
+class GuardedPages {
+ public:
+  GuardedPages(size_t bytes, size_t alignment);  // throws std::bad_alloc
+  ~GuardedPages();
+  GuardedPages(const GuardedPages&) = delete;
+  GuardedPages& operator=(const GuardedPages&) = delete;
+  std::byte* data() const { return data_; }
+  bool slack_is_intact() const;
+
+ private:
+  std::byte* mapping_ = nullptr;
+  size_t mapped_ = 0;
+  std::byte* data_ = nullptr;
+  size_t bytes_ = 0, slack_ = 0;
+};
+
+struct DeviceAllocation {
+  DeviceAllocation(size_t size, size_t alignment) : bytes(size), pages(size, alignment) {}
+  uint64_t address = 0;
+  size_t bytes;
+  int device = 0;
+  int queued_uses = 0;  // guarded by the memory's mutex
+  bool freed = false;   // likewise
+  GuardedPages pages;
+};
+
+struct HostAllocation {
+  HostAllocation(size_t size, size_t alignment) : bytes(size), pages(size, alignment) {}
+  size_t bytes;
+  int queued_uses = 0;  // guarded by the memory's mutex
+  GuardedPages pages;
+};
+
+using Use = std::shared_ptr<DeviceAllocation>;
+using HostUse = std::shared_ptr<HostAllocation>;
+
+class __attribute__((visibility("default"))) Memory {
+ public:
+  /// The one of the process; never destroyed.
+  static Memory& instance();
+
+  /// An address, or 0 where the device's memory does not suffice.
+  uint64_t allocate(int device, size_t bytes);
+  /// Returns an ACL code.
+  int free(void* pointer);
+  void* allocate_host(size_t bytes);
+  int free_host(void* pointer);
+
+  /// The live allocation that holds these bytes, held until release(); null with the reason in
+  /// `reason`.
+  Use hold(const void* pointer, size_t bytes, std::string& reason);
+  void release(const Use& use);
+  HostUse hold_host(const void* pointer, size_t bytes);
+  void release(const HostUse& use);
+
+  bool is_device_pointer(const void* pointer) const;
+  size_t bytes_from(const void* pointer) const;
+  size_t limit() const;
+  void set_limit(size_t bytes);
+  size_t live_bytes(int device) const;  // -1: all
+  size_t live_count(int device) const;
+  size_t live_host_count() const;
+  size_t live_host_bytes() const;
+
+ private:
+  Memory();
+  Use find(uint64_t address) const;
+
+  mutable std::mutex mutex_;
+  uint64_t range_ = 0;  // of all devices
+  std::vector<uint64_t> next_;
+  size_t limit_;
+  std::map<uint64_t, Use> live_, freed_;
+  std::map<uint64_t, HostUse> host_;
+};
+
+/// Where bytes of a held allocation really are.
+inline std::byte* real_address(const DeviceAllocation& allocation, const void* pointer) {
+  return allocation.pages.data() + (reinterpret_cast<uint64_t>(pointer) - allocation.address);
+}
+
+}  // namespace latte::twin

@@ -1,0 +1,258 @@
+#include "runtime/stream.h"
+
+#include <chrono>
+
+namespace latte::twin {
+
+namespace {
+
+/// What the running task has asked for besides what it said it would use.
+struct Running {
+  Stream* stream = nullptr;
+  std::vector<Use>* uses = nullptr;
+  int code = 0;
+};
+thread_local Running running;
+
+}  // namespace
+
+void Completion::complete(int code) {
+  const std::lock_guard lock(mutex_);
+  done_ = true;
+  code_ = code;
+  changed_.notify_all();
+}
+
+bool Completion::is_done() const {
+  const std::lock_guard lock(mutex_);
+  return done_;
+}
+
+int Completion::wait() const {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return done_; });
+  return code_;
+}
+
+int Completion::code() const {
+  const std::lock_guard lock(mutex_);
+  return code_;
+}
+
+Stream::Stream(std::shared_ptr<Context> context, uint64_t number)
+    : context_(std::move(context)),
+      random_(static_cast<uint64_t>(environment_number("LATTE_TWIN_SEED", 1)) * 1000003 + number),
+      longest_delay_(environment_number("LATTE_TWIN_DELAY", 200)),
+      thread_([this] { run(); }) {}
+
+Stream::~Stream() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  thread_.join();
+}
+
+void Stream::push(Task task) {
+  const std::lock_guard lock(mutex_);
+  tasks_.push_back(std::move(task));
+  changed_.notify_all();
+}
+
+int Stream::synchronise() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return tasks_.empty() && !busy_; });
+  return error_;
+}
+
+bool Stream::is_idle() const {
+  const std::lock_guard lock(mutex_);
+  return tasks_.empty() && !busy_;
+}
+
+int Stream::error() const {
+  const std::lock_guard lock(mutex_);
+  return error_;
+}
+
+void Stream::kill(int code) {
+  const std::lock_guard lock(mutex_);
+  if (error_ == 0) error_ = code;
+  changed_.notify_all();
+}
+
+void Stream::run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [&] { return stopping_ || !tasks_.empty(); });
+    if (tasks_.empty()) return;
+    Task task = std::move(tasks_.front());
+    tasks_.pop_front();
+    busy_ = true;
+    lock.unlock();
+    execute(task);
+    lock.lock();
+    busy_ = false;
+    changed_.notify_all();
+  }
+}
+
+void Stream::execute(Task& task) {
+  if (task.waits_for != nullptr && error() == 0) task.waits_for->wait();
+  // A task in four comes late, so that nobody gets used to its being there already.
+  if (longest_delay_ > 0 && task.run && random_() % 4 == 0) {
+    const auto delay = static_cast<int64_t>(random_() % static_cast<uint64_t>(longest_delay_));
+    std::this_thread::sleep_for(std::chrono::microseconds(delay));
+  }
+  if (error() == 0 && task.injected != 0) {
+    kill(task.injected);
+  } else if (error() == 0 && task.run) {
+    running = {this, &task.uses, 0};
+    int code = task.run();
+    if (code == 0) code = running.code;
+    running = {};
+    if (code != 0) kill(code);
+  }
+  task.run = nullptr;
+  for (const Use& use : task.uses) Memory::instance().release(use);
+  for (const HostUse& use : task.host_uses) Memory::instance().release(use);
+  task.uses.clear();
+  task.host_uses.clear();
+  if (task.completes != nullptr) task.completes->complete(error());
+}
+
+Handles<Stream>& streams() {
+  static auto* handles = new Handles<Stream>(HandleKind::kStream, "stream");
+  return *handles;
+}
+
+Handles<Event>& events() {
+  static auto* handles = new Handles<Event>(HandleKind::kEvent, "event");
+  return *handles;
+}
+
+std::shared_ptr<Stream> stream_of(const Entry& entry, aclrtStream handle, const char* function,
+                                  int& code) {
+  auto stream = streams().find(handle, function);
+  if (stream == nullptr) {
+    code = ACL_ERROR_RT_PARAM_INVALID;
+    return nullptr;
+  }
+  // ACL_ERROR_RT_STREAM_CONTEXT, "stream not in current context" (rt_error_codes.h, 8.1.RC1).
+  if (stream->context().handle != entry.context->handle) {
+    code = misuse(ACL_ERROR_RT_STREAM_CONTEXT,
+                  format("%s: the stream is not of the thread's current context", function));
+    return nullptr;
+  }
+  return stream;
+}
+
+size_t live_streams(int device) {
+  size_t count = 0;
+  streams().each([&](void*, const Stream& stream) {
+    if (device < 0 || stream.device() == device) ++count;
+  });
+  return count;
+}
+
+size_t live_streams_of(const void* context) {
+  size_t count = 0;
+  streams().each([&](void*, const Stream& stream) {
+    if (stream.context().handle == context) ++count;
+  });
+  return count;
+}
+
+size_t live_events(int device) {
+  size_t count = 0;
+  events().each([&](void*, const Event& event) {
+    if (device < 0 || event.device == device) ++count;
+  });
+  return count;
+}
+
+void kill_streams(int device, int code) {
+  streams().each([&](void*, Stream& stream) {
+    if (stream.device() == device) stream.kill(code);
+  });
+}
+
+}  // namespace latte::twin
+
+using namespace latte::twin;
+
+extern "C" {
+
+TWIN_EXPORT void latte_twin_fail(int code) {
+  if (running.code == 0) running.code = code;
+}
+
+TWIN_EXPORT void* latte_twin_translate(const void* pointer, size_t bytes) {
+  if (running.stream == nullptr) {
+    latte_twin_violation("device memory %p was read or written outside of a stream's work", pointer);
+    return nullptr;
+  }
+  const uint64_t address = reinterpret_cast<uint64_t>(pointer);
+  for (const Use& use : *running.uses) {
+    if (address >= use->address && address - use->address <= use->bytes &&
+        bytes <= use->bytes - (address - use->address)) {
+      return real_address(*use, pointer);
+    }
+  }
+  std::string reason;
+  Use use = Memory::instance().hold(pointer, bytes, reason);
+  if (use == nullptr) {
+    latte_twin_violation("a work used %zu bytes at %p, which %s", bytes, pointer, reason.c_str());
+  } else if (use->device != running.stream->device()) {
+    latte_twin_violation("a work on device %d used memory of device %d", running.stream->device(),
+                         use->device);
+    Memory::instance().release(use);
+    use = nullptr;
+  }
+  if (use == nullptr) {
+    latte_twin_fail(ACL_ERROR_RT_AICORE_EXCEPTION);
+    return nullptr;
+  }
+  running.uses->push_back(use);
+  return real_address(*use, pointer);
+}
+
+TWIN_EXPORT int latte_twin_launch(void* stream, const char* name, void (*run)(void* argument),
+                                  void* argument, void (*release)(void* argument),
+                                  const void* const* pointers, size_t pointer_count) {
+  // Released with the last copy of the task's function, whether it ran or not.
+  const std::shared_ptr<void> owned(argument, [release](void* held) {
+    if (release != nullptr) release(held);
+  });
+  const Entry entry = enter(name, Needs::kContext, "launch");
+  if (entry.code != 0) return entry.code;
+  int code = 0;
+  const auto target = stream_of(entry, stream, name, code);
+  if (target == nullptr) return code;
+  Task task;
+  task.name = name;
+  task.injected = entry.injected.code;
+  for (size_t i = 0; i < pointer_count; ++i) {
+    if (pointers[i] == nullptr) continue;
+    std::string reason;
+    Use use = Memory::instance().hold(pointers[i], 0, reason);
+    if (use == nullptr || use->device != target->device()) {
+      if (use != nullptr) reason = "is of another device";
+      if (use != nullptr) Memory::instance().release(use);
+      for (const Use& held : task.uses) Memory::instance().release(held);
+      return misuse(ACL_ERROR_RT_PARAM_INVALID, format("%s was given memory %p, which %s", name,
+                                                       pointers[i], reason.c_str()));
+    }
+    task.uses.push_back(std::move(use));
+  }
+  count("launches");
+  count(std::string("launch ") + name);
+  task.run = [run, owned] {
+    run(owned.get());
+    return 0;
+  };
+  target->push(std::move(task));
+  return 0;
+}
+}
