@@ -97,8 +97,9 @@ aclnnStatus run_executor(const char* operation, void* workspace, uint64_t bytes,
                          aclOpExecutor* handle, aclrtStream stream) {
   const auto executor = executors().find(handle, operation);
   if (executor == nullptr) return ACLNN_ERR_INNER_NULLPTR;
-  // "aclOpExecutor that is set to the reusable state does not clear the executor resources after the
-  // second API is executed" (aclSetAclOpExecutorRepeatable, 8.0.0 to 8.1.RC1): every other one does.
+  // "aclOpExecutor that is set to the reusable state does not clear the executor resources after
+  // the second API is executed" (aclSetAclOpExecutorRepeatable, 8.0.0 to 8.1.RC1): every other one
+  // does.
   if (!executor->repeatable) executors().remove(handle, operation);
   if (std::strcmp(executor->operation, operation) != 0) {
     return misuse(ACLNN_ERR_PARAM_INVALID,
@@ -169,9 +170,8 @@ aclnnStatus rebind(const char* function, aclOpExecutor* handle, bool inputs, siz
                   format("%s of an executor that was not made repeatable", function));
   }
   if (index >= operands.size() || operands[index].handle != tensor) {
-    return misuse(ACLNN_ERR_PARAM_INVALID,
-                  format("%s: operand %zu of %s is another tensor", function, index,
-                         executor->operation));
+    return misuse(ACLNN_ERR_PARAM_INVALID, format("%s: operand %zu of %s is another tensor",
+                                                  function, index, executor->operation));
   }
   operands[index].view.data = address;
   return ACL_SUCCESS;
@@ -190,9 +190,8 @@ aclnnStatus aclSetAclOpExecutorRepeatable(aclOpExecutor* handle) {
   const auto executor = executors().find(handle, "aclSetAclOpExecutorRepeatable");
   if (executor == nullptr) return ACLNN_ERR_INNER_NULLPTR;
   if (executor->not_repeatable != nullptr) {
-    return misuse(ACLNN_ERR_PARAM_INVALID,
-                  format("executors of %s cannot be made repeatable: %s", executor->operation,
-                         executor->not_repeatable));
+    return misuse(ACLNN_ERR_PARAM_INVALID, format("executors of %s cannot be made repeatable: %s",
+                                                  executor->operation, executor->not_repeatable));
   }
   executor->repeatable = true;
   return ACL_SUCCESS;

@@ -76,8 +76,8 @@ class Holder {
   bool host(const void* pointer, size_t bytes, const char* role) {
     HostUse use = Memory::instance().hold_host(pointer, bytes);
     if (use == nullptr) {
-      // "the host memory is not allocated by aclrtMallocHost, this API does not report an error, but
-      // an unpredictable error may occur when the task is executed" (guide 8.1.RC1.alpha001,
+      // "the host memory is not allocated by aclrtMallocHost, this API does not report an error,
+      // but an unpredictable error may occur when the task is executed" (guide 8.1.RC1.alpha001,
       // aclrtMemcpyAsync, Atlas training and A2 training): here the error is predictable.
       misuse(ACL_ERROR_RT_PARAM_INVALID,
              format("%s: the %s %p (%zu bytes) is not within pinned memory", function_, role,

@@ -53,8 +53,8 @@ std::string leftovers(int device) {
 }  // namespace
 
 int device_count() {
-  static const int count = static_cast<int>(
-      std::clamp<int64_t>(environment_number("LATTE_TWIN_DEVICES", 2), 0, 8));
+  static const int count =
+      static_cast<int>(std::clamp<int64_t>(environment_number("LATTE_TWIN_DEVICES", 2), 0, 8));
   return count;
 }
 
@@ -70,7 +70,8 @@ bool is_first_generation() {
   static const bool first = [] {
     const std::string& soc = soc_name();
     if (soc.rfind("Ascend910_93", 0) == 0) return false;
-    return !(soc.rfind("Ascend910B", 0) == 0 && soc.size() > 10 && soc[10] >= '0' && soc[10] <= '9');
+    return !(soc.rfind("Ascend910B", 0) == 0 && soc.size() > 10 && soc[10] >= '0' &&
+             soc[10] <= '9');
   }();
   return first;
 }
@@ -128,9 +129,9 @@ Entry enter(const char* function, Needs needs, const char* group, int device) {
   if (!initialised || finalised) {
     // "The initialization API must be called before other AscendCL APIs" and "after calling
     // aclFinalize, the services cannot continue to be used normally" (acl.h, 8.1.RC1).
-    entry.code = misuse(ACL_ERROR_UNINITIALIZE,
-                        format("%s was called %s", function,
-                               finalised ? "after aclFinalize" : "before aclInit"));
+    entry.code = misuse(
+        ACL_ERROR_UNINITIALIZE,
+        format("%s was called %s", function, finalised ? "after aclFinalize" : "before aclInit"));
     return entry;
   }
   if (needs != Needs::kInitialised) {
@@ -235,7 +236,8 @@ aclError aclGetDeviceCapability(uint32_t device, aclDeviceInfo info, int64_t* va
 aclError aclrtSetDevice(int32_t device) {
   const Entry entry = enter("aclrtSetDevice", Needs::kInitialised, nullptr, device);
   if (entry.code != 0) return entry.code;
-  if (device < 0) return misuse(ACL_ERROR_RT_INVALID_DEVICEID, "aclrtSetDevice of a negative device");
+  if (device < 0)
+    return misuse(ACL_ERROR_RT_INVALID_DEVICEID, "aclrtSetDevice of a negative device");
   const std::lock_guard lock(process().mutex);
   Device& state = process().devices[static_cast<size_t>(device)];
   ++state.references;
@@ -292,7 +294,8 @@ aclError aclrtGetMemInfo(aclrtMemAttr attribute, size_t* free, size_t* total) {
 aclError aclrtCreateContext(aclrtContext* context, int32_t device) {
   const Entry entry = enter("aclrtCreateContext", Needs::kInitialised, nullptr, device);
   if (entry.code != 0) return entry.code;
-  if (device < 0) return misuse(ACL_ERROR_RT_INVALID_DEVICEID, "aclrtCreateContext: no such device");
+  if (device < 0)
+    return misuse(ACL_ERROR_RT_INVALID_DEVICEID, "aclrtCreateContext: no such device");
   auto created = std::make_shared<Context>(Context{device, false, nullptr});
   *context = contexts().add(created);
   created->handle = *context;

@@ -14,10 +14,10 @@ LATTE_ACL_RUNTIME(TWIN_DECLARE)
 LATTE_ACL_META(TWIN_DECLARE)
 #undef TWIN_DECLARE
 
-#define TWIN_DECLARE(name, ...)                                                              \
-  TWIN_EXPORT aclnnStatus name##GetWorkspaceSize(__VA_ARGS__, uint64_t* bytes,               \
-                                                 aclOpExecutor** executor);                  \
-  TWIN_EXPORT aclnnStatus name(void* workspace, uint64_t bytes, aclOpExecutor* executor,     \
+#define TWIN_DECLARE(name, ...)                                                          \
+  TWIN_EXPORT aclnnStatus name##GetWorkspaceSize(__VA_ARGS__, uint64_t* bytes,           \
+                                                 aclOpExecutor** executor);              \
+  TWIN_EXPORT aclnnStatus name(void* workspace, uint64_t bytes, aclOpExecutor* executor, \
                                aclrtStream stream);
 LATTE_ACLNN_OPERATIONS(TWIN_DECLARE)
 #undef TWIN_DECLARE

@@ -12,7 +12,15 @@
 
 namespace latte::twin {
 
-enum class HandleKind : uint64_t { kContext = 1, kStream, kEvent, kTensor, kScalar, kArray, kExecutor };
+enum class HandleKind : uint64_t {
+  kContext = 1,
+  kStream,
+  kEvent,
+  kTensor,
+  kScalar,
+  kArray,
+  kExecutor
+};
 
 template <class T>
 class Handles {
@@ -76,12 +84,11 @@ class Handles {
   void complain(const void* handle, const char* function) const {
     const uint64_t value = reinterpret_cast<uint64_t>(handle);
     const bool ended = value > first_ && value <= first_ + 16 * made_ && value % 16 == 0;
-    misuse(ACL_ERROR_RT_PARAM_INVALID,
-           format("%s was given %p, %s%s", function, handle,
-                  handle == nullptr ? "which is null instead of a live "
-                  : ended           ? "an already destroyed "
-                                    : "which is not a ",
-                  name_));
+    misuse(ACL_ERROR_RT_PARAM_INVALID, format("%s was given %p, %s%s", function, handle,
+                                              handle == nullptr ? "which is null instead of a live "
+                                              : ended           ? "an already destroyed "
+                                                                : "which is not a ",
+                                              name_));
   }
 
   mutable std::mutex mutex_;

@@ -159,10 +159,11 @@ int Memory::free_host(void* pointer) {
   const std::lock_guard lock(mutex_);
   const auto found = host_.find(number(pointer));
   if (found == host_.end()) {
-    return misuse(ACL_ERROR_RT_PARAM_INVALID,
-                  format("aclrtFreeHost was given %p, which aclrtMallocHost did not give or which is "
-                         "freed already",
-                         pointer));
+    return misuse(
+        ACL_ERROR_RT_PARAM_INVALID,
+        format("aclrtFreeHost was given %p, which aclrtMallocHost did not give or which is "
+               "freed already",
+               pointer));
   }
   if (found->second->queued_uses > 0) {
     latte_twin_violation("aclrtFreeHost of %p (%zu bytes), which a queued copy still uses", pointer,

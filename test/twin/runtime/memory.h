@@ -1,6 +1,6 @@
 // The memory of the simulated devices. Device pointers lie in address ranges that nothing is mapped
-// to: dereferencing one on the host faults. What they stand for lies elsewhere, between guard pages,
-// and is reached through translation, which checks every access against its allocation.
+// to: dereferencing one on the host faults. What they stand for lies elsewhere, between guard
+// pages, and is reached through translation, which checks every access against its allocation.
 #pragma once
 
 #include <cstddef>

@@ -44,7 +44,7 @@ struct Fault {
   std::string call;
   int64_t nth = 1;
   int code = 0;
-  int device = -1;          // -1: any
+  int device = -1;            // -1: any
   bool asynchronous = false;  // the call succeeds, and what it queued fails
 };
 

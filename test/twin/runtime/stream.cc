@@ -190,7 +190,8 @@ TWIN_EXPORT void latte_twin_fail(int code) {
 
 TWIN_EXPORT void* latte_twin_translate(const void* pointer, size_t bytes) {
   if (running.stream == nullptr) {
-    latte_twin_violation("device memory %p was read or written outside of a stream's work", pointer);
+    latte_twin_violation("device memory %p was read or written outside of a stream's work",
+                         pointer);
     return nullptr;
   }
   const uint64_t address = reinterpret_cast<uint64_t>(pointer);
@@ -241,8 +242,8 @@ TWIN_EXPORT int latte_twin_launch(void* stream, const char* name, void (*run)(vo
       if (use != nullptr) reason = "is of another device";
       if (use != nullptr) Memory::instance().release(use);
       for (const Use& held : task.uses) Memory::instance().release(held);
-      return misuse(ACL_ERROR_RT_PARAM_INVALID, format("%s was given memory %p, which %s", name,
-                                                       pointers[i], reason.c_str()));
+      return misuse(ACL_ERROR_RT_PARAM_INVALID,
+                    format("%s was given memory %p, which %s", name, pointers[i], reason.c_str()));
     }
     task.uses.push_back(std::move(use));
   }

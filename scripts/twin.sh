@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Runs a command with the simulated CANN installation in place of a real one: twin.sh <command …>.
+# What it simulates is chosen by the environment:
+#   LATTE_ASCEND_KERNELS  off: without the kernels plugin (default: the twin's own)
+#   LATTE_TWIN_SOC        Ascend910B3 (default), Ascend910A …
+#   LATTE_TWIN_DEVICES    how many NPUs (2)
+#   LATTE_TWIN_MEMORY     bytes of memory of each (2 GiB)
+#   LATTE_TWIN_SEED       of the random delays on its streams (1); LATTE_TWIN_DELAY: the longest in µs
+#   LATTE_TWIN_STRICT     0: a process that broke a rule may end well all the same
+#   LATTE_TWIN            the folder that scripts/build-twin.sh built (build-twin)
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+twin=${LATTE_TWIN:-$root/build-twin}
+if [ ! -e "$twin/lib64/libopapi.so" ]; then
+  echo "There is no twin in $twin: run 'npm run build:twin' first." >&2
+  exit 2
+fi
+export ASCEND_HOME_PATH=$twin
+export LATTE_ASCEND_KERNELS=${LATTE_ASCEND_KERNELS:-$twin/lib64/liblatte_ascend_kernels.so}
+export LATTE_TWIN_STRICT=${LATTE_TWIN_STRICT:-1}
+exec "$@"

@@ -1,0 +1,27 @@
+// The elements that a view reaches, in row-major order: read into floats, computed with, and
+// rounded once when they are stored.
+#pragma once
+
+#include <vector>
+
+#include "nnop/tensors.h"
+
+namespace latte::twin {
+
+/// As floats; float64 and integers are rounded.
+std::vector<float> read_floats(const Elements& elements);
+/// Rounds each value once, to the view's dtype.
+void write_floats(const Elements& elements, const std::vector<float>& values);
+/// Element by element from any dtype to any other, each rounded once: as many elements in both.
+void convert_elements(const Elements& from, const Elements& to);
+
+/// The dims that both broadcast to; empty optional-like `ok` where they do not.
+struct BroadcastDims {
+  bool ok = false;
+  std::vector<int64_t> dims;
+};
+BroadcastDims broadcast_dims(const std::vector<int64_t>& a, const std::vector<int64_t>& b);
+/// The same elements seen with larger dims, by strides of 0. The dims must be broadcast_dims().
+Elements broadcast_to(const Elements& elements, const std::vector<int64_t>& dims);
+
+}  // namespace latte::twin
