@@ -36,7 +36,7 @@ Lanes::~Lanes() {
   }
 }
 
-void Lanes::add(std::shared_ptr<Task> task) {
+void Lanes::add(const std::shared_ptr<Task>& task) {
   Lane& lane = lanes_[&task->device];
   lane.push_back(task);
   try {
@@ -96,7 +96,7 @@ void Lanes::submit_to_host(const std::shared_ptr<Task>& task) {
       napi_queue_async_work(env_, host_work->work) != napi_ok) {
     throw Napi::Error::New(env_);
   }
-  host_work.release();  // complete() deletes it
+  (void)host_work.release();  // complete() deletes it
 }
 
 void Lanes::receive() {

@@ -30,7 +30,7 @@ class Lanes {
   ~Lanes();
 
   /// Puts a task behind the others of its device.
-  void add(std::shared_ptr<Task> task);
+  void add(const std::shared_ptr<Task>& task);
   /// Takes a task out that was not submitted yet; false for any other.
   bool withdraw(const std::shared_ptr<Task>& task);
   /// Submits what may be submitted now. To be called when a task need not wait any longer.

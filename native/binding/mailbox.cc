@@ -16,7 +16,7 @@ Mailbox::Mailbox(Napi::Env env, std::function<void()> received)
   }
 }
 
-void Mailbox::send(Device& device, std::shared_ptr<Run> run) {
+void Mailbox::send(Device& device, const std::shared_ptr<Run>& run) {
   {
     const std::lock_guard lock(mutex_);
     finished_.reserve(finished_.size() + under_way_ + 1);  // deliver() must not throw

@@ -31,7 +31,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Mailbox(Napi::Env env, std::function<void()> received);
 
   /// Gives a run to a device that has a thread of its own.
-  void send(Device& device, std::shared_ptr<Run> run);
+  void send(Device& device, const std::shared_ptr<Run>& run);
   /// The runs that are finished.
   std::vector<std::shared_ptr<Run>> take();
   /// Waits until nothing is under way. The JavaScript thread is not called any more.

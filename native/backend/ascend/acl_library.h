@@ -11,6 +11,7 @@ namespace latte::ascend {
 
 /// The functions of CANN, as members with CANN's names. An optional one may be null.
 struct AclFunctions {
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a declaration, not an expression
 #define LATTE_MEMBER(name, result, parameters) result(*name) parameters = nullptr;
   LATTE_ACL_RUNTIME(LATTE_MEMBER)
   LATTE_ACL_RUNTIME_OPTIONAL(LATTE_MEMBER)

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "backend/backend.h"
@@ -21,7 +22,8 @@ class BlockPool : public std::enable_shared_from_this<BlockPool> {
     std::function<void(void*)> free;
   };
 
-  explicit BlockPool(Source source, size_t kept_bytes) : source_(source), kept_bytes_(kept_bytes) {}
+  explicit BlockPool(Source source, size_t kept_bytes)
+      : source_(std::move(source)), kept_bytes_(kept_bytes) {}
 
   /// A block from the pool, or null. On any thread.
   std::shared_ptr<Buffer> take(size_t bytes);

@@ -6,7 +6,7 @@
 #ifndef LATTE_KERNEL_PLUGIN_ABI_H
 #define LATTE_KERNEL_PLUGIN_ABI_H
 
-#include <stdint.h>
+#include <stdint.h>  // NOLINT(modernize-deprecated-headers)
 
 #include "kernel_tiling.h"
 

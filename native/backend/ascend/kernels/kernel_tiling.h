@@ -3,7 +3,7 @@
 #ifndef LATTE_KERNEL_TILING_H
 #define LATTE_KERNEL_TILING_H
 
-#include <stdint.h>
+#include <stdint.h>  // NOLINT(modernize-deprecated-headers)
 
 /* Element types of latents and outputs. */
 #define LATTE_KERNEL_FLOAT32 0u
