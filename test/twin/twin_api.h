@@ -36,6 +36,27 @@ void latte_twin_fail(int code);
 /* Records a violation, printf style: the message goes to stderr and to the report. */
 void latte_twin_violation(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
+/* ---- For tests ---- */
+
+/* Every violation so far. Those that are taken were meant: they do not count at the process' end.
+ */
+void latte_twin_each_violation(void (*each)(void* argument, const char* words), void* argument);
+void latte_twin_take_violations(void (*each)(void* argument, const char* words), void* argument);
+
+void latte_twin_each_counter(void (*each)(void* argument, const char* name, int64_t value),
+                             void* argument);
+void latte_twin_reset_counters(void);
+
+/* The nth call from now on of a function, or of 'launch', 'copy', 'synchronise', 'allocate', fails
+ * with `code`; asynchronous: what it puts on the stream does. device -1: any. */
+void latte_twin_inject(const char* call, int64_t nth, int code, int device, int asynchronous);
+/* Takes back faults and losses; gives the number of faults that had not come to pass. */
+int latte_twin_clear_faults(void);
+void latte_twin_lose_device(int device);
+/* The memory of each device. */
+void latte_twin_set_memory(size_t bytes);
+int latte_twin_device_count(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -8,13 +8,29 @@ namespace latte::twin {
 
 namespace {
 
-/// Two views of which at least one is written may be the same one or have nothing in common.
+bool same_place(const View& a, const View& b) {
+  return a.begin() == b.begin() && a.dims == b.dims && a.strides == b.strides;
+}
+
+/// Whether dense views have memory in common; interleaved ones may be fine.
 bool overlap(const View& a, const View& b) {
-  if (a.begin() == b.begin() && a.strides == b.strides) return false;
-  if (!a.is_contiguous() || !b.is_contiguous()) return false;  // interleaved views may be fine
+  if (a.elements() == 0 || b.elements() == 0) return false;
+  if (!a.is_contiguous() || !b.is_contiguous()) return same_place(a, b);
   const auto* a_begin = static_cast<const char*>(a.begin());
   const auto* b_begin = static_cast<const char*>(b.begin());
   return a_begin < b_begin + b.extent_bytes() && b_begin < a_begin + a.extent_bytes();
+}
+
+/// What is written may be one of the inputs where the operation's documentation says so, and has
+/// nothing in common with them otherwise.
+bool is_overwritten(const Executor& executor, const View& written, int own_input) {
+  for (size_t i = 0; i < executor.inputs.size(); ++i) {
+    const View& in = executor.inputs[i].view;
+    if (static_cast<int>(i) == own_input) continue;
+    if (executor.may_be_in_place && same_place(in, written)) continue;
+    if (overlap(in, written)) return true;
+  }
+  return false;
 }
 
 struct Held {
@@ -44,9 +60,12 @@ std::string hold_operands(const Executor& executor, int device, Held& held) {
     }
   }
   for (const Operand& out : executor.outputs) {
-    for (const Operand& in : executor.inputs) {
-      if (overlap(in.view, out.view)) return "an input and an output overlap";
-    }
+    if (is_overwritten(executor, out.view, -1)) return "an output lies in an input";
+  }
+  const int written = executor.written_input;
+  if (written >= 0 &&
+      is_overwritten(executor, executor.inputs[static_cast<size_t>(written)].view, written)) {
+    return "source and destination have memory in common";
   }
   return "";
 }
@@ -138,7 +157,7 @@ aclnnStatus run_executor(const char* operation, void* workspace, uint64_t bytes,
     if (!scribble(workspace, bytes) || !reach(in, inputs) || !reach(out, outputs)) {
       return ACL_ERROR_RT_AICORE_EXCEPTION;
     }
-    compute(inputs, outputs);
+    if (compute) compute(inputs, outputs);
     return scribble(workspace, bytes) ? ACL_SUCCESS : ACL_ERROR_RT_AICORE_EXCEPTION;
   };
   count("launches");
@@ -173,6 +192,12 @@ aclnnStatus rebind(const char* function, aclOpExecutor* handle, bool inputs, siz
     return misuse(ACLNN_ERR_PARAM_INVALID, format("%s: operand %zu of %s is another tensor",
                                                   function, index, executor->operation));
   }
+  // "The address must be 32-byte aligned, else the behaviour is undefined" (aclSetInputTensorAddr,
+  // aclSetOutputTensorAddr, 9.0; 8.1.RC1 does not say).
+  if (reinterpret_cast<uint64_t>(address) % 32 != 0) {
+    return misuse(ACLNN_ERR_PARAM_INVALID,
+                  format("%s: %p is no multiple of 32", function, address));
+  }
   operands[index].view.data = address;
   return ACL_SUCCESS;
 }
@@ -192,6 +217,10 @@ aclnnStatus aclSetAclOpExecutorRepeatable(aclOpExecutor* handle) {
   if (executor->not_repeatable != nullptr) {
     return misuse(ACLNN_ERR_PARAM_INVALID, format("executors of %s cannot be made repeatable: %s",
                                                   executor->operation, executor->not_repeatable));
+  }
+  // "Call this immediately after aclnnXxxGetWorkspaceSize" (aclSetAclOpExecutorRepeatable, 8.0).
+  if (executor->has_run) {
+    return misuse(ACLNN_ERR_PARAM_INVALID, "aclSetAclOpExecutorRepeatable after the executor ran");
   }
   executor->repeatable = true;
   return ACL_SUCCESS;

@@ -159,6 +159,7 @@ aclTensor* aclCreateTensor(const int64_t* dims, uint64_t rank, aclDataType dtype
   view.dims.assign(dims, dims + rank);
   int64_t storage = 1;
   for (uint64_t axis = 0; axis < storage_rank; ++axis) storage *= storage_dims[axis];
+  view.storage = storage;
   if (offset < 0 || (view.elements() > 0 && offset + view.extent() > storage)) {
     return refuse(describe(view) + " reaches beyond its storage of " + std::to_string(storage) +
                   " element(s)");

@@ -21,6 +21,7 @@ struct View {
   aclDataType dtype = ACL_FLOAT;
   std::vector<int64_t> dims, strides;
   int64_t offset = 0;
+  int64_t storage = 0;  // elements that it was said to lie in
   void* data = nullptr;
 
   int64_t elements() const;
@@ -69,8 +70,12 @@ struct Executor {
   /// null, or why aclSetAclOpExecutorRepeatable is not for it.
   const char* not_repeatable = nullptr;
   std::vector<Operand> inputs, outputs;
+  /// The input that is written, too, where one is; -1: none.
+  int written_input = -1;
+  /// Whether an output may be one of the inputs.
+  bool may_be_in_place = false;
   uint64_t workspace_bytes = 0;
-  Compute compute;
+  Compute compute;  // empty: nothing to do
   bool repeatable = false, has_run = false;
 
   Executor() = default;

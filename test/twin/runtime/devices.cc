@@ -338,11 +338,12 @@ extern "C" {
 
 TWIN_EXPORT void latte_twin_lose_device(int device) { latte::twin::set_lost(device, true); }
 
-TWIN_EXPORT void latte_twin_clear_faults(void) {
-  latte::twin::clear_faults();
+TWIN_EXPORT int latte_twin_clear_faults(void) {
+  const int pending = latte::twin::clear_faults();
   for (int device = 0; device < latte::twin::device_count(); ++device) {
     latte::twin::set_lost(device, false);
   }
+  return pending;
 }
 
 TWIN_EXPORT void latte_twin_set_memory(size_t bytes) {

@@ -98,9 +98,11 @@ void inject_fault(Fault fault) {
   report().faults.push_back(std::move(fault));
 }
 
-void clear_faults() {
+int clear_faults() {
   const std::lock_guard lock(report().mutex);
+  const auto pending = static_cast<int>(report().faults.size());
   report().faults.clear();
+  return pending;
 }
 
 int64_t environment_number(const char* name, int64_t otherwise) {

@@ -57,7 +57,8 @@ struct Injected {
 /// Asks whether a fault is due. `group` may be null.
 Injected take_fault(const char* function, const char* group, int device);
 void inject_fault(Fault fault);
-void clear_faults();
+/// Gives how many had not come to pass.
+int clear_faults();
 
 int64_t environment_number(const char* name, int64_t otherwise);
 

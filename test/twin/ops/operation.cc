@@ -1,0 +1,120 @@
+#include "ops/operation.h"
+
+#include "runtime/devices.h"
+
+namespace latte::twin {
+
+namespace {
+
+/// A workspace is given in such units: the twin's own choice.
+constexpr uint64_t kWorkspaceUnit = 512;
+
+}  // namespace
+
+void refuse(const std::string& words, aclnnStatus code) { throw Refusal{code, words}; }
+
+Operand Call::operand(const aclTensor* tensor, const char* name) {
+  // "161001: a required input, output or attribute is a null pointer" (aclnn return
+  // codes, 8.1.RC1).
+  if (tensor == nullptr) refuse(std::string(name) + " is null", ACLNN_ERR_PARAM_NULLPTR);
+  Operand operand;
+  operand.handle = tensor;
+  operand.tensor = tensors().find(tensor, name);
+  if (operand.tensor == nullptr) refuse(std::string(name) + " is no tensor");
+  operand.view = operand.tensor->view;
+  ++operand.tensor->users;
+  return operand;
+}
+
+const View& Call::input(const aclTensor* tensor, const char* name) {
+  // Views are referred to while the next operand comes.
+  executor_->inputs.reserve(4);
+  executor_->inputs.push_back(operand(tensor, name));
+  return executor_->inputs.back().view;
+}
+
+const View& Call::output(const aclTensor* tensor, const char* name) {
+  executor_->outputs.reserve(4);
+  executor_->outputs.push_back(operand(tensor, name));
+  const View& view = executor_->outputs.back().view;
+  // A result for a dense output that does not fill its storage is moved by CopyNpuToNpu on the
+  // first generation, and that excludes reuse (conversion/contiguous/op_host/op_api/contiguous.cpp,
+  // M).
+  if (is_first_generation() && view.is_contiguous() && view.storage != view.elements()) {
+    executor_->not_repeatable = "its output does not fill its storage, on the first generation";
+  }
+  return view;
+}
+
+double Call::scalar(const aclScalar* scalar, const char* name) {
+  if (scalar == nullptr) refuse(std::string(name) + " is null", ACLNN_ERR_PARAM_NULLPTR);
+  const auto found = scalars().find(scalar, name);
+  if (found == nullptr) refuse(std::string(name) + " is no scalar");
+  if (found->dtype != ACL_FLOAT) refuse(std::string(name) + " is not of FLOAT");
+  return found->value;
+}
+
+std::vector<int64_t> Call::array(const aclIntArray* array, const char* name) {
+  if (array == nullptr) refuse(std::string(name) + " is null", ACLNN_ERR_PARAM_NULLPTR);
+  const auto found = arrays().find(array, name);
+  if (found == nullptr) refuse(std::string(name) + " is no array");
+  return found->values;
+}
+
+aclnnStatus first_call(const char* operation, uint64_t* bytes, aclOpExecutor** executor,
+                       const std::function<void(Call&)>& describe) {
+  const Entry entry = enter((std::string(operation) + "GetWorkspaceSize").c_str(), Needs::kContext);
+  if (entry.code != 0) return entry.code;
+  if (bytes == nullptr || executor == nullptr) {
+    return misuse(ACLNN_ERR_PARAM_NULLPTR, format("%s: nowhere to put the executor", operation));
+  }
+  try {
+    Call call;
+    call.executor().operation = operation;
+    describe(call);
+    const std::shared_ptr<Executor> made = call.take();
+    uint64_t& workspace = made->workspace_bytes;
+    workspace = (workspace + kWorkspaceUnit - 1) / kWorkspaceUnit * kWorkspaceUnit;
+    *bytes = workspace;
+    *executor = static_cast<aclOpExecutor*>(executors().add(made));
+  } catch (const Refusal& refusal) {
+    return misuse(refusal.code, std::string(operation) + ": " + refusal.words);
+  }
+  count("executors made");
+  return ACL_SUCCESS;
+}
+
+bool is_computed(aclDataType dtype) {
+  return dtype == ACL_FLOAT || dtype == ACL_FLOAT16 ||
+         (dtype == ACL_BF16 && !is_first_generation());
+}
+
+void require_float(const View& view, const char* name) {
+  if (!is_computed(view.dtype)) {
+    refuse(format("%s is %s, and %s computes in FLOAT, FLOAT16%s alone", name,
+                  describe(view).c_str(), soc_name().c_str(),
+                  is_first_generation() ? "" : " and BFLOAT16"));
+  }
+}
+
+void require_same_dims(const View& a, const View& b) {
+  if (a.dims != b.dims) refuse(describe(a) + " and " + describe(b) + " differ in shape");
+}
+
+void require_same_dtype(const View& a, const View& b) {
+  if (a.dtype != b.dtype) refuse(describe(a) + " and " + describe(b) + " differ in dtype");
+}
+
+aclDataType deduced(aclDataType a, aclDataType b) { return a == b ? a : ACL_FLOAT; }
+
+uint64_t gather_bytes(const std::vector<const View*>& views) {
+  uint64_t bytes = 0;
+  for (const View* view : views) {
+    if (!view->is_contiguous()) {
+      bytes += static_cast<uint64_t>(view->elements()) * item_size(view->dtype);
+    }
+  }
+  return bytes;
+}
+
+}  // namespace latte::twin
