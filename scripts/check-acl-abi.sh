@@ -34,12 +34,12 @@ operations=$(folder_with aclnnop/aclnn_mm.h include aarch64-linux/include x86_64
 
 # Functions come from tables, so none is left out. Constants are listed in the check.
 missing=0
-for name in $(grep -oE '\bACL_[A-Z0-9_]+ = ' "$sources/backend/ascend/acl_api.h" | cut -d' ' -f1); do
+while read -r name _; do
   if ! grep -q "X($name)" "$check"; then
     echo "$0: $name is declared in acl_api.h and not compared in $check" >&2
     missing=1
   fi
-done
+done < <(grep -oE '\bACL_[A-Z0-9_]+ = ' "$sources/backend/ascend/acl_api.h")
 
 # As extra system folders, so that CANN's own warnings stay its own.
 "${CXX:-g++}" -std=c++20 -fsyntax-only -Wall -Wextra -Werror -I"$sources" \

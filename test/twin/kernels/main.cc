@@ -1,4 +1,5 @@
-// kernel_test [part of a case's name]: runs the cases in both orders; exit code 1 when one fails.
+// kernel_test [begin of the cases' names]: runs the cases in both orders; exit code 1 when one
+// fails. kernel_test --list: their names.
 #include <cstring>
 #include <exception>
 
@@ -46,14 +47,20 @@ void require(bool condition, const std::string& message) {
 int main(int argc, char** argv) {
   using namespace latte::kernel_test;
   using latte::model::Schedule;
+  // What was found is kept where a toolkit's own check ends the process.
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   std::vector<NamedCase> cases;
   add_timestep_cases(cases);
   add_patchify_cases(cases);
   add_fused_cases(cases);
   const std::string filter = argc > 1 ? argv[1] : "";
+  if (filter == "--list") {
+    for (const NamedCase& named : cases) std::printf("%s\n", named.name.c_str());
+    return 0;
+  }
   int run = 0, failed = 0;
   for (const NamedCase& named : cases) {
-    if (named.name.find(filter) == std::string::npos) continue;
+    if (named.name.rfind(filter, 0) != 0) continue;
     for (const Schedule schedule : {Schedule::kConsumersFirst, Schedule::kProducersFirst}) {
       ++run;
       const char* order =

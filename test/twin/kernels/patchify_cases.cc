@@ -12,9 +12,8 @@ struct Frames {
   int64_t vector_cores = 3;
 };
 
-void run(const Frames& f, model::Schedule schedule) {
-  const size_t item = item_size(f.dtype);
-  // A video [outer, C, inner, H, W], read in place.
+/// A video [outer, C, inner, H, W], read in place.
+LatentView view_of(const Frames& f) {
   LatentView view;
   view.dtype = f.dtype;
   view.outer = f.outer;
@@ -25,6 +24,12 @@ void run(const Frames& f, model::Schedule schedule) {
   view.inner_stride = f.height * f.width;
   view.channel_stride = f.inner * view.inner_stride;
   view.outer_stride = f.channels * view.channel_stride;
+  return view;
+}
+
+void run(const Frames& f, model::Schedule schedule) {
+  const size_t item = item_size(f.dtype);
+  const LatentView view = view_of(f);
   const auto tiling = ascend::patchify_tiling({1, f.vector_cores}, view, f.patch);
   require(tiling.has_value(), "the tiling refuses");
 
@@ -81,26 +86,51 @@ void add_patchify_cases(std::vector<NamedCase>& cases) {
     }
   };
   const DType any = DType::kFloat32;
+  // Patches, channels and frames of test/golden.
+  add({2, 4, 1, 1, 8, 8, any});
   add({2, 4, 2, 1, 8, 8, any});
+  add({2, 4, 3, 1, 8, 8, any});
   add({2, 4, 1, 1, 8, 12, any});
-  add({2, 4, 2, 3, 8, 8, any});
-  add({2, 4, 1, 2, 9, 11, any});
+  add({2, 4, 1, 1, 8, 10, any});
+  add({2, 4, 1, 1, 8, 6, any});
   add({2, 4, 1, 1, 8, 2, any});
-  add({4, 3, 1, 1, 12, 16, any});
+  add({4, 3, 1, 1, 24, 8, any});
   add({4, 3, 1, 1, 16, 36, any});
+  add({4, 3, 1, 1, 9, 11, any});
+  add({4, 3, 1, 1, 13, 10, any});
   add({16, 3, 2, 1, 32, 48, any});
-  add({14, 3, 1, 1, 28, 42, any});
+  add({14, 3, 1, 1, 42, 28, any});
   add({1, 16, 2, 1, 4, 4, any});
   add({1, 8, 1, 1, 2, 3, any});
+  // Videos, odd frames, whole and partial tiles in both directions.
+  add({2, 4, 2, 3, 8, 8, any});
+  add({2, 4, 1, 2, 9, 11, any});
+  add({4, 3, 1, 1, 12, 16, any});
   add({3, 5, 1, 2, 10, 17, any});
   add({3, 1, 1, 1, 3, 5, any});
+  add({3, 1, 1, 2, 30, 17, any, 1});
   add({8, 4, 1, 1, 17, 33, any});
   add({1, 1, 1, 1, 1, 1, any});
+  add({1, 1, 1, 1, 9, 7, any, 1});
   add({2, 4, 1, 4, 64, 64, any, 2});
   add({2, 4, 1, 16, 16, 16, any, 1});
   add({2, 16, 1, 1, 6, 2050, any, 2});
   add({1, 3, 1, 1, 5, 7001, any, 2});
   add({16, 16, 1, 1, 32, 64, any, 2});
+
+  const auto refuse = [&](const std::string& name, const Frames& f) {
+    cases.push_back(
+        {"patchify refuses " + name, [f](model::Schedule) {
+           const auto tiling = ascend::patchify_tiling({1, f.vector_cores}, view_of(f), f.patch);
+           require(!tiling, "the tiling does not refuse");
+         }});
+  };
+  refuse("a token that exceeds the unified buffer", {64, 4, 1, 1, 64, 64, any});
+  refuse("frames smaller than a patch", {4, 4, 1, 1, 3, 8, any});
+  refuse("rows too far apart for a copy", {1, 1, 1, 1, 1, 1 << 19, any});
+  refuse("no images", {2, 4, 0, 1, 8, 8, any});
+  refuse("other types", {2, 4, 1, 1, 8, 8, DType::kInt32});
+  refuse("no vector cores", {2, 4, 1, 1, 8, 8, any, 0});
 }
 
 }  // namespace latte::kernel_test

@@ -102,7 +102,8 @@ void run(const Sinusoids& s, model::Schedule schedule) {
 
 void add_timestep_cases(std::vector<NamedCase>& cases) {
   const auto add = [&](const std::string& name, const Sinusoids& s) {
-    cases.push_back({"timestep " + name, [s](model::Schedule schedule) { run(s, schedule); }});
+    cases.push_back(
+        {"timestep_projection " + name, [s](model::Schedule schedule) { run(s, schedule); }});
   };
   const std::vector<float> usual{0, 1, 250.5f, 999, -3.25f};
   constexpr float infinity = std::numeric_limits<float>::infinity();

@@ -89,12 +89,13 @@ std::optional<latte_patchify_tiling> patchify_tiling(CoreCounts cores, const Lat
   const auto line_bytes = [&](int64_t columns) {
     return round_up(columns * patch_size * item, LATTE_UB_BLOCK);
   };
-  // Two tiles of pixels, two of patches and one of offsets (4 bytes for each unit).
+  // Two tiles of pixels, two of patches and one of offsets (4 bytes for each unit): what fits is
+  // also few enough for one gather, whose units have two bytes or four.
+  static_assert(LATTE_PATCHIFY_BYTES / (4 * 2 + 4) <= LATTE_GATHER_UNITS);
   const auto fits = [&](int64_t rows, int64_t columns) {
     const int64_t units = round_up(rows * columns * depth, 64);
     const int64_t bytes = 2 * rows * lines * line_bytes(columns) + 2 * units * unit + units * 4;
-    return rows * patch_size <= LATTE_COPY_BURSTS && units <= LATTE_GATHER_UNITS &&
-           bytes <= LATTE_PATCHIFY_BYTES;
+    return rows * patch_size <= LATTE_COPY_BURSTS && bytes <= LATTE_PATCHIFY_BYTES;
   };
   if (!fits(1, 1)) return std::nullopt;
   int64_t columns = w;

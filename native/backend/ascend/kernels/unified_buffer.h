@@ -4,8 +4,8 @@
 #define LATTE_KERNELS_UNIFIED_BUFFER_H
 
 #define LATTE_UB_BLOCK 32
-/* What the patchify kernel may fill; the rest stays free for the framework. */
-#define LATTE_PATCHIFY_BYTES (184 * 1024)
+/* What the patchify kernel may fill (184 KB); the rest stays free for the framework. */
+#define LATTE_PATCHIFY_BYTES 188416
 /* Ascend C's Gather takes 255 repeats of 64 elements (128 of 16 bits). */
 #define LATTE_GATHER_UNITS (255 * 64)
 /* Fields of one copy between global memory and a buffer. */

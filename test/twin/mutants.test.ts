@@ -1,0 +1,73 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { goldenIndex, goldenTensors } from '../support/golden.js';
+import { readMutants, run, runMutant } from './mutants/mutants.js';
+
+// The Ascend C kernels on the model of the instructions, and whether their tests would notice a
+// broken kernel. The model also has to notice what happens to give the right numbers there.
+
+const root = join(__dirname, '..', '..');
+/** Given by scripts/check-ascend-kernels.sh: a build over a toolkit's own headers. */
+const toolkitBuild = process.env.LATTE_KERNEL_TEST_BUILD;
+const mutants = readMutants();
+let folder: string;
+let build: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'latte-mutants-'));
+  build = toolkitBuild ?? join(folder, 'build');
+  if (toolkitBuild !== undefined) return;
+  const { status, output } = await run(join(root, 'scripts', 'build-kernel-test.sh'), [build]);
+  if (status !== 0) throw new Error(output);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe('the kernels as they are', () => {
+  it('pass every case in both orders', async () => {
+    const { status, output } = await run(join(build, 'kernel_test'), []);
+    expect(output).toMatch(/^\d+ runs, 0 failed$/m);
+    expect(status).toBe(0);
+  });
+
+  it('have a case for the patches, channels and frames of each golden case', async () => {
+    const { output } = await run(join(build, 'kernel_test'), ['--list']);
+    const cases = new Set(output.split('\n'));
+    const golden = goldenIndex.cases.filter(({ op }) => op === 'PatchEmbed');
+    expect(golden.length).toBeGreaterThan(0);
+    for (const one of golden) {
+      const [b, c, h, w] = goldenTensors(one).get('latent')!.shape;
+      for (const dtype of ['float32', 'float16', 'bfloat16']) {
+        const p = String(one.params.patch_size);
+        expect(cases).toContain(`patchify p${p} c${c} ${b}x1 images ${h}x${w} ${dtype}`);
+      }
+    }
+  });
+});
+
+describe('a broken kernel is noticed', () => {
+  it('in at least twenty ways', () => {
+    expect(mutants.length).toBeGreaterThanOrEqual(20);
+    expect(new Set(mutants.map(({ file, name }) => file + name)).size).toBe(mutants.length);
+  });
+
+  const chosen = mutants.filter(
+    ({ ownHeaderOnly }) => toolkitBuild === undefined || ownHeaderOnly !== true,
+  );
+  it.concurrent.for(chosen.map((mutant, number) => ({ ...mutant, number })))(
+    '$file: $name',
+    async (mutant) => {
+      const own = join(folder, String(mutant.number));
+      const { status, output } = await runMutant(mutant, build, own);
+      await rm(own, { recursive: true });
+      if (toolkitBuild === undefined) {
+        expect(output).toMatch(new RegExp(`^FAILED .*(${mutant.expect})`, 'm'));
+        expect(status).toBe(1);
+      } else {
+        // Its own assertions may end the process before the model speaks.
+        expect(status).not.toBe(0);
+      }
+    },
+  );
+});

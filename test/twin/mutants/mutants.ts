@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { cp, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+// Kernels broken on purpose: each is compiled from a changed copy of the sources, linked with the
+// objects of an ordinary build of kernel_test (scripts/build-kernel-test.sh), and run.
+
+const kernels = join(__dirname, '..', '..', '..', 'native', 'backend', 'ascend', 'kernels');
+
+/** One change of a kernel that its tests must notice. */
+export interface Mutant {
+  name: string;
+  file: string;
+  /** Occurs once in the file, and is replaced. */
+  find: string;
+  replace: string;
+  /** A regular expression for the message of the failing case. */
+  expect: string;
+  /** Over a toolkit's headers the scalar unit's own accesses are out of the model's sight. */
+  ownHeaderOnly?: boolean;
+}
+
+/** How a process ended, and what it wrote to both of its outputs. */
+export interface Outcome {
+  status: number | null;
+  output: string;
+}
+
+export function run(command: string, args: string[]): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    // The compiler and the model are no part of what a sanitizer's runtime watches.
+    const env = { ...process.env, LD_PRELOAD: '' };
+    const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+    }
+    child.on('error', reject);
+    child.on('close', (status) => resolve({ status, output }));
+  });
+}
+
+export function readMutants(): Mutant[] {
+  return JSON.parse(readFileSync(join(__dirname, 'mutants.json'), 'utf8')) as Mutant[];
+}
+
+async function changed(mutant: Mutant): Promise<string> {
+  const source = await readFile(join(kernels, mutant.file), 'utf8');
+  const parts = source.split(mutant.find);
+  if (parts.length !== 2) {
+    throw new Error(`${mutant.file} has ${parts.length - 1} times what is replaced`);
+  }
+  return parts.join(mutant.replace);
+}
+
+/** Where a changed file is compiled: itself, or the kernel that includes it. */
+async function compiledWith(file: string): Promise<string> {
+  if (!file.endsWith('.h')) return file;
+  for (const name of await readdir(kernels)) {
+    if (!name.endsWith('.cpp')) continue;
+    if ((await readFile(join(kernels, name), 'utf8')).includes(`#include "${file}"`)) return name;
+  }
+  throw new Error(`no kernel includes ${file}`);
+}
+
+/** Runs the cases of the mutant's kernel on it. Rejects if it does not even compile. */
+export async function runMutant(mutant: Mutant, build: string, folder: string): Promise<Outcome> {
+  await mkdir(folder, { recursive: true });
+  await cp(kernels, folder, { recursive: true });
+  await writeFile(join(folder, mutant.file), await changed(mutant));
+  const source = await compiledWith(mutant.file);
+  const [name, extension] = source.split('.');
+  const side = extension === 'cpp' ? 'kernel' : 'host';
+  const object = join(folder, `${name}.o`);
+  const program = join(folder, 'kernel_test');
+  const [compiler, ...args] = (await readFile(join(build, `${side}-arguments`), 'utf8'))
+    .trimEnd()
+    .split('\n');
+  const others = (await readdir(build)).filter(
+    (file) => file.endsWith('.o') && !new Set([`kernel_${name}.o`, `test_${name}.o`]).has(file),
+  );
+  for (const step of [
+    [...args, '-c', join(folder, source), '-o', object],
+    [object, ...others.map((file) => join(build, file)), '-o', program],
+  ]) {
+    const { status, output } = await run(compiler!, step);
+    if (status !== 0) throw new Error(`the mutant does not compile:\n${output}`);
+  }
+  // A kernel's cases begin with its name; the host's code serves all kernels.
+  return run(program, side === 'kernel' ? [`${name} `] : []);
+}
