@@ -2,7 +2,6 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSy
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
-  devices,
   LatteEmbeddings,
   memoryUsage,
   openCheckpoint,
@@ -11,6 +10,7 @@ import {
 } from '../../lib/index.js';
 import { writeSafetensors } from '../../lib/checkpoint/write-safetensors.js';
 import * as compare from '../support/compare.js';
+import { testedDevices } from '../support/devices.js';
 import { rejected } from '../support/errors.js';
 import { goldenFolder } from '../support/golden.js';
 import { readGolden, type StoredTensor } from '../support/safetensors.js';
@@ -65,7 +65,7 @@ function row(tensor: Tensor, i: number): Float64Array {
   return valuesOf(tensor).slice(i * width, (i + 1) * width);
 }
 
-describe.each(devices().map(({ name }) => name))('on %s', (device) => {
+describe.each(testedDevices)('on %s', (device) => {
   describe.each(folders)('the golden checkpoint %s', (folder, file) => {
     const { outputs } = index.checkpoints.find(({ expected }) => expected === file)!;
     const tensors = readGolden(join(golden, file));

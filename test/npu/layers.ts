@@ -134,12 +134,15 @@ export function makeForward(name: string, dtype: FloatDType, device = 'npu:0'): 
 
 /** A forward's results on the host; what was on the device is disposed of. */
 export async function toHost(results: Tensor[]): Promise<Float32Array[]> {
-  const values: Float32Array[] = [];
-  for (const result of results) {
-    const host = await result.to('cpu');
-    values.push(host.toFloat32Array());
-    host.dispose();
-    result.dispose();
+  try {
+    const values: Float32Array[] = [];
+    for (const result of results) {
+      const host = await result.to('cpu');
+      values.push(host.toFloat32Array());
+      host.dispose();
+    }
+    return values;
+  } finally {
+    for (const result of results) result.dispose();
   }
-  return values;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { devices, type DType, type LatteErrorCode, type Tensor } from '../../lib/index.js';
+import { type DType, type LatteErrorCode, type Tensor } from '../../lib/index.js';
 import * as compare from '../support/compare.js';
+import { testedDevices } from '../support/devices.js';
 import { rejected } from '../support/errors.js';
 import {
   camelCase,
@@ -51,7 +52,7 @@ async function run(
   }
 }
 
-describe.each(devices().map(({ name }) => name))('golden data on %s', (device) => {
+describe.each(testedDevices)('golden data on %s', (device) => {
   it.each(goldenIndex.cases.map((golden) => [`${golden.file} ${golden.note}`, golden] as const))(
     '%s',
     async (_, golden) => {
@@ -107,7 +108,7 @@ function errorInputs({ inputs, params }: GoldenErrorCase): Record<string, Tensor
   return inputsFrom(tensors);
 }
 
-describe.each(devices().map(({ name }) => name))('golden errors on %s', (device) => {
+describe.each(testedDevices)('golden errors on %s', (device) => {
   it.each(goldenIndex.error_cases.map((golden) => [golden.name, golden] as const))(
     '%s',
     async (_, golden) => {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, it } from 'vitest';
-import { devices } from '../../lib/index.js';
+import { testedDevices } from '../support/devices.js';
 import { check, type Case } from './run.js';
 
 const dtype = fc.constantFrom('float32' as const, 'float16' as const, 'bfloat16' as const);
@@ -158,20 +158,17 @@ const timesteps: fc.Arbitrary<Case> = fc
     inputs: { timesteps: { shape: [count], limit: 1000 } },
   }));
 
-describe.each(devices().map(({ name }) => name))(
-  'random small shapes and options on %s',
-  (device) => {
-    it.each([
-      ['PatchEmbed', patchEmbed, 150],
-      ['TimestepEmbedding', timestepEmbedding, 150],
-      ['CaptionProjection', caption, 150],
-      ['Combined and AdaLayerNormSingle', conditioned, 60],
-      ['Timesteps', timesteps, 100],
-    ] as const)('%s', async (_, arbitrary, numRuns) => {
-      await fc.assert(
-        fc.asyncProperty(arbitrary, way, (c, how) => check(c, device, [how])),
-        { numRuns },
-      );
-    });
-  },
-);
+describe.each(testedDevices)('random small shapes and options on %s', (device) => {
+  it.each([
+    ['PatchEmbed', patchEmbed, 150],
+    ['TimestepEmbedding', timestepEmbedding, 150],
+    ['CaptionProjection', caption, 150],
+    ['Combined and AdaLayerNormSingle', conditioned, 60],
+    ['Timesteps', timesteps, 100],
+  ] as const)('%s', async (_, arbitrary, numRuns) => {
+    await fc.assert(
+      fc.asyncProperty(arbitrary, way, (c, how) => check(c, device, [how])),
+      { numRuns },
+    );
+  });
+});

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { devices, type Tensor } from '../../lib/index.js';
+import type { Tensor } from '../../lib/index.js';
 import { sizeOf, type Approx } from '../reference/array.js';
 import { positionTable } from '../reference/patch-embed.js';
 import { round } from '../reference/rounding.js';
+import { computes, testedDevices } from '../support/devices.js';
 import { valuesOf } from '../support/tensors.js';
 import { compute, nameOf, operandsOf, type Case } from './run.js';
 
@@ -41,16 +42,13 @@ function convolution(c: Case, weights: Record<string, Approx>, latent: Approx): 
   });
 }
 
-describe.each(
-  devices()
-    .filter(({ kind }) => kind === 'cpu')
-    .map(({ name }) => name),
-)('half types on %s', (device) => {
-  it.each(cases.map((c) => [nameOf(c), c] as const))('%s', async (_, c) => {
+describe.each(testedDevices)('half types on %s', (device) => {
+  const computed = cases.filter(({ dtype }) => computes(device, dtype));
+  it.each(computed.map((c) => [nameOf(c), c] as const))('%s', async (_, c) => {
     const { weights, inputs } = operandsOf(c);
     const latent = inputs.latent!;
     const [[result]] = (await compute(c, device, ['forward'])) as [[Tensor]];
-    const got = valuesOf(result);
+    const got = valuesOf(await result.to('cpu'));
     const { embedDim, height, width, patchSize } = c.options as Record<string, number>;
     const table = positionTable(c.options, height! / patchSize!, width! / patchSize!).value;
     const exact = convolution(c, weights, latent);

@@ -16,19 +16,25 @@ export interface Counters {
   copies: number;
   copiedBytes: number;
   liveDeviceBytes: number;
+  liveHostBytes: number;
   /** Tensors, executors, events … that were made and not yet destroyed. */
   liveHandles: Record<string, number>;
   /** How often each function of CANN was called. */
   calls: Record<string, number>;
 }
 
-/** One call that shall fail: the `nth` (from 1) from now on of a function, or of 'launch' or 'copy'. */
+/**
+ * One call that shall fail: the `nth` (from 1) from now on of a function, or of 'launch', 'copy',
+ * 'synchronise' or 'allocate'.
+ */
 export interface Fault {
   call: string;
   nth: number;
   code: number;
   /** Succeeds, and surfaces when the stream is next synchronised. */
   async?: boolean;
+  /** The index of the NPU; any unless told otherwise. */
+  device?: number;
 }
 
 export interface TwinControl {
@@ -42,6 +48,8 @@ export interface TwinControl {
   setMemory(bytes: number): void;
   /** What the twin's strict checks found, in words. */
   violations(): string[];
+  /** The same, and they were meant: the process may end well. */
+  takeViolations(): string[];
 }
 
 const file = join(process.env.ASCEND_HOME_PATH ?? '', 'lib64', 'twin_control.node');

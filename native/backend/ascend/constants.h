@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "backend/ascend/device_memory.h"
@@ -16,21 +17,23 @@ class Constants {
  public:
   explicit Constants(DeviceMemory& memory) : memory_(memory) {}
 
-  /// The floats in device memory; `copy(to, from, bytes)` brings them there the first time.
-  const void* get(const std::vector<float>& values,
-                  const std::function<void(void*, const void*, size_t)>& copy) {
-    const auto found = kept_.find(values);
-    if (found != kept_.end()) return found->second->data();
+  /// The floats in device memory; `copy(to)` brings them there the first time.
+  const void* get(const std::vector<float>& values, const std::function<void(void*)>& copy) {
     const size_t bytes = values.size() * sizeof(float);
+    // By their bits: NaN is no key, being neither more nor less than anything.
+    std::string key(reinterpret_cast<const char*>(values.data()), bytes);
+    const auto found = kept_.find(key);
+    if (found != kept_.end()) return found->second->data();
     auto buffer = memory_.allocate(bytes);
-    copy(buffer->data(), values.data(), bytes);
-    return kept_.emplace(values, std::move(buffer)).first->second->data();
+    copy(buffer->data());
+    return kept_.emplace(std::move(key), std::move(buffer)).first->second->data();
   }
+  /// What was on its way may not have arrived: to be called after an asynchronous error, too.
   void clear() { kept_.clear(); }
 
  private:
   DeviceMemory& memory_;
-  std::map<std::vector<float>, std::shared_ptr<Buffer>> kept_;
+  std::map<std::string, std::shared_ptr<Buffer>> kept_;
 };
 
 }  // namespace latte::ascend

@@ -56,7 +56,7 @@ class AscendDevice::AscendFlight final : public Flight {
     queue_ = std::make_unique<AscendQueue>(
         QueueResources{device_.acl_, device_.name_, device_.memory_, device_.operations_,
                        device_.constants_, device_.plugin_, device_.cores_,
-                       device_.thread_.stream(), device_.chip_.float16_only()},
+                       device_.thread_.stream(), device_.chip_.float16_only(), device_.resets_},
         work_.cancelled);
     work_.run(*queue_);
   }
@@ -82,7 +82,7 @@ AscendDevice::AscendDevice(const AclFunctions& acl, int32_t index, Chip chip,
       name_("npu:" + std::to_string(index)),
       chip_(std::move(chip)),
       plugin_(chip_.runs_kernels() ? plugin : nullptr),
-      operations_(acl),
+      operations_(acl, chip_.float16_only()),
       thread_(acl, index, hooks()),
       memory_(acl, thread_),
       constants_(memory_) {
@@ -101,7 +101,11 @@ DeviceThread::Hooks AscendDevice::hooks() {
     memory_.trim();
     operations_.trim();
   };
-  hooks.reset = [this] { operations_.clear(); };
+  hooks.reset = [this] {
+    operations_.clear();
+    constants_.clear();
+    ++resets_;
+  };
   hooks.closing = [this] {
     operations_.clear();
     constants_.clear();
@@ -220,6 +224,10 @@ std::shared_ptr<const PositionTable> AscendDevice::prepare_positions(HostPositio
 }
 
 std::shared_ptr<Buffer> AscendDevice::adopt(void* memory, size_t bytes, void* event) {
+  if (reinterpret_cast<uintptr_t>(memory) % 64 != 0) {
+    fail(ErrorCode::kValue, "memory of ", name_,
+         " must begin at a multiple of 64 bytes: CANN copies from nowhere else");
+  }
   if (event != nullptr) {
     thread_.call([&] { LATTE_ACL(acl_, aclrtStreamWaitEvent, thread_.stream(), event); });
   }

@@ -63,6 +63,7 @@ class AscendDevice final : public Device {
   const KernelPlugin* const plugin_;
   CoreCounts cores_;
   size_t memory_total_ = 0;
+  uint64_t resets_ = 0;  // on the device's thread
   // Used by the thread, so made before it and destroyed after it.
   Operations operations_;
   DeviceThread thread_;

@@ -230,7 +230,8 @@ void DeviceThread::land_all(const Error& error) {
 /// new one takes its place, unless the device itself is lost.
 void DeviceThread::recover(const Error& error) {
   if (means_lost(error.status())) return lose(error);
-  // Destroyed before its works land: from here on nothing touches their memory.
+  // Over and destroyed before its works land: from here on nothing touches their memory.
+  acl_.aclrtSynchronizeStream(stream());
   stream_.reset();
   try {
     stream_ = create_stream(acl_);

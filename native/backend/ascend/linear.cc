@@ -76,7 +76,7 @@ void AscendQueue::activate(Activation activation, const OperandView& x, const Op
                                                                  executor);
                        }};
     call.attribute = approximate;
-    run(std::move(call));
+    run(call);
   };
   switch (activation) {
     case Activation::kSilu:

@@ -1,5 +1,7 @@
 #include "backend/ascend/operation.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 namespace latte::ascend {
@@ -9,13 +11,38 @@ namespace {
 /// More shapes than this in use at once are made anew each time.
 constexpr size_t kMostKept = 1024;
 
+/// Addresses that an executor is given anew must be multiples of this (docs/ascend-operations.md).
+constexpr uintptr_t kAddressUnit = 32;
+
+/// An address as such a multiple and the bytes beyond it. Device memory begins at multiples, so
+/// that both lie in the same allocation.
+uintptr_t bytes_beyond(const void* data) {
+  return reinterpret_cast<uintptr_t>(data) % kAddressUnit;
+}
+void* base_of(void* data) { return static_cast<char*>(data) - bytes_beyond(data); }
+
+size_t acl_item_size(aclDataType dtype) {
+  switch (dtype) {
+    case ACL_FLOAT16:
+    case ACL_BF16:
+      return 2;
+    case ACL_FLOAT:
+    case ACL_INT32:
+      return 4;
+    case ACL_DOUBLE:
+    case ACL_INT64:
+      return 8;
+  }
+  return 0;
+}
+
 void append(std::string& key, int64_t value) {
   char bytes[sizeof value];
   std::memcpy(bytes, &value, sizeof value);
   key.append(bytes, sizeof value);
 }
 
-/// Equal keys mean calls that differ in addresses alone.
+/// Equal keys mean calls that differ in the multiples of addresses alone.
 std::string key_of(const OperationCall& call) {
   std::string key = call.name;
   key.push_back('\0');
@@ -24,6 +51,7 @@ std::string key_of(const OperationCall& call) {
     append(key, static_cast<int64_t>(views->size()));
     for (const OperandView& view : *views) {
       append(key, view.dtype);
+      append(key, static_cast<int64_t>(bytes_beyond(view.data)));
       append(key, static_cast<int64_t>(view.dims.size()));
       for (const int64_t dim : view.dims) append(key, dim);
       for (const int64_t stride : view.strides) append(key, stride);
@@ -72,11 +100,34 @@ int64_t OperandView::storage_elements() const {
   return last + 1;
 }
 
+size_t OperandView::storage_bytes() const {
+  return static_cast<size_t>(storage_elements()) * acl_item_size(dtype);
+}
+
+bool OperandView::is_dense() const {
+  int64_t stride = 1;
+  for (size_t axis = dims.size(); axis-- > 0;) {
+    if (dims[axis] != 1 && strides[axis] != stride) return false;
+    stride *= dims[axis];
+  }
+  return true;
+}
+
+/// On the first Ascend 910 a dense output must fill its storage (docs/ascend-operations.md).
+bool Operations::may_keep(const OperationCall& call) const {
+  if (!call.repeatable || kept_.size() >= kMostKept) return false;
+  return !first_generation_ ||
+         std::all_of(call.outputs.begin(), call.outputs.end(), [](const OperandView& output) {
+           return bytes_beyond(output.data) == 0 || !output.is_dense();
+         });
+}
+
 TensorHandle Operations::make_tensor(const OperandView& view) const {
-  const int64_t storage = view.storage_elements();
+  const auto offset = static_cast<int64_t>(bytes_beyond(view.data) / acl_item_size(view.dtype));
+  const int64_t storage = offset + view.storage_elements();
   aclTensor* tensor =
-      acl_.aclCreateTensor(view.dims.data(), view.dims.size(), view.dtype, view.strides.data(), 0,
-                           ACL_FORMAT_ND, &storage, 1, view.data);
+      acl_.aclCreateTensor(view.dims.data(), view.dims.size(), view.dtype, view.strides.data(),
+                           offset, ACL_FORMAT_ND, &storage, 1, base_of(view.data));
   if (tensor == nullptr) throw device_error(acl_, "aclCreateTensor", ACL_ERROR_RT_PARAM_INVALID);
   return {acl_, tensor};
 }
@@ -94,12 +145,13 @@ void Operations::run(const OperationCall& call, aclrtStream stream,
     aclOpExecutor* executor = kept.executor.get();
     for (size_t i = 0; i < call.inputs.size(); ++i) {
       check(acl_, call.name,
-            acl_.aclSetInputTensorAddr(executor, i, kept.tensors[i].get(), call.inputs[i].data));
+            acl_.aclSetInputTensorAddr(executor, i, kept.tensors[i].get(),
+                                       base_of(call.inputs[i].data)));
     }
     for (size_t i = 0; i < call.outputs.size(); ++i) {
       check(acl_, call.name,
             acl_.aclSetOutputTensorAddr(executor, i, kept.tensors[call.inputs.size() + i].get(),
-                                        call.outputs[i].data));
+                                        base_of(call.outputs[i].data)));
     }
     launch(executor, kept.workspace_bytes);
     return;
@@ -115,7 +167,7 @@ void Operations::run(const OperationCall& call, aclrtStream stream,
   }
   aclOpExecutor* executor = nullptr;
   check(acl_, call.name, call.make(tensors, &made.workspace_bytes, &executor));
-  if (call.repeatable && kept_.size() < kMostKept) {
+  if (may_keep(call)) {
     check(acl_, call.name, acl_.aclSetAclOpExecutorRepeatable(executor));
     made.executor = ExecutorHandle(acl_, executor);
     launch(executor, made.workspace_bytes);

@@ -25,6 +25,8 @@ struct OperandView {
   static OperandView dense(DType dtype, std::vector<int64_t> dims, const void* data);
   /// The elements from `data` to the last one that the view reaches.
   int64_t storage_elements() const;
+  size_t storage_bytes() const;
+  bool is_dense() const;
 };
 
 aclDataType acl_dtype(DType dtype);
@@ -46,7 +48,8 @@ struct OperationCall {
 /// The executors of one device. On its thread.
 class Operations {
  public:
-  explicit Operations(const AclFunctions& acl) : acl_(acl) {}
+  Operations(const AclFunctions& acl, bool first_generation)
+      : acl_(acl), first_generation_(first_generation) {}
 
   /// Puts a call on the stream. `workspace` gives memory that lives until the work is done.
   void run(const OperationCall& call, aclrtStream stream,
@@ -69,8 +72,10 @@ class Operations {
   };
 
   TensorHandle make_tensor(const OperandView& view) const;
+  bool may_keep(const OperationCall& call) const;
 
   const AclFunctions& acl_;
+  const bool first_generation_;
   ScalarHandle one_;  // outlives the executors that refer to it
   std::unordered_map<std::string, Kept> kept_;
 };

@@ -17,6 +17,14 @@ bool fused_patch_wanted() {
   return wanted;
 }
 
+/// From the first pixel of a latent to its last.
+size_t latent_bytes(const LatentView& latent) {
+  const int64_t last = (latent.outer - 1) * latent.outer_stride +
+                       (latent.inner - 1) * latent.inner_stride +
+                       (latent.channels - 1) * latent.channel_stride;
+  return static_cast<size_t>(last + latent.height * latent.width) * item_size(latent.dtype);
+}
+
 }  // namespace
 
 bool AscendQueue::plugin_timestep_projection(const TimestepProjectionArgs& args) {
@@ -24,10 +32,11 @@ bool AscendQueue::plugin_timestep_projection(const TimestepProjectionArgs& args)
   const auto tiling = timestep_tiling(resources_.cores, args);
   if (!tiling) return false;
   const void* frequencies = device_frequencies(*args.frequencies);
-  const auto* timesteps = read(args.timesteps);
+  read(args.timesteps, static_cast<size_t>(args.count) * sizeof(float));
+  overwrite(args.output, static_cast<size_t>(args.count * args.dim) * item_size(args.dtype));
   check(acl_, "latte_timestep_projection",
-        resources_.plugin->kernels().timestep_projection(resources_.stream, &*tiling, timesteps,
-                                                         frequencies, args.output));
+        resources_.plugin->kernels().timestep_projection(resources_.stream, &*tiling,
+                                                         args.timesteps, frequencies, args.output));
   after("latte_timestep_projection");
   return true;
 }
@@ -37,8 +46,9 @@ bool AscendQueue::plugin_patchify(const PatchProjectionArgs& args, void* patches
   const auto tiling = patchify_tiling(resources_.cores, args.latent, args.patch_size);
   if (!tiling) return false;
   check_cancelled();
+  read(args.latent.data, latent_bytes(args.latent));
   check(acl_, "latte_patchify",
-        resources_.plugin->kernels().patchify(resources_.stream, &*tiling, read(args.latent.data),
+        resources_.plugin->kernels().patchify(resources_.stream, &*tiling, args.latent.data,
                                               patches));
   after("latte_patchify");
   return true;
@@ -49,6 +59,8 @@ const void* AscendQueue::fused_operand_of(const AscendLinearWeights& weights,
                                           const latte_fused_tiling& tiling) {
   const uint64_t id = positions == nullptr ? 0 : positions->id;
   auto& operands = weights.fused_operands;
+  if (weights.fused_resets != resources_.resets) operands.clear();
+  weights.fused_resets = resources_.resets;
   if (const auto found = operands.find(id); found != operands.end()) return found->second->data();
   std::vector<uint16_t> weight(static_cast<size_t>(weights.out_features * weights.in_features));
   std::vector<uint16_t> bias(weights.has_bias ? static_cast<size_t>(weights.out_features) : 0);
@@ -56,9 +68,9 @@ const void* AscendQueue::fused_operand_of(const AscendLinearWeights& weights,
   const std::vector<uint16_t> packed =
       fused_operand(tiling, weight.data(), weights.has_bias ? bias.data() : nullptr,
                     positions == nullptr ? nullptr : &positions->halves);
-  const size_t bytes = packed.size() * sizeof(uint16_t);
-  auto operand = resources_.memory.allocate(bytes);
-  copy_to_device(operand->data(), packed.data(), bytes);
+  const TensorSpec spec{weights.dtype, {static_cast<int64_t>(packed.size())}};
+  auto operand = resources_.memory.allocate(spec.bytes());
+  copy_to_device({spec, operand->data()}, packed.data());
   constexpr size_t kMostGrids = 8;
   // Works on the stream may still read what is dropped.
   if (operands.size() == kMostGrids) {
@@ -84,8 +96,9 @@ bool AscendQueue::fused_patch_projection(const PatchProjectionArgs& args) {
   if (!tiling) return false;
   check_cancelled();
   const void* operand = fused_operand_of(weights, positions, *tiling);
+  read(args.latent.data, latent_bytes(args.latent));
   check(acl_, "latte_patch_projection_fused",
-        kernels.patch_projection_fused(resources_.stream, &*tiling, read(args.latent.data), operand,
+        kernels.patch_projection_fused(resources_.stream, &*tiling, args.latent.data, operand,
                                        args.output));
   after("latte_patch_projection_fused");
   return true;

@@ -1,5 +1,6 @@
 #include "backend/ascend/queue.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -20,6 +21,9 @@ bool synchronise_always() {
   return always;
 }
 
+/// Of both addresses of a copy (docs/ascend-operations.md).
+bool is_copy_aligned(const void* address) { return reinterpret_cast<uintptr_t>(address) % 64 == 0; }
+
 OperandView flat(const TensorView& tensor) {
   return OperandView::dense(tensor.dtype, {tensor.size()}, tensor.data);
 }
@@ -37,9 +41,10 @@ void AscendQueue::after(const char* operation) {
   check(acl_, operation, acl_.aclrtSynchronizeStream(resources_.stream));
 }
 
-void AscendQueue::run(OperationCall call) {
+void AscendQueue::run(const OperationCall& call) {
   check_cancelled();
-  for (OperandView& input : call.inputs) input.data = const_cast<void*>(read(input.data));
+  for (const OperandView& input : call.inputs) read(input.data, input.storage_bytes());
+  for (const OperandView& output : call.outputs) overwrite(output.data, output.storage_bytes());
   resources_.operations.run(call, resources_.stream,
                             [this](size_t bytes) { return scratch(bytes); });
   after(call.name);
@@ -58,19 +63,54 @@ std::byte* AscendQueue::staging(size_t bytes) {
 TensorView AscendQueue::upload(const TensorView& host) {
   TensorView device = host;
   device.data = scratch(host.bytes());
-  uploads_[static_cast<const char*>(device.data)] = {static_cast<const char*>(host.data),
-                                                     host.bytes()};
+  upload_later(device, host.data);
   return device;
 }
 
-const void* AscendQueue::read(const void* address) {
-  auto after = uploads_.upper_bound(static_cast<const char*>(address));
-  if (after == uploads_.begin()) return address;
-  auto& [device, upload] = *--after;
-  if (static_cast<const char*>(address) >= device + upload.bytes || upload.copied) return address;
-  upload.copied = true;
-  copy_to_device(const_cast<char*>(device), upload.host, upload.bytes);
-  return address;
+void AscendQueue::upload_later(const TensorView& to, const void* host) {
+  const auto* begin = static_cast<const char*>(to.data);
+  Upload upload{static_cast<const char*>(host), to.dtype, to.bytes()};
+  // What continues an upload of the same scratch joins it: one copy, from an aligned address.
+  auto after = uploads_.lower_bound(begin);
+  if (after != uploads_.begin()) {
+    const auto& [before, joined] = *--after;
+    const auto in_one_block = [&, first = before](const std::shared_ptr<Buffer>& held) {
+      const auto* block = static_cast<const char*>(held->data());
+      return block <= first && begin + to.bytes() <= block + held->bytes();
+    };
+    if (before + joined.bytes == begin && !joined.copied && joined.dtype == to.dtype &&
+        std::any_of(held_.begin(), held_.end(), in_one_block)) {
+      std::byte* both = staging(joined.bytes + upload.bytes);
+      std::memcpy(both, joined.host, joined.bytes);
+      std::memcpy(both + joined.bytes, upload.host, upload.bytes);
+      upload.host = reinterpret_cast<const char*>(both);
+      upload.bytes += joined.bytes;
+      begin = before;
+    }
+  }
+  uploads_[begin] = upload;
+}
+
+void AscendQueue::read(const void* address, size_t bytes) {
+  const auto* begin = static_cast<const char*>(address);
+  for (auto next = uploads_.lower_bound(begin + bytes); next != uploads_.begin();) {
+    auto& [device, upload] = *--next;
+    if (device + upload.bytes <= begin) return;
+    if (upload.copied) continue;
+    upload.copied = true;
+    const auto count = static_cast<int64_t>(upload.bytes / item_size(upload.dtype));
+    copy_to_device({{upload.dtype, {count}}, const_cast<char*>(device)}, upload.host);
+  }
+}
+
+void AscendQueue::overwrite(const void* address, size_t bytes) {
+  read(address, bytes);
+  const auto* begin = static_cast<const char*>(address);
+  for (auto next = uploads_.lower_bound(begin + bytes); next != uploads_.begin();) {
+    --next;
+    if (next->first + next->second.bytes <= begin) return;
+    next = uploads_.erase(next);
+  }
 }
 
 const void* AscendQueue::host_copy(const void* address, size_t bytes) const {
@@ -82,22 +122,34 @@ const void* AscendQueue::host_copy(const void* address, size_t bytes) const {
   return upload.host + (begin - device);
 }
 
-void AscendQueue::copy_to_device(void* to, const void* host, size_t bytes) {
+void AscendQueue::copy_to_device(const TensorView& to, const void* host) {
+  const size_t bytes = to.bytes();
   if (bytes == 0) return;
+  if (!is_copy_aligned(to.data)) {
+    const TensorView aligned{to, scratch(bytes)};
+    copy_to_device(aligned, host);
+    return copy_view(flat(aligned), flat(to));
+  }
   // The device copies asynchronously from pinned memory alone.
-  if (!resources_.memory.is_pinned(host, bytes)) {
+  if (!resources_.memory.is_pinned(host, bytes) || !is_copy_aligned(host)) {
     std::byte* pinned = staging(bytes);
     std::memcpy(pinned, host, bytes);
     host = pinned;
   }
-  LATTE_ACL(acl_, aclrtMemcpyAsync, to, bytes, host, bytes, ACL_MEMCPY_HOST_TO_DEVICE,
+  LATTE_ACL(acl_, aclrtMemcpyAsync, to.data, bytes, host, bytes, ACL_MEMCPY_HOST_TO_DEVICE,
             resources_.stream);
   after("aclrtMemcpyAsync");
 }
 
-void AscendQueue::copy_on_device(void* to, const void* from, size_t bytes) {
+void AscendQueue::copy_on_device(const TensorView& from, const TensorView& to) {
+  const size_t bytes = from.bytes();
   if (bytes == 0) return;
-  LATTE_ACL(acl_, aclrtMemcpyAsync, to, bytes, read(from), bytes, ACL_MEMCPY_DEVICE_TO_DEVICE,
+  if (!is_copy_aligned(from.data) || !is_copy_aligned(to.data)) {
+    return copy_view(flat(from), flat(to));
+  }
+  read(from.data, bytes);
+  overwrite(to.data, bytes);
+  LATTE_ACL(acl_, aclrtMemcpyAsync, to.data, bytes, from.data, bytes, ACL_MEMCPY_DEVICE_TO_DEVICE,
             resources_.stream);
   after("aclrtMemcpyAsync");
 }
@@ -106,9 +158,10 @@ void AscendQueue::download(const TensorView& from, void* host) {
   check_cancelled();
   const size_t bytes = from.bytes();
   if (bytes == 0) return;
-  const bool direct = resources_.memory.is_pinned(host, bytes);
+  const bool direct = resources_.memory.is_pinned(host, bytes) && is_copy_aligned(host);
   void* to = direct ? host : staging(bytes);
-  LATTE_ACL(acl_, aclrtMemcpyAsync, to, bytes, read(from.data), bytes, ACL_MEMCPY_DEVICE_TO_HOST,
+  read(from.data, bytes);
+  LATTE_ACL(acl_, aclrtMemcpyAsync, to, bytes, from.data, bytes, ACL_MEMCPY_DEVICE_TO_HOST,
             resources_.stream);
   if (!direct) downloads_.push_back({to, host, bytes});
   after("aclrtMemcpyAsync");
@@ -122,6 +175,7 @@ void AscendQueue::finish() {
 
 void AscendQueue::fill_zero(const TensorView& to) {
   if (to.bytes() == 0) return;
+  overwrite(to.data, to.bytes());
   LATTE_ACL(acl_, aclrtMemsetAsync, to.data, to.bytes(), 0, to.bytes(), resources_.stream);
   after("aclrtMemsetAsync");
 }
@@ -129,15 +183,19 @@ void AscendQueue::fill_zero(const TensorView& to) {
 void AscendQueue::convert(const TensorView& from, const TensorView& to) {
   check_cancelled();
   if (from.size() == 0) return;
-  if (from.dtype == to.dtype) return copy_on_device(to.data, from.data, from.bytes());
   const void* host = host_copy(from.data, from.bytes());
-  // float64 is rounded once on the host; the device would go by way of float32.
-  if (host != nullptr && (from.dtype == DType::kFloat64 || from.bytes() <= kHostConversionBytes)) {
+  // float64 is rounded once on the host; the device would go by way of float32. The first Ascend
+  // 910 does not know bfloat16.
+  const bool only_here =
+      from.dtype == DType::kFloat64 || (resources_.float16_only && from.dtype == DType::kBFloat16);
+  if (host != nullptr && (only_here || from.bytes() <= kHostConversionBytes)) {
     const TensorView source{from, const_cast<void*>(host)};
     const TensorView converted{to, staging(to.bytes())};
     run_and_wait(open_device("cpu"), [&](Queue& queue) { queue.convert(source, converted); });
-    return copy_to_device(to.data, converted.data, to.bytes());
+    overwrite(to.data, to.bytes());
+    return upload_later(to, converted.data);
   }
+  if (from.dtype == to.dtype) return copy_on_device(from, to);
   if (resources_.float16_only && (from.dtype == DType::kBFloat16 || to.dtype == DType::kBFloat16)) {
     fail(ErrorCode::kDType, resources_.device_name, " (the first Ascend 910) has no bfloat16");
   }
@@ -153,6 +211,8 @@ void AscendQueue::convert(const TensorView& from, const TensorView& to) {
 }
 
 void AscendQueue::copy_view(const OperandView& from, const OperandView& to) {
+  // Both are inputs to the operation.
+  overwrite(to.data, to.storage_bytes());
   run({"aclnnInplaceCopy",
        acl_.aclnnInplaceCopy,
        false,
@@ -196,7 +256,7 @@ void AscendQueue::normalise(const void* x, int64_t rows, int64_t dim, DType dtyp
                                                                   nullptr, bytes, executor);
                      }};
   std::memcpy(&call.attribute, &epsilon, sizeof epsilon);
-  run(std::move(call));
+  run(call);
 }
 
 void AscendQueue::layer_norm(const TensorView& x, double epsilon) {
@@ -204,7 +264,7 @@ void AscendQueue::layer_norm(const TensorView& x, double epsilon) {
   const int64_t dim = x.shape.back();
   void* result = scratch(x.bytes());
   normalise(x.data, x.size() / dim, dim, x.dtype, epsilon, result);
-  copy_on_device(x.data, result, x.bytes());
+  copy_on_device({x, result}, x);
 }
 
 }  // namespace latte::ascend

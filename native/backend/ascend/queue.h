@@ -24,6 +24,7 @@ struct QueueResources {
   CoreCounts cores;
   aclrtStream stream;
   bool float16_only;  // the first Ascend 910
+  uint64_t resets;    // how often the stream has failed: what was on its way then did not arrive
 };
 
 /// Weights as they came: [out, in] and [out] in device memory.
@@ -31,8 +32,10 @@ class AscendLinearWeights final : public LinearWeights {
  public:
   Device* device = nullptr;
   std::shared_ptr<Buffer> weight, bias;
-  /// For the fused projection, by the id of the position table (0: none). On the device's thread.
+  /// For the fused projection, by the id of the position table (0: none), since the device's last
+  /// reset. On the device's thread.
   mutable std::map<uint64_t, std::shared_ptr<Buffer>> fused_operands;
+  mutable uint64_t fused_resets = 0;
   void unpack(void* weight_out, void* bias_out) const override;
 };
 
@@ -66,10 +69,12 @@ class AscendQueue final : public Queue {
   void finish();
 
  private:
-  /// A host tensor that is on its way into device memory: copied there when an operation wants it,
-  /// so that a value which is converted on the host first never makes the journey.
+  /// Device memory whose content the host has, too: an input, or what was made of one on the host.
+  /// It is copied when an operation wants it, so that a value which is converted on the host first
+  /// never makes the journey.
   struct Upload {
     const char* host;
+    DType dtype;
     size_t bytes;
     bool copied = false;
   };
@@ -79,15 +84,20 @@ class AscendQueue final : public Queue {
     size_t bytes;
   };
 
-  /// The address for an operation to read: an upload it lies in is made now.
-  const void* read(const void* address);
-  /// The host's copy of device memory, where it is an upload; else null.
+  /// Makes the uploads that lie in this memory: an operation is going to read it.
+  void read(const void* address, size_t bytes);
+  /// The same, and the host's copies count no longer: an operation is going to write it.
+  void overwrite(const void* address, size_t bytes);
+  /// The host's copy of device memory, where there is one; else null.
   const void* host_copy(const void* address, size_t bytes) const;
-  void copy_to_device(void* to, const void* host, size_t bytes);
-  void copy_on_device(void* to, const void* from, size_t bytes);
+  /// Device memory that is to have these elements, which stay where they are until the work is
+  /// done.
+  void upload_later(const TensorView& to, const void* host);
+  void copy_to_device(const TensorView& to, const void* host);
+  void copy_on_device(const TensorView& from, const TensorView& to);
   std::byte* staging(size_t bytes);
 
-  void run(OperationCall call);
+  void run(const OperationCall& call);
   void check_cancelled() const;
   /// y = x with one operation each.
   void activate(Activation activation, const OperandView& x, const OperandView& y);

@@ -17,17 +17,19 @@ constexpr float kLargestArgument = 65504.0f;
 
 void AscendQueue::project_on_host(const TimestepProjectionArgs& args,
                                   const std::vector<float>& timesteps) {
-  const size_t bytes = static_cast<size_t>(args.count * args.dim) * item_size(args.dtype);
+  const TensorView output{{args.dtype, {args.count, args.dim}}, args.output};
   TimestepProjectionArgs on_host = args;
   on_host.timesteps = timesteps.data();
-  on_host.output = staging(bytes);
+  on_host.output = staging(output.bytes());
   run_and_wait(open_device("cpu"), [&](Queue& queue) { queue.timestep_projection(on_host); });
-  copy_to_device(args.output, on_host.output, bytes);
+  overwrite(output.data, output.bytes());
+  copy_to_device(output, on_host.output);
 }
 
 const void* AscendQueue::device_frequencies(const std::vector<float>& frequencies) {
-  return resources_.constants.get(frequencies, [&](void* to, const void* from, size_t bytes) {
-    copy_to_device(to, from, bytes);
+  return resources_.constants.get(frequencies, [&](void* to) {
+    const auto count = static_cast<int64_t>(frequencies.size());
+    copy_to_device({{DType::kFloat32, {count}}, to}, frequencies.data());
   });
 }
 
@@ -44,6 +46,7 @@ void AscendQueue::timestep_projection(const TimestepProjectionArgs& args) {
     std::memcpy(timesteps.data(), host, bytes);
   } else {
     std::byte* copy = staging(bytes);
+    read(args.timesteps, bytes);
     LATTE_ACL(acl_, aclrtMemcpyAsync, copy, bytes, args.timesteps, bytes, ACL_MEMCPY_DEVICE_TO_HOST,
               resources_.stream);
     LATTE_ACL(acl_, aclrtSynchronizeStream, resources_.stream);

@@ -1,0 +1,16 @@
+import { devices, type DType } from '../../lib/index.js';
+import { onTwin } from './twin.js';
+
+/**
+ * The devices that tables of cases run on: all of this process. On the twin it is npu:0 alone: the
+ * cpu is tested without it, and npu:1 is the same code.
+ */
+export const testedDevices: readonly string[] = onTwin
+  ? ['npu:0']
+  : devices().map(({ name }) => name);
+
+/** Whether layers compute in this dtype on a device: the first Ascend 910 has float16 alone. */
+export function computes(device: string, dtype: DType): boolean {
+  const soc = devices().find(({ name }) => name === device)?.soc ?? '';
+  return !/^Ascend910(?!B\d|_93)/.test(soc) || dtype === 'float16';
+}
