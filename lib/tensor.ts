@@ -126,8 +126,8 @@ export class Tensor {
    * The owner keeps the memory until this tensor, everything made of it by `to()` without a change,
    * and every promise of a forward that was given one of them are done; disposing the tensor does
    * not free it. Its device's work that is queued from now on runs after `event`, which the owner
-   * has recorded on its own stream behind what fills the memory, and keeps until this call returns.
-   * Without an event, the memory must be filled already.
+   * has recorded on its own stream behind what fills the memory, and keeps until the first work on
+   * the tensor is done. Without an event, the memory must be filled already.
    * @param pointer the address in the device's memory, a multiple of the dtype's size.
    * @param options event an aclrtEvent, as a bigint.
    * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_SHAPE, ERR_DEVICE_UNAVAILABLE, ERR_DEVICE.

@@ -48,7 +48,14 @@ export interface TwinControl {
   setMemory(bytes: number): void;
   /** What the twin's strict checks found, in words. */
   violations(): string[];
-  /** The same, and they were meant: the process may end well. */
+  /**
+   * What another addon of the process does with an NPU: fills memory of its own, late, and gives the
+   * event behind that; copies from any memory; gives everything back.
+   */
+  fillForeign(device: number, bytes: Uint8Array): { pointer: bigint; event: bigint };
+  readForeign(device: number, pointer: bigint, bytes: number): Uint8Array | undefined;
+  freeForeign(): void;
+  /** The violations, which were meant: the process may end well. */
   takeViolations(): string[];
 }
 

@@ -224,10 +224,6 @@ std::shared_ptr<const PositionTable> AscendDevice::prepare_positions(HostPositio
 }
 
 std::shared_ptr<Buffer> AscendDevice::adopt(void* memory, size_t bytes, void* event) {
-  if (reinterpret_cast<uintptr_t>(memory) % 64 != 0) {
-    fail(ErrorCode::kValue, "memory of ", name_,
-         " must begin at a multiple of 64 bytes: CANN copies from nowhere else");
-  }
   if (event != nullptr) {
     thread_.call([&] { LATTE_ACL(acl_, aclrtStreamWaitEvent, thread_.stream(), event); });
   }

@@ -95,6 +95,7 @@ void DeviceThread::synchronise() {
 
 void DeviceThread::open() {
   LATTE_ACL(acl_, aclrtSetDevice, device_);
+  device_is_set_ = true;
   context_ = create_context(acl_, device_);
   LATTE_ACL(acl_, aclrtSetCurrentContext, context_.get());
   stream_ = create_stream(acl_);
@@ -168,7 +169,7 @@ void DeviceThread::close() {
   events_.clear();
   stream_.reset();
   context_.reset();
-  acl_.aclrtResetDevice(device_);
+  if (device_is_set_) acl_.aclrtResetDevice(device_);
 }
 
 EventHandle DeviceThread::take_event() {

@@ -83,6 +83,7 @@ class DeviceThread {
   bool opened_ = false, stopping_ = false;
   std::optional<Error> lost_;  // why nothing works any more
 
+  bool device_is_set_ = false;
   ContextHandle context_;
   StreamHandle stream_;
   std::deque<InFlight> in_flight_;

@@ -74,12 +74,8 @@ void AscendQueue::upload_later(const TensorView& to, const void* host) {
   auto after = uploads_.lower_bound(begin);
   if (after != uploads_.begin()) {
     const auto& [before, joined] = *--after;
-    const auto in_one_block = [&, first = before](const std::shared_ptr<Buffer>& held) {
-      const auto* block = static_cast<const char*>(held->data());
-      return block <= first && begin + to.bytes() <= block + held->bytes();
-    };
     if (before + joined.bytes == begin && !joined.copied && joined.dtype == to.dtype &&
-        std::any_of(held_.begin(), held_.end(), in_one_block)) {
+        is_scratch(before, joined.bytes + upload.bytes)) {
       std::byte* both = staging(joined.bytes + upload.bytes);
       std::memcpy(both, joined.host, joined.bytes);
       std::memcpy(both + joined.bytes, upload.host, upload.bytes);
@@ -89,6 +85,14 @@ void AscendQueue::upload_later(const TensorView& to, const void* host) {
     }
   }
   uploads_[begin] = upload;
+}
+
+bool AscendQueue::is_scratch(const void* address, size_t bytes) const {
+  const auto* begin = static_cast<const char*>(address);
+  return std::any_of(held_.begin(), held_.end(), [&](const std::shared_ptr<Buffer>& held) {
+    const auto* block = static_cast<const char*>(held->data());
+    return block <= begin && begin + bytes <= block + held->bytes();
+  });
 }
 
 void AscendQueue::read(const void* address, size_t bytes) {
@@ -158,6 +162,11 @@ void AscendQueue::download(const TensorView& from, void* host) {
   check_cancelled();
   const size_t bytes = from.bytes();
   if (bytes == 0) return;
+  if (!is_copy_aligned(from.data)) {
+    const TensorView aligned{from, scratch(bytes)};
+    copy_view(flat(from), flat(aligned));
+    return download(aligned, host);
+  }
   const bool direct = resources_.memory.is_pinned(host, bytes) && is_copy_aligned(host);
   void* to = direct ? host : staging(bytes);
   read(from.data, bytes);
@@ -193,7 +202,9 @@ void AscendQueue::convert(const TensorView& from, const TensorView& to) {
     const TensorView converted{to, staging(to.bytes())};
     run_and_wait(open_device("cpu"), [&](Queue& queue) { queue.convert(source, converted); });
     overwrite(to.data, to.bytes());
-    return upload_later(to, converted.data);
+    // Nobody looks into scratch memory after the work; a result has to be there.
+    return is_scratch(to.data, to.bytes()) ? upload_later(to, converted.data)
+                                           : copy_to_device(to, converted.data);
   }
   if (from.dtype == to.dtype) return copy_on_device(from, to);
   if (resources_.float16_only && (from.dtype == DType::kBFloat16 || to.dtype == DType::kBFloat16)) {

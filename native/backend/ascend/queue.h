@@ -93,6 +93,8 @@ class AscendQueue final : public Queue {
   /// Device memory that is to have these elements, which stay where they are until the work is
   /// done.
   void upload_later(const TensorView& to, const void* host);
+  /// Whether memory is one block of scratch().
+  bool is_scratch(const void* address, size_t bytes) const;
   void copy_to_device(const TensorView& to, const void* host);
   void copy_on_device(const TensorView& from, const TensorView& to);
   std::byte* staging(size_t bytes);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "control/foreign.h"
 #include "nnop/tensors.h"
 #include "runtime/memory.h"
 #include "runtime/stream.h"
@@ -175,6 +176,62 @@ napi_value take_violations(napi_env env, napi_callback_info) {
   return strings(env, taken);
 }
 
+std::map<uint64_t, latte::twin::Foreign> foreign;
+
+napi_value bigint(napi_env env, const void* address) {
+  napi_value value = nullptr;
+  napi_create_bigint_uint64(env, reinterpret_cast<uint64_t>(address), &value);
+  return value;
+}
+
+uint64_t bits(napi_env env, napi_value value) {
+  uint64_t result = 0;
+  bool lossless = false;
+  napi_get_value_bigint_uint64(env, value, &result, &lossless);
+  return result;
+}
+
+std::vector<napi_value> arguments(napi_env env, napi_callback_info info, size_t count) {
+  std::vector<napi_value> values(count);
+  napi_get_cb_info(env, info, &count, values.data(), nullptr, nullptr);
+  return values;
+}
+
+napi_value fill_foreign(napi_env env, napi_callback_info info) {
+  const auto given = arguments(env, info, 2);
+  void* bytes = nullptr;
+  size_t count = 0;
+  napi_get_typedarray_info(env, given[1], nullptr, &count, &bytes, nullptr, nullptr);
+  const auto made =
+      latte::twin::fill_foreign(static_cast<int>(integer(env, given[0], 0)), bytes, count);
+  foreign[reinterpret_cast<uint64_t>(made.memory)] = made;
+  napi_value result = object(env);
+  napi_set_named_property(env, result, "pointer", bigint(env, made.memory));
+  napi_set_named_property(env, result, "event", bigint(env, made.event));
+  return result;
+}
+
+napi_value read_foreign(napi_env env, napi_callback_info info) {
+  const auto given = arguments(env, info, 3);
+  const auto count = static_cast<size_t>(integer(env, given[2], 0));
+  void* bytes = nullptr;
+  napi_value buffer = nullptr, result = nullptr;
+  napi_create_arraybuffer(env, count, &bytes, &buffer);
+  if (!latte::twin::read_device(static_cast<int>(integer(env, given[0], 0)),
+                                reinterpret_cast<const void*>(bits(env, given[1])), bytes, count)) {
+    return nullptr;
+  }
+  napi_create_typedarray(env, napi_uint8_array, count, buffer, 0, &result);
+  return result;
+}
+
+napi_value free_foreign(napi_env, napi_callback_info) {
+  for (const auto& [pointer, made] : foreign) latte::twin::free_foreign(made);
+  foreign.clear();
+  latte::twin::close_foreign();
+  return nullptr;
+}
+
 }  // namespace
 
 NAPI_MODULE_INIT() {
@@ -187,6 +244,9 @@ NAPI_MODULE_INIT() {
       {"loseDevice", nullptr, lose_device, nullptr, nullptr, nullptr, fixed, nullptr},
       {"setMemory", nullptr, set_memory, nullptr, nullptr, nullptr, fixed, nullptr},
       {"violations", nullptr, violations, nullptr, nullptr, nullptr, fixed, nullptr},
+      {"fillForeign", nullptr, fill_foreign, nullptr, nullptr, nullptr, fixed, nullptr},
+      {"readForeign", nullptr, read_foreign, nullptr, nullptr, nullptr, fixed, nullptr},
+      {"freeForeign", nullptr, free_foreign, nullptr, nullptr, nullptr, fixed, nullptr},
       {"takeViolations", nullptr, take_violations, nullptr, nullptr, nullptr, fixed, nullptr},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions);
