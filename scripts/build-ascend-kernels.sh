@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Builds the plugin with our Ascend C kernels, liblatte_ascend_kernels.so, with an installed CANN
+# toolkit (8.x, with its Ascend C compiler), and puts it beside the addon, where it is looked for:
+#
+#   scripts/build-ascend-kernels.sh [--soc Ascend910B1] [--to folder] [toolkit folder]
+#
+# Without a folder: the toolkit of ASCEND_HOME_PATH, which CANN's set_env.sh sets. One SoC of a
+# family serves all of it: Ascend910B1 is for the 910B and 910_93 families. Needs CMake 3.16, make,
+# python3 and a C++ compiler; no NPU. What the addon declares of ACL and aclnn is compared with the
+# toolkit's headers first.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+usage="usage: $0 [--soc Ascend910B1] [--to folder] [toolkit folder]"
+soc=Ascend910B1
+to=
+toolkit=${ASCEND_HOME_PATH:-}
+while [ $# -gt 0 ]; do
+  case $1 in
+    --soc | --to)
+      if [ $# -lt 2 ]; then
+        echo "$usage" >&2
+        exit 2
+      fi
+      if [ "$1" = --soc ]; then soc=$2; else to=$2; fi
+      shift 2
+      ;;
+    -*)
+      echo "$usage" >&2
+      exit 2
+      ;;
+    *)
+      toolkit=$1
+      shift
+      ;;
+  esac
+done
+if [ -z "$toolkit" ] || [ ! -d "$toolkit" ]; then
+  echo "Give the folder of a CANN toolkit, or set ASCEND_HOME_PATH (found: '$toolkit')." >&2
+  exit 2
+fi
+toolkit=$(cd "$toolkit" && pwd)
+if [ -z "$to" ]; then
+  to=$root/build/Release
+  if [ -n "${LATTE_ADDON:-}" ]; then to=$(dirname "$LATTE_ADDON"); fi
+fi
+
+"$root/scripts/check-acl-abi.sh" "$toolkit"
+
+build=$root/build/ascend-kernels-$soc
+# The toolkit's scripts read what CMake writes for make.
+cmake -S "$root/native/backend/ascend/kernels" -B "$build" -G 'Unix Makefiles' \
+  -DCMAKE_BUILD_TYPE=Release -DASCEND_CANN_PACKAGE_PATH="$toolkit" -DSOC_VERSION="$soc"
+cmake --build "$build" --parallel "$(nproc)"
+mkdir -p "$to"
+cmake --install "$build" --prefix "$to" --component latte_plugin
+echo "Built $to/liblatte_ascend_kernels.so for $soc"
