@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 // Under a sanitizer (scripts/sanitize.sh) forwards take many times as long, so that a test which
@@ -6,6 +8,11 @@ import { defineConfig } from 'vitest/config';
 const sanitized = process.env.LATTE_SANITIZER
   ? ['test/lifecycle/07-event-loop.test.ts', 'test/twin/mutants.test.ts']
   : [];
+
+// On the twin (`npm run twin -- npm test`) there are NPUs to test, and what is said of a host without
+// one does not hold.
+const twin = existsSync(join(process.env.ASCEND_HOME_PATH ?? '', 'lib64', 'twin_control.node'));
+const elsewhere = twin ? ['test/device/without-npu.test.ts'] : ['test/npu/**'];
 
 export default defineConfig({
   test: {
@@ -21,7 +28,14 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/package/**', 'test/golden/**', 'test/**/fixtures/**', ...sanitized],
+          exclude: [
+            'test/package/**',
+            'test/golden/**',
+            'test/**/fixtures/**',
+            ...sanitized,
+            ...elsewhere,
+          ],
+          setupFiles: twin ? ['test/support/twin-report.ts'] : [],
         },
       },
       {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { LatteEmbeddings, memoryUsage, Tensor } from '../../lib/index.js';
 import { rejected, refused } from '../support/errors.js';
 import { goldenFolder } from '../support/golden.js';
-import { rawBits, tensorOf, valuesOf } from '../support/tensors.js';
+import { hostBits, tensorOf, valuesOf } from '../support/tensors.js';
 
 const golden = join(goldenFolder, 'checkpoints');
 
@@ -25,10 +25,10 @@ describe('embedLatent', () => {
     const one = await latte.embedLatent(tensorOf('float32', [b, c, f, h, w], video));
     const other = await latte.embedLatent(tensorOf('float32', [b * f, c, h, w], images));
     expect(one.shape).toEqual([b * f, 16, 48]);
-    expect(rawBits(one)).toEqual(rawBits(other));
-    const out = Tensor.zeros([b * f, 16, 48]);
+    expect(await hostBits(one)).toEqual(await hostBits(other));
+    const out = Tensor.zeros([b * f, 16, 48], { device: one.device });
     expect(await latte.embedLatent(tensorOf('float32', [b, c, f, h, w], video), { out })).toBe(out);
-    expect(rawBits(out)).toEqual(rawBits(one));
+    expect(await hostBits(out)).toEqual(await hostBits(one));
     await rejected(() => latte.embedLatent(Tensor.zeros([4, 8, 8])), 'ERR_SHAPE', '[4, 8, 8]');
     await rejected(
       () => latte.embedLatent(Tensor.zeros([1, 4, 8, 8]), { signal: AbortSignal.abort() }),
@@ -45,13 +45,13 @@ describe('tempPosEmbed', () => {
       ['latte_mindone_train', 'float16'],
     ] as const) {
       const latte = await LatteEmbeddings.fromPretrained(join(golden, name), { dtype: 'float32' });
-      const all = valuesOf(latte.tempPosEmbed());
+      const all = valuesOf(await latte.tempPosEmbed().to('cpu'));
       for (const frames of [0, 1, 15, 16, 17, 40]) {
         const table = latte.tempPosEmbed(frames);
         expect([table.dtype, table.shape]).toEqual([dtype, [1, frames, 48]]);
         const expected = new Float64Array(frames * 48);
         expected.set(all.subarray(0, Math.min(frames, 16) * 48));
-        expect(valuesOf(table)).toEqual(expected);
+        expect(valuesOf(await table.to('cpu'))).toEqual(expected);
         table.dispose();
       }
       for (const frames of [-1, 1.5, NaN, '3', null]) {
@@ -74,15 +74,17 @@ describe('prepare', () => {
     const timesteps = [999, 500.5, -3, 0];
     const plan = await latte.prepare({ timesteps, caption });
     expect(plan.timesteps).toEqual(timesteps);
-    expect(rawBits(plan.encoderHiddenStates)).toEqual(
-      rawBits(await latte.captionProjection.forward(caption)),
+    expect(await hostBits(plan.encoderHiddenStates)).toEqual(
+      await hostBits(await latte.captionProjection.forward(caption)),
     );
     for (const [i, t] of timesteps.entries()) {
       const { modulation, embeddedTimestep } = await latte.adaLayerNormSingle.forward({
         timestep: [t, t],
       });
-      expect(rawBits(plan.step(i).modulation)).toEqual(rawBits(modulation));
-      expect(rawBits(plan.step(i).embeddedTimestep)).toEqual(rawBits(embeddedTimestep));
+      expect(await hostBits(plan.step(i).modulation)).toEqual(await hostBits(modulation));
+      expect(await hostBits(plan.step(i).embeddedTimestep)).toEqual(
+        await hostBits(embeddedTimestep),
+      );
       expect(plan.step(i)).toBe(plan.step(i));
     }
     latte.dispose();
@@ -106,8 +108,10 @@ describe('prepare', () => {
         batchSize: 4,
       });
       expect(plan.step(i).modulation.shape).toEqual([4, 288]);
-      expect(rawBits(plan.step(i).modulation)).toEqual(rawBits(expected.modulation));
-      expect(rawBits(plan.step(i).embeddedTimestep)).toEqual(rawBits(expected.embeddedTimestep));
+      expect(await hostBits(plan.step(i).modulation)).toEqual(await hostBits(expected.modulation));
+      expect(await hostBits(plan.step(i).embeddedTimestep)).toEqual(
+        await hostBits(expected.embeddedTimestep),
+      );
     }
     // Three rows fit six (two steps of three) but not a batch of two.
     const three = tensorOf('float32', [3, 2], [1, 2, 3, 4, 5, 6]);
@@ -161,7 +165,7 @@ describe('prepare', () => {
       BigInt64Array.of(999n, 1n),
     ]) {
       const plan = await latte.prepare({ timesteps, caption });
-      bits.push(rawBits(plan.step(0).modulation));
+      bits.push(await hostBits(plan.step(0).modulation));
     }
     for (const other of bits) expect(other).toEqual(bits[0]);
     latte.dispose();
@@ -204,7 +208,7 @@ describe('prepare', () => {
       caption: new Tensor('float32', values, [2, 3, 32]),
     });
     values.fill(9);
-    expect(rawBits((await pending).encoderHiddenStates)).toEqual(rawBits(expected));
+    expect(await hostBits((await pending).encoderHiddenStates)).toEqual(await hostBits(expected));
     latte.dispose();
   });
 });

@@ -14,7 +14,7 @@ import { testedDevices } from '../support/devices.js';
 import { rejected } from '../support/errors.js';
 import { goldenFolder } from '../support/golden.js';
 import { readGolden, type StoredTensor } from '../support/safetensors.js';
-import { fromStored, rawBits, valuesOf } from '../support/tensors.js';
+import { fromStored, hostBits, valuesOf } from '../support/tensors.js';
 import { temporaryFolder } from './builders.js';
 
 const root = temporaryFolder();
@@ -328,7 +328,9 @@ describe('a checkpoint under other names', () => {
     });
     const { modulation, embeddedTimestep } = plan.step(1);
     const hidden = await latte.embedLatent(input('latent'));
-    return [plan.encoderHiddenStates, modulation, embeddedTimestep, hidden].map(rawBits);
+    return Promise.all(
+      [plan.encoderHiddenStates, modulation, embeddedTimestep, hidden].map(hostBits),
+    );
   }
 
   it.each(['', 'network.'])(

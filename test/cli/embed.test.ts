@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { Tensor } from '../../lib/index.js';
 import { writeSafetensors } from '../../lib/checkpoint/write-safetensors.js';
 import { golden } from '../support/compare.js';
+import { defaultDevice } from '../support/devices.js';
 import { readGolden, type StoredTensor } from '../support/safetensors.js';
 import { fromStored } from '../support/tensors.js';
 import {
@@ -241,7 +242,7 @@ describe('embed', () => {
     expect(json.stderr).toBe('');
     expect(JSON.parse(json.stdout)).toEqual({
       output,
-      device: 'cpu',
+      device: defaultDevice,
       timesteps: [999, 499],
       tensors: [
         { name: 'encoder_hidden_states', dtype: 'float32', shape: [2, 4, 48], bytes: 1536 },

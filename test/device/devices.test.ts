@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as latte from '../../lib/index.js';
 import { children } from '../support/child.js';
-import { refused } from '../support/errors.js';
 
 const { run } = children();
 
@@ -22,47 +21,13 @@ describe('devices()', () => {
   });
 });
 
-describe('deviceDiagnostics()', () => {
-  it('says why there is no npu', () => {
-    const { npu, visibility } = latte.deviceDiagnostics();
-    expect(npu.available).toBe(latte.devices().some(({ kind }) => kind === 'npu'));
-    expect(npu.reason.length).toBeGreaterThan(20);
-    expect(Object.keys(visibility).sort()).toEqual([
-      'ASCEND_RT_VISIBLE_DEVICES',
-      'ASCEND_VISIBLE_DEVICES',
-    ]);
-  });
-});
-
-describe("device: 'npu' without one", () => {
-  it.each(['npu', 'npu:0', 'npu:12'])('%s gives the reason', (device) => {
-    const { reason } = latte.deviceDiagnostics().npu;
-    refused(
-      () => new latte.AdaLayerNormSingle({ embeddingDim: 24, device }),
-      'ERR_DEVICE_UNAVAILABLE',
-      device,
-      reason,
-    );
-  });
-});
-
-describe("device: 'auto'", () => {
-  it('falls back to the cpu and says so once, where there is no npu', async () => {
-    const ended = await run('test/lifecycle/fixtures/auto-device');
-    expect(ended.status).toBe(0);
-    expect(JSON.parse(ended.stdout)).toEqual({
-      devices: ['cpu', 'cpu', 'cpu'],
-      warnings: ['LATTE_CPU_FALLBACK'],
-    });
-  });
-});
-
 describe('LATTE_NUM_THREADS', () => {
   it.each(['1', '2', '5'])('%s sets the number of threads', async (threads) => {
     const ended = await run('test/lifecycle/fixtures/print-devices', {
       env: { LATTE_NUM_THREADS: threads },
     });
-    expect(JSON.parse(ended.stdout)).toMatchObject([{ name: 'cpu', threads: Number(threads) }]);
+    const [cpu] = JSON.parse(ended.stdout) as latte.DeviceInfo[];
+    expect(cpu).toMatchObject({ name: 'cpu', threads: Number(threads) });
   });
 
   it.each(['', '0', '-3', 'many', '1e9', '2.5', '99999999999999999999'])(

@@ -21,6 +21,7 @@ describe('positions and timesteps', () => {
           numChannels: 8,
           flipSinToCos: true,
           downscaleFreqShift: 0,
+          device: 'cpu',
         }).forwardSync(timesteps),
     ]) {
       const results = ways.map((way) => Array.from(call(any(way)).data as Float32Array));

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as latte from '../../lib/index.js';
+import { defaultDevice } from '../support/devices.js';
 import { refused } from '../support/errors.js';
 
 const any = (value: unknown): never => value as never;
@@ -7,7 +8,10 @@ const any = (value: unknown): never => value as never;
 /** Each layer with options that are right: one of them is spoilt at a time. */
 const layers: Record<
   string,
-  { make: (options: object) => { dispose(): void }; options: Record<string, unknown> }
+  {
+    make: (options: object) => { device: string; dtype: string; dispose(): void };
+    options: Record<string, unknown>;
+  }
 > = {
   PatchEmbed: {
     make: (options) => new latte.PatchEmbed(options),
@@ -99,7 +103,7 @@ describe('an option of another type or out of range names itself', () => {
 describe.each(Object.entries(layers))('%s', (name, { make, options }) => {
   it('takes an option that is undefined for its default', () => {
     const layer = make({ device: undefined, dtype: undefined, ...options });
-    expect(layer).toMatchObject({ device: 'cpu', dtype: 'float32' });
+    expect([layer.device, layer.dtype]).toEqual([defaultDevice, 'float32']);
     layer.dispose();
   });
 
@@ -119,14 +123,12 @@ describe.each(Object.entries(layers))('%s', (name, { make, options }) => {
     for (const device of ['gpu', 'CPU', 'npu:x', 'cpu:0', '', null, 0]) {
       refused(() => make({ ...options, device }), 'ERR_VALUE', 'device');
     }
-    for (const device of ['npu', 'npu:0', 'npu:7']) {
-      refused(
-        () => make({ ...options, device }),
-        'ERR_DEVICE_UNAVAILABLE',
-        device,
-        /no Ascend|CANN/,
-      );
-    }
+    refused(
+      () => make({ ...options, device: 'npu:8' }),
+      'ERR_DEVICE_UNAVAILABLE',
+      'npu:8',
+      /not available/,
+    );
   });
 
   it('refuses options that are no object', () => {

@@ -16,7 +16,7 @@ import {
 
 /** A layer whose result has the shape of its input. */
 function squareCaption(width: number): CaptionProjection {
-  const layer = new CaptionProjection({ inFeatures: width, hiddenSize: width });
+  const layer = new CaptionProjection({ inFeatures: width, hiddenSize: width, device: 'cpu' });
   layer.loadStateDict(randomWeights(mlpParameters('', width, width, width)));
   return layer;
 }

@@ -14,7 +14,7 @@ const any = (value: unknown): never => value as never;
 
 describe('weights', () => {
   it('not loaded: the layer says so', async () => {
-    const layer = new PatchEmbed(smallPatch);
+    const layer = new PatchEmbed({ ...smallPatch, device: 'cpu' });
     await rejected(() => layer.forward(random([1, 4, 8, 8])), 'ERR_STATE', 'loadStateDict');
     refused(() => layer.forwardSync(random([1, 4, 8, 8])), 'ERR_STATE', 'loadStateDict');
     const caption = new CaptionProjection({ inFeatures: 8, hiddenSize: 12 });
@@ -23,7 +23,7 @@ describe('weights', () => {
 
   it('come from an object or a Map', () => {
     const weights = patchEmbedWeights(smallPatch);
-    const layer = new PatchEmbed(smallPatch);
+    const layer = new PatchEmbed({ ...smallPatch, device: 'cpu' });
     const wanted = smallPatchEmbed().forwardSync(random([1, 4, 8, 8])).data;
     layer.loadStateDict(new Map(Object.entries(weights)));
     expect(layer.forwardSync(random([1, 4, 8, 8])).data).toEqual(wanted);
@@ -33,7 +33,7 @@ describe('weights', () => {
     const weights = Object.entries(patchEmbedWeights(smallPatch)).map(
       ([name, t]) => [`a.b.${name}`, t] as const,
     );
-    const layer = new PatchEmbed(smallPatch);
+    const layer = new PatchEmbed({ ...smallPatch, device: 'cpu' });
     layer.loadStateDict({ ...Object.fromEntries(weights), other: random([1]) }, { prefix: 'a.b.' });
     expect(layer.forwardSync(random([1, 4, 8, 8])).data).toEqual(
       smallPatchEmbed().forwardSync(random([1, 4, 8, 8])).data,
@@ -47,7 +47,7 @@ describe('weights', () => {
 
   it('are copied: the caller may change or dispose them afterwards', () => {
     const weights = patchEmbedWeights(smallPatch);
-    const layer = new PatchEmbed(smallPatch);
+    const layer = new PatchEmbed({ ...smallPatch, device: 'cpu' });
     layer.loadStateDict(weights);
     const before = Array.from(layer.forwardSync(random([1, 4, 8, 8])).data as Float32Array);
     for (const tensor of Object.values(weights)) {
@@ -62,7 +62,7 @@ describe('weights', () => {
   it("of another floating dtype are converted; stateDict gives them back in the layer's", async () => {
     const weights = patchEmbedWeights(smallPatch);
     for (const dtype of ['float32', 'float16', 'bfloat16'] as const) {
-      const layer = new PatchEmbed({ ...smallPatch, dtype });
+      const layer = new PatchEmbed({ ...smallPatch, dtype, device: 'cpu' });
       layer.loadStateDict(weights);
       const state = layer.stateDict();
       for (const [name, tensor] of Object.entries(weights)) {
@@ -71,7 +71,7 @@ describe('weights', () => {
         expect([got.dtype, got.shape]).toEqual([dtype, tensor.shape]);
         expect(valuesOf(got)).toEqual(valuesOf(rounded));
       }
-      const again = new PatchEmbed({ ...smallPatch, dtype });
+      const again = new PatchEmbed({ ...smallPatch, dtype, device: 'cpu' });
       again.loadStateDict(layer.stateDict());
       expect(again.forwardSync(random([1, 4, 8, 8])).data).toEqual(
         layer.forwardSync(random([1, 4, 8, 8])).data,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { deviceDiagnostics, type FloatDType } from '../../lib/index.js';
-import { onTwin, twin, type Counters } from '../support/twin.js';
+import { twin, type Counters } from '../support/twin.js';
 import { kinds, makeForward, toHost, type Forward } from './layers.js';
 
 // What a forward asks of the NPU when it runs again, counted by the twin: launching is what small
@@ -26,19 +26,19 @@ const aclnnInHalf: Record<string, number> = {
   AdaLayerNormSingle: 17,
 };
 
-const npu = onTwin ? deviceDiagnostics().npu : undefined;
+const { npu } = deviceDiagnostics();
 const dtypes: FloatDType[] =
-  npu?.soc === 'Ascend910A' ? ['float16'] : ['float32', 'float16', 'bfloat16'];
-const fused = npu?.kernelsPlugin === true && process.env.LATTE_ASCEND_FUSED_PATCH === '1';
+  npu.soc === 'Ascend910A' ? ['float16'] : ['float32', 'float16', 'bfloat16'];
+const fused = npu.kernelsPlugin === true && process.env.LATTE_ASCEND_FUSED_PATCH === '1';
 
 function expectedLaunches(name: string, dtype: FloatDType): number {
   if (fused && name === 'PatchEmbed' && dtype !== 'float32') return 1;
   const { plugin, aclnn } = launches[name]!;
-  if (npu!.kernelsPlugin) return plugin;
+  if (npu.kernelsPlugin) return plugin;
   return (dtype === 'float32' ? undefined : aclnnInHalf[name]) ?? aclnn;
 }
 
-describe.skipIf(!onTwin)('in the steady state', () => {
+describe('in the steady state', () => {
   it('every layer of the library is counted', () => {
     expect(Object.keys(kinds)).toEqual(Object.keys(launches));
   });

@@ -9,6 +9,9 @@ export const testedDevices: readonly string[] = onTwin
   ? ['npu:0']
   : devices().map(({ name }) => name);
 
+/** Where layers compute unless told otherwise. */
+export const defaultDevice: string = devices().find(({ kind }) => kind === 'npu')?.name ?? 'cpu';
+
 /** Whether layers compute in this dtype on a device: the first Ascend 910 has float16 alone. */
 export function computes(device: string, dtype: DType): boolean {
   const soc = devices().find(({ name }) => name === device)?.soc ?? '';

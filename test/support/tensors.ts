@@ -50,6 +50,14 @@ export function rawBits(tensor: Tensor): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
+/** The same of a tensor on any device. */
+export async function hostBits(tensor: Tensor): Promise<Uint8Array> {
+  const host = await tensor.to('cpu');
+  const bits = rawBits(host).slice();
+  host.dispose();
+  return bits;
+}
+
 /** The bits of a 16-bit tensor. */
 export function halfBits(tensor: Tensor): Uint16Array {
   const { data } = tensor;

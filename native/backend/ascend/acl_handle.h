@@ -58,6 +58,20 @@ inline StreamHandle create_stream(const AclFunctions& acl) {
   return {acl, stream};
 }
 
+// These give null where they fail, and no code.
+
+inline ScalarHandle create_scalar(const AclFunctions& acl, float value) {
+  aclScalar* scalar = acl.aclCreateScalar(&value, ACL_FLOAT);
+  if (scalar == nullptr) throw device_error(acl, "aclCreateScalar", ACL_ERROR_RT_PARAM_INVALID);
+  return {acl, scalar};
+}
+
+inline IntArrayHandle create_int_array(const AclFunctions& acl, int64_t value) {
+  aclIntArray* array = acl.aclCreateIntArray(&value, 1);
+  if (array == nullptr) throw device_error(acl, "aclCreateIntArray", ACL_ERROR_RT_PARAM_INVALID);
+  return {acl, array};
+}
+
 inline EventHandle create_event(const AclFunctions& acl) {
   aclrtEvent event = nullptr;
   LATTE_ACL(acl, aclrtCreateEventExWithFlag, &event, ACL_EVENT_SYNC);

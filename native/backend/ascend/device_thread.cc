@@ -66,6 +66,8 @@ void DeviceThread::call(const std::function<void()>& function) {
       function();
     } catch (...) {
       failure = std::current_exception();
+      const Error error = as_error(failure);
+      if (error.code() == ErrorCode::kDevice && means_lost(error.status())) lose(error);
     }
     const std::lock_guard finished_lock(mutex_);
     finished = true;

@@ -167,8 +167,8 @@ void Operations::run(const OperationCall& call, aclrtStream stream,
   }
   aclOpExecutor* executor = nullptr;
   check(acl_, call.name, call.make(tensors, &made.workspace_bytes, &executor));
-  if (may_keep(call)) {
-    check(acl_, call.name, acl_.aclSetAclOpExecutorRepeatable(executor));
+  // An executor that cannot be kept must be run, for it ends no other way.
+  if (may_keep(call) && acl_.aclSetAclOpExecutorRepeatable(executor) == ACL_SUCCESS) {
     made.executor = ExecutorHandle(acl_, executor);
     launch(executor, made.workspace_bytes);
     kept_.emplace(key, std::move(made));
@@ -179,12 +179,7 @@ void Operations::run(const OperationCall& call, aclrtStream stream,
 }
 
 const aclScalar* Operations::one() {
-  if (!one_) {
-    float value = 1;
-    aclScalar* scalar = acl_.aclCreateScalar(&value, ACL_FLOAT);
-    if (scalar == nullptr) throw device_error(acl_, "aclCreateScalar", ACL_ERROR_RT_PARAM_INVALID);
-    one_ = ScalarHandle(acl_, scalar);
-  }
+  if (!one_) one_ = create_scalar(acl_, 1);
   return one_.get();
 }
 

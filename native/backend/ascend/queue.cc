@@ -261,7 +261,7 @@ void AscendQueue::normalise(const void* x, int64_t rows, int64_t dim, DType dtyp
                      {OperandView::dense(dtype, {rows, dim}, x)},
                      {OperandView::dense(dtype, {rows, dim}, out)},
                      [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
-                       const IntArrayHandle normalized(acl_, acl_.aclCreateIntArray(&dim, 1));
+                       const IntArrayHandle normalized = create_int_array(acl_, dim);
                        return acl_.aclnnLayerNormGetWorkspaceSize(t[0], normalized.get(), nullptr,
                                                                   nullptr, epsilon, t[1], nullptr,
                                                                   nullptr, bytes, executor);

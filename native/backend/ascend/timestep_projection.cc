@@ -80,8 +80,7 @@ void AscendQueue::timestep_projection(const TimestepProjectionArgs& args) {
        }});
   if (args.scale != 1) {
     const OperandView scaled = floats({args.count, half}, scratch_floats(args.count * half));
-    float scale = args.scale;
-    const ScalarHandle scalar(acl_, acl_.aclCreateScalar(&scale, ACL_FLOAT));
+    const ScalarHandle scalar = create_scalar(acl_, args.scale);
     run({"aclnnMuls",
          acl_.aclnnMuls,
          false,

@@ -31,7 +31,7 @@ aclrtStream enter(int device) {
   return place.stream;
 }
 
-void dawdle(void*) { std::this_thread::sleep_for(std::chrono::milliseconds(30)); }
+void dawdle(void*) { std::this_thread::sleep_for(std::chrono::milliseconds(100)); }
 
 }  // namespace
 
