@@ -74,7 +74,11 @@ inline thread_local TPipe* current_pipe = nullptr;
 
 class TPipe {
  public:
-  TPipe() { current_pipe = this; }
+  TPipe() {
+    current_pipe = this;
+    if (latte::model::core().kind() != latte::model::CoreKind::kCube) return;
+    for (int i = 0; i < kReserved; ++i) SetFlag<HardEvent::M_MTE1>(AllocEventID(HardEvent::M_MTE1));
+  }
   TPipe(const TPipe&) = delete;
   ~TPipe() noexcept(false) {
     current_pipe = nullptr;
@@ -87,6 +91,9 @@ class TPipe {
         const EventPipes pipes = pipes_of(buffer->free_event);
         wait_flag(pipes.from, pipes.to, static_cast<event_t>(buffer->free_id));
       }
+    }
+    if (latte::model::core().kind() == latte::model::CoreKind::kCube) {
+      for (int i = 0; i < kReserved; ++i) WaitFlag<HardEvent::M_MTE1>(i);
     }
     pipe_barrier(PIPE_ALL);
   }
@@ -123,6 +130,9 @@ class TPipe {
   }
 
  private:
+  // The toolkit's pipe keeps these flags on a cube core for its own products.
+  static constexpr int kReserved = 3;
+
   Buffer* allocate(latte::model::Space space, uint32_t bytes) {
     using latte::model::Fault;
     if (bytes == 0) throw Fault("a buffer of no bytes");
@@ -159,6 +169,7 @@ constexpr QueueEvents queue_events(TPosition position) {
       return {HardEvent::MTE2_MTE1, HardEvent::MTE1_MTE2};
     case TPosition::A2:
     case TPosition::B2:
+    case TPosition::C2:
       return {HardEvent::MTE1_M, HardEvent::M_MTE1};
     case TPosition::CO1:
       return {HardEvent::M_FIX, HardEvent::FIX_M};

@@ -36,7 +36,7 @@ using bfloat16_t = bfloat16::Bf16T;
 
 namespace AscendC {
 
-enum class TPosition { GM, A1, A2, B1, B2, CO1, VECIN, VECOUT, VECCALC };
+enum class TPosition { GM, A1, A2, B1, B2, C1, C2, CO1, VECIN, VECOUT, VECCALC };
 using QuePosition = TPosition;
 
 constexpr latte::model::Space space_of(TPosition position) {
@@ -44,7 +44,10 @@ constexpr latte::model::Space space_of(TPosition position) {
   switch (position) {
     case TPosition::A1:
     case TPosition::B1:
+    case TPosition::C1:
       return Space::kL1;
+    case TPosition::C2:
+      return Space::kBT;
     case TPosition::A2:
       return Space::kL0A;
     case TPosition::B2:

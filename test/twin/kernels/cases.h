@@ -37,6 +37,13 @@ struct NamedCase {
   Case run;
 };
 
+struct VideoShape {
+  DType dtype;
+  int64_t outer, inner, channels, height, width;
+};
+/// A video [outer, C, inner, H, W], read in place.
+LatentView video(const VideoShape& shape);
+
 void add_timestep_cases(std::vector<NamedCase>& cases);
 void add_patchify_cases(std::vector<NamedCase>& cases);
 void add_fused_cases(std::vector<NamedCase>& cases);

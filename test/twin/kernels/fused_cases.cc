@@ -1,5 +1,190 @@
+#include <cmath>
+#include <cstring>
+
 #include "cases.h"
+#include "core/dtype.h"
+#include "entries.h"
 
 namespace latte::kernel_test {
-void add_fused_cases(std::vector<NamedCase>&) {}
+namespace {
+
+struct Projection {
+  int64_t patch, channels, outer, inner, height, width, dim;
+  bool bias = true, table = true;
+  int64_t cube_cores = 3;
+  DType dtype = DType::kFloat16;
+};
+
+class Random {
+ public:
+  /// In -1 ... 1.
+  float next() {
+    state_ = state_ * 1664525 + 1013904223;
+    return static_cast<float>(static_cast<int32_t>(state_)) * 0x1p-31f;
+  }
+  std::vector<float> floats(int64_t count) {
+    std::vector<float> values(static_cast<size_t>(count));
+    for (float& value : values) value = next();
+    return values;
+  }
+
+ private:
+  uint32_t state_ = 2463534242;
+};
+
+float decoded(uint16_t bits, DType dtype) {
+  return dtype == DType::kFloat16 ? half_to_float(bits) : bfloat_to_float(bits);
+}
+std::vector<uint16_t> rounded(const std::vector<float>& values, DType dtype) {
+  std::vector<uint16_t> result;
+  result.reserve(values.size());
+  for (const float value : values) {
+    result.push_back(dtype == DType::kFloat16 ? float_to_half(value) : float_to_bfloat(value));
+  }
+  return result;
+}
+
+struct Operands {
+  std::vector<uint16_t> pixels, weight, bias;
+  HostPositionTable positions;
+};
+
+Operands operands_of(const Projection& p, int64_t h, int64_t w) {
+  Random random;
+  Operands o;
+  const int64_t depth = p.channels * p.patch * p.patch;
+  o.pixels = rounded(random.floats(p.outer * p.channels * p.inner * p.height * p.width), p.dtype);
+  o.weight = rounded(random.floats(p.dim * depth), p.dtype);
+  o.bias = rounded(random.floats(p.dim), p.dtype);
+  o.positions.dim = p.dim;
+  o.positions.height = h;
+  o.positions.width = w;
+  o.positions.columns = random.floats(w * (p.dim / 2));
+  o.positions.rows = random.floats(h * (p.dim / 2));
+  return o;
+}
+
+/// In double, from operands of the layer's dtype: what was rounded before the sum is rounded here,
+/// too. `magnitude` is the sum of the terms' magnitudes.
+double expected(const Projection& p, const LatentView& view, const Operands& o, int64_t image,
+                int64_t y, int64_t x, int64_t n, double& magnitude) {
+  const int64_t side = p.patch;
+  double sum = 0;
+  magnitude = 0;
+  const auto add = [&](double term) {
+    sum += term;
+    magnitude += std::fabs(term);
+  };
+  const uint16_t* weight = o.weight.data() + n * p.channels * side * side;
+  for (int64_t c = 0; c < p.channels; ++c) {
+    for (int64_t i = 0; i < side; ++i) {
+      for (int64_t j = 0; j < side; ++j) {
+        const int64_t at = image / p.inner * view.outer_stride +
+                           image % p.inner * view.inner_stride + c * view.channel_stride +
+                           (y * side + i) * p.width + x * side + j;
+        add(static_cast<double>(decoded(o.pixels[static_cast<size_t>(at)], p.dtype)) *
+            decoded(weight[(c * side + i) * side + j], p.dtype));
+      }
+    }
+  }
+  if (p.bias) add(decoded(o.bias[static_cast<size_t>(n)], p.dtype));
+  if (p.table) {
+    const int64_t half = p.dim / 2;
+    const float position = n < half ? o.positions.columns[static_cast<size_t>(x * half + n)]
+                                    : o.positions.rows[static_cast<size_t>(y * half + n - half)];
+    add(decoded(rounded({position}, p.dtype)[0], p.dtype));
+  }
+  return sum;
+}
+
+void run(const Projection& p, model::Schedule schedule) {
+  const int64_t h = p.height / p.patch, w = p.width / p.patch;
+  const LatentView view = video({p.dtype, p.outer, p.inner, p.channels, p.height, p.width});
+  const Operands o = operands_of(p, h, w);
+  const HostPositionTable* positions = p.table ? &o.positions : nullptr;
+  const auto tiling = ascend::fused_tiling({p.cube_cores, 0}, view, p.patch, p.dim, positions);
+  require(tiling.has_value(), "the tiling refuses");
+  require(tiling->blocks <= p.cube_cores, "more blocks than cores");
+  const std::vector<uint16_t> packed =
+      ascend::fused_operand(*tiling, o.weight.data(), p.bias ? o.bias.data() : nullptr, positions);
+
+  const int64_t images = p.outer * p.inner, tokens = images * h * w;
+  Memory memory;
+  uint8_t* latent = memory.add(o.pixels.data(), o.pixels.size() * 2);
+  uint8_t* operand = memory.add(packed.data(), packed.size() * 2);
+  uint8_t* output = memory.add(static_cast<size_t>(tokens * p.dim) * 2);
+  model::run({model::CoreKind::kCube, tiling->blocks, schedule, memory.resolver()},
+             [&] { latte_patch_projection(latent, operand, output, *tiling); });
+
+  // Half a unit of the type, and what float32 sums may lose.
+  const double half_unit = std::ldexp(1, p.dtype == DType::kFloat16 ? -11 : -8);
+  for (int64_t token = 0; token < tokens; ++token) {
+    for (int64_t n = 0; n < p.dim; ++n) {
+      double magnitude = 0;
+      const double wanted =
+          expected(p, view, o, token / (h * w), token / w % h, token % w, n, magnitude);
+      uint16_t bits = 0;
+      std::memcpy(&bits, output + (token * p.dim + n) * 2, sizeof(bits));
+      const double actual = static_cast<double>(decoded(bits, p.dtype));
+      const double bound = half_unit * std::fabs(wanted) * 1.001 + magnitude * 0x1p-20 + 0x1p-25;
+      require(std::fabs(actual - wanted) <= bound,
+              "token " + std::to_string(token) + ", column " + std::to_string(n) + ": " +
+                  std::to_string(actual) + " instead of " + std::to_string(wanted));
+    }
+  }
+}
+
+}  // namespace
+
+void add_fused_cases(std::vector<NamedCase>& cases) {
+  const auto add = [&](Projection p) {
+    for (const DType dtype : {DType::kFloat16, DType::kBFloat16}) {
+      p.dtype = dtype;
+      const std::string name = "patch_projection p" + std::to_string(p.patch) + " c" +
+                               std::to_string(p.channels) + " " + std::to_string(p.outer) + "x" +
+                               std::to_string(p.inner) + " images " + std::to_string(p.height) +
+                               "x" + std::to_string(p.width) + " dim " + std::to_string(p.dim) +
+                               (p.bias ? "" : ", no bias") + (p.table ? "" : ", no table") +
+                               " on " + std::to_string(p.cube_cores) + " " + dtype_name(dtype);
+      cases.push_back({name, [p](model::Schedule schedule) { run(p, schedule); }});
+    }
+  };
+  // The shapes of the golden files.
+  add({2, 4, 2, 1, 8, 8, 64});
+  add({2, 4, 1, 1, 8, 8, 64, false});
+  add({2, 4, 1, 1, 8, 12, 64});
+  add({4, 3, 1, 1, 12, 16, 96});
+  add({1, 16, 2, 1, 4, 4, 72});
+  add({1, 8, 1, 1, 2, 3, 1152});
+  add({4, 3, 1, 1, 16, 36, 16});
+  add({4, 3, 1, 1, 8, 8, 32});
+  add({4, 3, 1, 1, 8, 12, 32});
+  add({2, 4, 1, 1, 8, 2, 16, true, false});
+  add({2, 4, 1, 1, 10, 8, 64});
+  add({2, 4, 1, 1, 6, 8, 64, false, false});
+  // Videos, odd widths, tiles of several rows of tokens and of parts of one.
+  add({2, 4, 2, 3, 8, 8, 64});
+  add({2, 4, 1, 2, 9, 11, 64});
+  add({2, 4, 1, 1, 32, 30, 1152, true, true, 2});
+  add({2, 4, 1, 2, 64, 64, 256, true, true, 1});
+  add({2, 4, 1, 1, 70, 16, 32, true, true, 1});
+  add({2, 1, 1, 1, 300, 2, 32, true, true, 1});
+  add({2, 3, 1, 1, 4, 515, 32, true, true, 2});
+  add({2, 16, 1, 1, 6, 520, 34, true, true, 1});
+  add({3, 5, 1, 2, 10, 17, 24});
+  add({3, 7, 1, 1, 40, 50, 130, true, true, 1});
+  add({4, 4, 1, 1, 9, 700, 18, true, true, 2});
+  add({5, 2, 1, 1, 15, 22, 2, true, true, 1});
+  add({8, 1, 2, 1, 17, 33, 40});
+  add({1, 64, 1, 1, 5, 7, 36, true, true, 2});
+  add({1, 33, 1, 1, 3, 19, 20, true, true, 1});
+  add({1, 1, 1, 1, 1, 1, 1, true, false});
+  add({1, 3, 1, 1, 2, 129, 30, true, true, 1});
+  // More right operands than L1 holds; more groups of them than cores; more cores than tiles.
+  add({3, 7, 1, 1, 9, 9, 2304, true, true, 1});
+  add({3, 7, 1, 1, 9, 9, 2304, true, true, 7});
+  add({2, 4, 1, 1, 8, 8, 1152, true, true, 24});
+  add({2, 4, 1, 1, 2, 4600, 24, true, true, 2});
+}
+
 }  // namespace latte::kernel_test

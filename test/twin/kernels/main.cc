@@ -38,6 +38,20 @@ model::Resolve Memory::resolver() const {
   };
 }
 
+LatentView video(const VideoShape& shape) {
+  LatentView view;
+  view.dtype = shape.dtype;
+  view.outer = shape.outer;
+  view.inner = shape.inner;
+  view.channels = shape.channels;
+  view.height = shape.height;
+  view.width = shape.width;
+  view.inner_stride = shape.height * shape.width;
+  view.channel_stride = shape.inner * view.inner_stride;
+  view.outer_stride = shape.channels * view.channel_stride;
+  return view;
+}
+
 void require(bool condition, const std::string& message) {
   if (!condition) throw std::runtime_error(message);
 }

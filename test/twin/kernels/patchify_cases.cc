@@ -12,24 +12,9 @@ struct Frames {
   int64_t vector_cores = 3;
 };
 
-/// A video [outer, C, inner, H, W], read in place.
-LatentView view_of(const Frames& f) {
-  LatentView view;
-  view.dtype = f.dtype;
-  view.outer = f.outer;
-  view.inner = f.inner;
-  view.channels = f.channels;
-  view.height = f.height;
-  view.width = f.width;
-  view.inner_stride = f.height * f.width;
-  view.channel_stride = f.inner * view.inner_stride;
-  view.outer_stride = f.channels * view.channel_stride;
-  return view;
-}
-
 void run(const Frames& f, model::Schedule schedule) {
   const size_t item = item_size(f.dtype);
-  const LatentView view = view_of(f);
+  const LatentView view = video({f.dtype, f.outer, f.inner, f.channels, f.height, f.width});
   const auto tiling = ascend::patchify_tiling({1, f.vector_cores}, view, f.patch);
   require(tiling.has_value(), "the tiling refuses");
 
@@ -119,11 +104,13 @@ void add_patchify_cases(std::vector<NamedCase>& cases) {
   add({16, 16, 1, 1, 32, 64, any, 2});
 
   const auto refuse = [&](const std::string& name, const Frames& f) {
-    cases.push_back(
-        {"patchify refuses " + name, [f](model::Schedule) {
-           const auto tiling = ascend::patchify_tiling({1, f.vector_cores}, view_of(f), f.patch);
-           require(!tiling, "the tiling does not refuse");
-         }});
+    cases.push_back({"patchify refuses " + name, [f](model::Schedule) {
+                       const auto tiling = ascend::patchify_tiling(
+                           {1, f.vector_cores},
+                           video({f.dtype, f.outer, f.inner, f.channels, f.height, f.width}),
+                           f.patch);
+                       require(!tiling, "the tiling does not refuse");
+                     }});
   };
   refuse("a token that exceeds the unified buffer", {64, 4, 1, 1, 64, 64, any});
   refuse("frames smaller than a patch", {4, 4, 1, 1, 3, 8, any});

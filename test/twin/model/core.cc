@@ -43,12 +43,14 @@ size_t capacity(Space space) {
       return 64 * 1024;
     case Space::kL0C:
       return 128 * 1024;
+    case Space::kBT:
+      return 1024;
   }
   return 0;
 }
 
 const char* space_name(Space space) {
-  constexpr const char* names[] = {"UB", "L1", "L0A", "L0B", "L0C"};
+  constexpr const char* names[] = {"UB", "L1", "L0A", "L0B", "L0C", "BT"};
   return names[static_cast<int>(space)];
 }
 

@@ -31,8 +31,8 @@ enum Pipe { kS = 0, kV = 1, kM = 2, kMte1 = 3, kMte2 = 4, kMte3 = 5, kAll = 6, k
 constexpr int kPipes = 11;
 constexpr int kEvents = 8;
 
-enum class Space { kUB, kL1, kL0A, kL0B, kL0C };
-constexpr int kSpaces = 5;
+enum class Space { kUB, kL1, kL0A, kL0B, kL0C, kBT };
+constexpr int kSpaces = 6;
 size_t capacity(Space space);
 const char* space_name(Space space);
 
@@ -86,6 +86,7 @@ class Core {
   uint64_t gather_base = 0;
   uint64_t gather_length = 0;  // in elements
   uint64_t pad_value = 0;
+  uint64_t nd_parameters = 0;  // of a copy from L0C: matrices, and their strides
 
  private:
   struct Instruction {

@@ -47,27 +47,40 @@ struct latte_patchify_tiling {
   uint32_t tile_units; /* gathered units of a whole tile, rounded up to 64 */
 };
 
-/* Latents -> [images * h * w, dim] with bias and position table, K = C * p * p <= 64. */
+/* Latents [outer, C, inner, H, W] -> [images * h * w, dim] with bias and position table, for
+ * K = C * p * p <= 64 and 16-bit types; patch_projection.cpp explains the names. Strides count
+ * elements; a block is 16 elements of K. */
 struct latte_fused_tiling {
-  uint64_t outer_stride; /* strides count elements */
+  uint64_t outer_stride;
   uint64_t inner_stride;
   uint64_t channel_stride;
-  uint32_t row_stride;
+  uint32_t row_stride; /* of one row of pixels */
   uint32_t blocks;
   uint32_t dtype;
   uint32_t images;
-  uint32_t inner;
+  uint32_t inner; /* image = o * inner + n */
   uint32_t channels;
   uint32_t patch;
-  uint32_t token_rows;
+  uint32_t token_rows; /* h = floor(H / p) */
   uint32_t token_columns;
   uint32_t dim;
-  uint32_t padded_dim;   /* dim, rounded up to 16 */
-  uint32_t pixel_depth;  /* K of the patch: one block of 16 for each row of pixels of a patch */
-  uint32_t tile_columns; /* tokens of one product: a multiple of 16 */
-  uint32_t tile_dim;     /* channels of one product: a multiple of 16 */
-  uint32_t has_columns;  /* whether there is a position table */
-  uint32_t operand_rows; /* rows of 16-element blocks in the packed operand */
+  uint32_t transposed;    /* 1: rows of pixels become patches on their way to L0A */
+  uint32_t tile_rows;     /* tokens of a tile: a power of two rows */
+  uint32_t tile_columns;  /* more than one row only where this is token_columns */
+  uint32_t tile_pitch;    /* from one row of tokens to the next in the left operand */
+  uint32_t tile_tokens;   /* rows of the left operand: a multiple of 16 */
+  uint32_t patch_blocks;  /* K of the patches */
+  uint32_t column_blocks; /* K of a tile's one-hot columns; 0: no position table */
+  uint32_t row_blocks;    /* K of its one-hot rows */
+  uint32_t row_variants;  /* by where in a block of 16 rows a tile begins */
+  uint32_t table_blocks;  /* K of the larger half of the table, in the right operand */
+  uint32_t chunk_blocks;  /* K of one product at most */
+  uint32_t split;         /* where the half of the columns ends: dim / 2, or dim without a table */
+  uint32_t tile_dim;      /* columns of the right operand of a product: a multiple of 16 */
+  uint32_t split_tiles;   /* tiles of columns before `split` */
+  uint32_t dim_tiles;     /* of all columns */
+  uint32_t group_tiles;   /* tiles of columns whose operands stay in L1 together */
+  uint32_t groups;
 };
 
 #endif

@@ -2,7 +2,7 @@
 // cores. The frames of a video are read in place; pixels that fill no patch are never read.
 #include "kernel_operator.h"
 
-#include "kernel_tiling.h"
+#include "token_tile.h"
 #include "unified_buffer.h"
 
 namespace latte_kernel {
@@ -30,17 +30,11 @@ class Patchify {
     pipe_.InitBuffer(offset_buffer_, tiling_.tile_units * static_cast<uint32_t>(sizeof(uint32_t)));
     make_offsets();
 
-    const uint32_t across = ceil_div(tiling_.token_columns, tiling_.tile_columns);
-    const uint32_t down = ceil_div(tiling_.token_rows, tiling_.tile_rows);
-    const uint32_t tiles = tiling_.images * down * across;
-    for (uint32_t tile = static_cast<uint32_t>(GetBlockIdx()); tile < tiles;
+    const TokenTiles<latte_patchify_tiling> tiles(tiling_);
+    const uint32_t count = tiles.count(tiling_);
+    for (uint32_t tile = static_cast<uint32_t>(GetBlockIdx()); tile < count;
          tile += tiling_.blocks) {
-      Tile at;
-      at.image = tile / (down * across);
-      at.row = tile / across % down * tiling_.tile_rows;
-      at.column = tile % across * tiling_.tile_columns;
-      at.rows = smaller(tiling_.tile_rows, tiling_.token_rows - at.row);
-      at.columns = smaller(tiling_.tile_columns, tiling_.token_columns - at.column);
+      const TokenTile at = tiles.at(tiling_, tile);
       load(at);
       gather(at);
       store(at);
@@ -48,13 +42,6 @@ class Patchify {
   }
 
  private:
-  struct Tile {
-    uint32_t image, row, column, rows, columns;
-  };
-
-  static __aicore__ inline uint32_t ceil_div(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
-  static __aicore__ inline uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
-
   /// offsets[(row, column, k)] in bytes. The first tokens are written one by one, until they fill
   /// whole blocks; doubling the run fills the first row of tokens; other rows are that one, moved.
   __aicore__ inline void make_offsets() {
@@ -98,7 +85,7 @@ class Patchify {
     }
   }
 
-  __aicore__ inline void load(const Tile& at) {
+  __aicore__ inline void load(const TokenTile& at) {
     LocalTensor<Item> pixels = pixel_queue_.template AllocTensor<Item>();
     const uint32_t bytes = at.columns * tiling_.patch * static_cast<uint32_t>(sizeof(Item));
     // A tile with fewer columns leaves the same room for each line.
@@ -119,7 +106,7 @@ class Patchify {
     pixel_queue_.EnQue(pixels);
   }
 
-  __aicore__ inline void gather(const Tile& at) {
+  __aicore__ inline void gather(const TokenTile& at) {
     LocalTensor<Item> pixels = pixel_queue_.template DeQue<Item>();
     LocalTensor<Item> patches = patch_queue_.template AllocTensor<Item>();
     Gather(patches.template ReinterpretCast<Unit>(), pixels.template ReinterpretCast<Unit>(),
@@ -128,7 +115,7 @@ class Patchify {
     pixel_queue_.FreeTensor(pixels);
   }
 
-  __aicore__ inline void store(const Tile& at) {
+  __aicore__ inline void store(const TokenTile& at) {
     LocalTensor<Item> patches = patch_queue_.template DeQue<Item>();
     const uint32_t depth_items =
         depth_ * static_cast<uint32_t>(sizeof(Unit)) / static_cast<uint32_t>(sizeof(Item));

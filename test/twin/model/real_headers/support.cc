@@ -64,9 +64,10 @@ using latte::model::core;
 using latte::model::Space;
 
 void AscendCBufAbsAddr(uint8_t hardware, uint64_t address, uint64_t) {
-  // Their numbers of the buffers: UB 1, L1 2, L0A 3, L0B 4, L0C 5.
-  constexpr Space spaces[] = {Space::kUB, Space::kL1, Space::kL0A, Space::kL0B, Space::kL0C};
-  if (hardware >= 1 && hardware <= 5) {
+  // Their numbers of the buffers: UB 1, L1 2, L0A 3, L0B 4, L0C 5, the bias table 6.
+  constexpr Space spaces[] = {Space::kUB,  Space::kL1,  Space::kL0A,
+                              Space::kL0B, Space::kL0C, Space::kBT};
+  if (hardware >= 1 && hardware <= 6) {
     core().attach(spaces[hardware - 1], reinterpret_cast<uint8_t*>(address));
   }
 }
