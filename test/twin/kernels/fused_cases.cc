@@ -64,6 +64,10 @@ Operands operands_of(const Projection& p, int64_t h, int64_t w) {
   return o;
 }
 
+LatentView view_of(const Projection& p) {
+  return video({p.dtype, p.outer, p.inner, p.channels, p.height, p.width});
+}
+
 /// In double, from operands of the layer's dtype: what was rounded before the sum is rounded here,
 /// too. `magnitude` is the sum of the terms' magnitudes.
 double expected(const Projection& p, const LatentView& view, const Operands& o, int64_t image,
@@ -99,7 +103,7 @@ double expected(const Projection& p, const LatentView& view, const Operands& o, 
 
 void run(const Projection& p, model::Schedule schedule) {
   const int64_t h = p.height / p.patch, w = p.width / p.patch;
-  const LatentView view = video({p.dtype, p.outer, p.inner, p.channels, p.height, p.width});
+  const LatentView view = view_of(p);
   const Operands o = operands_of(p, h, w);
   const HostPositionTable* positions = p.table ? &o.positions : nullptr;
   const auto tiling = ascend::fused_tiling({p.cube_cores, 0}, view, p.patch, p.dim, positions);
@@ -152,16 +156,17 @@ void add_fused_cases(std::vector<NamedCase>& cases) {
   // The shapes of the golden files.
   add({2, 4, 2, 1, 8, 8, 64});
   add({2, 4, 1, 1, 8, 8, 64, false});
+  add({2, 4, 3, 1, 8, 8, 64});
   add({2, 4, 1, 1, 8, 12, 64});
-  add({4, 3, 1, 1, 12, 16, 96});
+  add({2, 4, 1, 1, 8, 10, 64});
+  add({2, 4, 1, 1, 8, 6, 64, false, false});
+  add({2, 4, 1, 1, 8, 2, 16, true, false});
   add({1, 16, 2, 1, 4, 4, 72});
   add({1, 8, 1, 1, 2, 3, 1152});
+  add({4, 3, 1, 1, 24, 8, 96});
   add({4, 3, 1, 1, 16, 36, 16});
-  add({4, 3, 1, 1, 8, 8, 32});
-  add({4, 3, 1, 1, 8, 12, 32});
-  add({2, 4, 1, 1, 8, 2, 16, true, false});
-  add({2, 4, 1, 1, 10, 8, 64});
-  add({2, 4, 1, 1, 6, 8, 64, false, false});
+  add({4, 3, 1, 1, 9, 11, 32});
+  add({4, 3, 1, 1, 13, 10, 32});
   // Videos, odd widths, tiles of several rows of tokens and of parts of one.
   add({2, 4, 2, 3, 8, 8, 64});
   add({2, 4, 1, 2, 9, 11, 64});
@@ -185,6 +190,24 @@ void add_fused_cases(std::vector<NamedCase>& cases) {
   add({3, 7, 1, 1, 9, 9, 2304, true, true, 7});
   add({2, 4, 1, 1, 8, 8, 1152, true, true, 24});
   add({2, 4, 1, 1, 2, 4600, 24, true, true, 2});
+
+  const auto refuse = [&](const std::string& name, const Projection& p) {
+    cases.push_back({"patch_projection refuses " + name, [p](model::Schedule) {
+                       const HostPositionTable table = operands_of(p, p.height, p.width).positions;
+                       const auto tiling =
+                           ascend::fused_tiling({p.cube_cores, 0}, view_of(p), p.patch, p.dim,
+                                                p.table ? &table : nullptr);
+                       require(!tiling, "the tiling does not refuse");
+                     }});
+  };
+  refuse("more than 64 values in a patch", {3, 8, 1, 1, 9, 9, 64, true, false});
+  refuse("float32", {2, 4, 1, 1, 8, 8, 64, true, false, 3, DType::kFloat32});
+  refuse("frames smaller than a patch", {4, 3, 1, 1, 3, 8, 64, true, false});
+  refuse("no images", {2, 4, 0, 1, 8, 8, 64, true, false});
+  refuse("no cube cores", {2, 4, 1, 1, 8, 8, 64, true, false, 0});
+  refuse("a table of another size", {2, 4, 1, 1, 8, 8, 64, true, true});
+  refuse("rows too far apart for a copy", {1, 1, 1, 1, 1, 1 << 17, 16, true, false});
+  refuse("a table that exceeds L1", {1, 1, 1, 1, 1, 30000, 16, true, true});
 }
 
 }  // namespace latte::kernel_test
