@@ -62,6 +62,7 @@ describe('memory of an NPU', () => {
   });
 
   it('failing for another reason is another error: this one means that the device is lost', async () => {
+    await random([4]).to('npu:1');
     twin().inject({ call: 'aclrtMalloc', nth: 1, code: 507899 });
     await rejected(() => random([12_345]).to('npu:1'), 'ERR_DEVICE', '507899');
     await rejected(() => random([4]).to('npu:1'), 'ERR_DEVICE');

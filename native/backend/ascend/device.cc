@@ -1,6 +1,8 @@
 #include "backend/ascend/device.h"
 
+#include <array>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <string_view>
 
@@ -119,6 +121,45 @@ void AscendDevice::opened() {
   cores_.vector = cores_of(acl_, index_, ACL_DEVICE_INFO_VECTOR_CORE_NUM);
   size_t free = 0;
   LATTE_ACL(acl_, aclrtGetMemInfo, ACL_HBM_MEM, &free, &memory_total_);
+  if (plugin_ != nullptr) try_kernels();
+}
+
+/// What CANN 8.1 generates around a kernel reports success, and launches nothing, where the chip is
+/// none of those that it was compiled for or the kernels could not be registered. So one kernel has
+/// to show that it writes something: (cos 1, sin 1).
+void AscendDevice::try_kernels() {
+  const std::vector<float> frequencies{1};
+  std::array<float, 2> values{-2, -2};
+  constexpr float kTimestep = 1;
+  const auto timestep = memory_.allocate(sizeof kTimestep);
+  const auto table = memory_.allocate(sizeof(float));
+  const auto output = memory_.allocate(sizeof values);
+  TimestepProjectionArgs args;
+  args.count = 1;
+  args.dim = 2;
+  args.frequencies = &frequencies;
+  args.flip_sin_to_cos = true;
+  const auto tiling = timestep_tiling(cores_, args);
+  if (!tiling) return;
+  copy_now(timestep->data(), &kTimestep, sizeof kTimestep, ACL_MEMCPY_HOST_TO_DEVICE);
+  copy_now(table->data(), frequencies.data(), sizeof(float), ACL_MEMCPY_HOST_TO_DEVICE);
+  copy_now(output->data(), values.data(), sizeof values, ACL_MEMCPY_HOST_TO_DEVICE);
+  try {
+    check(acl_, "latte_timestep_projection",
+          plugin_->kernels().timestep_projection(thread_.stream(), &*tiling, timestep->data(),
+                                                 table->data(), output->data()));
+    copy_now(values.data(), output->data(), sizeof values, ACL_MEMCPY_DEVICE_TO_HOST);
+    if (std::abs(values[0] - std::cos(kTimestep)) < 1e-5F &&
+        std::abs(values[1] - std::sin(kTimestep)) < 1e-5F) {
+      return;
+    }
+    kernels_reason_ = "they wrote nothing, or something wrong";
+  } catch (const Error& error) {
+    kernels_reason_ = error.what();
+  }
+  plugin_ = nullptr;
+  kernels_reason_ =
+      "its kernels do not run on " + name_ + " (" + chip_.soc + "): " + kernels_reason_;
 }
 
 DeviceInfo AscendDevice::info() const {

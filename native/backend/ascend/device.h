@@ -44,6 +44,9 @@ class AscendDevice final : public Device {
   std::shared_ptr<const PositionTable> prepare_positions(HostPositionTable table) override;
   std::shared_ptr<Buffer> adopt(void* memory, size_t bytes, void* event) override;
 
+  /// Why the plugin's kernels do not run on this device, where they were expected to.
+  const std::string& kernels_reason() const { return kernels_reason_; }
+
   /// Lands what is in flight, then gives back everything that belongs to ACL.
   void close() { thread_.stop(); }
 
@@ -52,6 +55,7 @@ class AscendDevice final : public Device {
 
   DeviceThread::Hooks hooks();
   void opened();
+  void try_kernels();
   /// Copies by way of pinned memory, and waits. On the device's thread.
   void copy_now(void* to, const void* from, size_t bytes, aclrtMemcpyKind kind);
   std::shared_ptr<Buffer> to_device(const TensorView& host, DType dtype);
@@ -60,7 +64,8 @@ class AscendDevice final : public Device {
   const int32_t index_;
   const std::string name_;
   const Chip chip_;
-  const KernelPlugin* const plugin_;
+  const KernelPlugin* plugin_;
+  std::string kernels_reason_;
   CoreCounts cores_;
   size_t memory_total_ = 0;
   uint64_t resets_ = 0;  // on the device's thread

@@ -30,6 +30,10 @@ class Runtime {
     auto& device = devices_[index];
     if (!device) {
       device = std::make_unique<AscendDevice>(acl_, index, chip_, plugin_.get());
+      if (!device->kernels_reason().empty()) {
+        found_.kernels_plugin = false;
+        found_.kernels_reason = device->kernels_reason();
+      }
     }
     return *device;
   }
