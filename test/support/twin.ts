@@ -44,6 +44,8 @@ export interface TwinControl {
   /** Faults that have not come to pass are taken back; gives how many. */
   clearFaults(): number;
   loseDevice(index: number): void;
+  /** aclInit, by somebody else of the process. */
+  initialise(): void;
   /** The memory of each device, in bytes. */
   setMemory(bytes: number): void;
   /** What the twin's strict checks found, in words. */

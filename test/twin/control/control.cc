@@ -8,6 +8,7 @@
 
 #include "control/foreign.h"
 #include "nnop/tensors.h"
+#include "runtime/exports.h"
 #include "runtime/memory.h"
 #include "runtime/stream.h"
 #include "twin_api.h"
@@ -155,6 +156,11 @@ napi_value lose_device(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+napi_value initialise(napi_env, napi_callback_info) {
+  latte::ascend::aclInit(nullptr);
+  return nullptr;
+}
+
 napi_value set_memory(napi_env env, napi_callback_info info) {
   latte_twin_set_memory(static_cast<size_t>(integer(env, argument(env, info), 0)));
   return nullptr;
@@ -242,6 +248,7 @@ NAPI_MODULE_INIT() {
       {"inject", nullptr, inject, nullptr, nullptr, nullptr, fixed, nullptr},
       {"clearFaults", nullptr, clear_faults, nullptr, nullptr, nullptr, fixed, nullptr},
       {"loseDevice", nullptr, lose_device, nullptr, nullptr, nullptr, fixed, nullptr},
+      {"initialise", nullptr, initialise, nullptr, nullptr, nullptr, fixed, nullptr},
       {"setMemory", nullptr, set_memory, nullptr, nullptr, nullptr, fixed, nullptr},
       {"violations", nullptr, violations, nullptr, nullptr, nullptr, fixed, nullptr},
       {"fillForeign", nullptr, fill_foreign, nullptr, nullptr, nullptr, fixed, nullptr},

@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -67,7 +68,7 @@ Memory& Memory::instance() {
 
 Memory::Memory()
     : limit_(static_cast<size_t>(environment_number("LATTE_TWIN_MEMORY", kDefaultLimit))) {
-  const auto devices = static_cast<uint64_t>(device_count());
+  const auto devices = static_cast<uint64_t>(std::max(1, device_count()));
   // Past the sanitizers' mmap: nothing here is ever touched, and needs no shadow memory.
   const long range = syscall(SYS_mmap, nullptr, kDeviceRange * devices, PROT_NONE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -28,13 +28,20 @@ Report& report() {
 thread_local std::string recent_error;
 thread_local std::string read_error;
 
-/// With LATTE_TWIN_STRICT=1 a process that violated anything does not end well.
+/// With LATTE_TWIN_STRICT=1 a process that violated anything does not end well. LATTE_TWIN_COUNT
+/// names a function whose calls it is to tell.
 struct AtExit {
   ~AtExit() {
-    int64_t violations;
+    const char* counted = std::getenv("LATTE_TWIN_COUNT");
+    int64_t violations, calls;
     {
       const std::lock_guard lock(report().mutex);
       violations = report().violations_ever;
+      calls = counted == nullptr ? 0 : report().counters[std::string("call ") + counted];
+    }
+    if (counted != nullptr) {
+      std::fprintf(stderr, "twin: %s was called %lld time(s)\n", counted,
+                   static_cast<long long>(calls));
     }
     if (violations == 0) return;
     std::fprintf(stderr, "twin: %lld violation(s)\n", static_cast<long long>(violations));
