@@ -9,35 +9,14 @@ import {
   type DType,
 } from '../../lib/index.js';
 import { writeSafetensors } from '../../lib/checkpoint/write-safetensors.js';
-import * as compare from '../support/compare.js';
-import { testedDevices } from '../support/devices.js';
 import { rejected } from '../support/errors.js';
 import { goldenFolder } from '../support/golden.js';
-import { readGolden, type StoredTensor } from '../support/safetensors.js';
-import { fromStored, hostBits, valuesOf } from '../support/tensors.js';
+import { readGolden } from '../support/safetensors.js';
+import { fromStored, hostBits } from '../support/tensors.js';
 import { temporaryFolder } from './builders.js';
 
 const root = temporaryFolder();
 const golden = join(goldenFolder, 'checkpoints');
-
-interface Output {
-  dtype: string;
-  shape: number[];
-  atol: number;
-  rtol: number;
-}
-
-const index = JSON.parse(readFileSync(join(golden, 'index.json'), 'utf8')) as {
-  checkpoints: { expected: string; outputs: Record<string, Output> }[];
-};
-
-const folders: readonly [string, string][] = [
-  ['latte', 'expected_latte.safetensors'],
-  ['latte_sharded', 'expected_latte.safetensors'],
-  ['pixart', 'expected_pixart.safetensors'],
-  ['latte_mindone', 'expected_latte_mindone.safetensors'],
-  ['latte_mindone_train', 'expected_latte_mindone_train.safetensors'],
-];
 
 let copies = 0;
 
@@ -58,70 +37,6 @@ function openFiles(path: string): string[] {
     }
   });
 }
-
-/** [rows, width] of a tensor, one row of it. */
-function row(tensor: Tensor, i: number): Float64Array {
-  const width = tensor.shape.at(-1)!;
-  return valuesOf(tensor).slice(i * width, (i + 1) * width);
-}
-
-describe.each(testedDevices)('on %s', (device) => {
-  describe.each(folders)('the golden checkpoint %s', (folder, file) => {
-    const { outputs } = index.checkpoints.find(({ expected }) => expected === file)!;
-    const tensors = readGolden(join(golden, file));
-
-    function input(name: string): Tensor | undefined {
-      const stored = tensors.get(name);
-      return stored && fromStored(stored);
-    }
-
-    async function check(result: Tensor, name: string, rows?: { of: number }): Promise<void> {
-      const { atol, rtol } = outputs[name]!;
-      const expected: StoredTensor = tensors.get(name)!;
-      expect(result.dtype).toBe(expected.dtype);
-      expect(result.device).toBe(device);
-      const local = await result.to('cpu');
-      if (rows === undefined) {
-        expect(result.shape).toEqual(expected.shape);
-        expect(
-          compare.golden(valuesOf(local), expected.values, expected.shape, { atol, rtol }),
-        ).toBeUndefined();
-      } else {
-        const width = expected.shape[1]!;
-        const values = expected.values.slice(rows.of * width, (rows.of + 1) * width);
-        expect(
-          compare.golden(row(local, rows.of), values, [width], { atol, rtol }),
-        ).toBeUndefined();
-      }
-    }
-
-    it('gives the expected conditioning tensors', async () => {
-      const latte = await LatteEmbeddings.fromPretrained(join(golden, folder), { device });
-      const timesteps = [...tensors.get('timestep')!.values];
-      const plan = await latte.prepare({
-        timesteps,
-        caption: input('caption')!,
-        resolution: input('resolution'),
-        aspectRatio: input('aspect_ratio'),
-      });
-      await check(await latte.embedLatent(input('latent')!), 'expected.pos_embed');
-      await check(plan.encoderHiddenStates, 'expected.caption_projection');
-      // The golden batch has another timestep in each row; a plan has one for all rows of a step.
-      for (const i of timesteps.keys()) {
-        const { modulation, embeddedTimestep } = plan.step(i);
-        expect(modulation.shape).toEqual(tensors.get('expected.adaln_single')!.shape);
-        await check(modulation, 'expected.adaln_single', { of: i });
-        await check(embeddedTimestep, 'expected.embedded_timestep', { of: i });
-      }
-      if (outputs['expected.temp_pos_embed'] !== undefined) {
-        const table = latte.tempPosEmbed(latte.config.videoLength);
-        await check(await table.to(device), 'expected.temp_pos_embed');
-      }
-      plan.dispose();
-      latte.dispose();
-    });
-  });
-});
 
 describe('fromPretrained', () => {
   const latteFolder = join(golden, 'latte');

@@ -188,7 +188,10 @@ describe('the first Ascend 910', () => {
   });
 
   it.each(['Ascend910B1', 'Ascend910B4', 'Ascend910_9391'])('is not %s', async (soc) => {
-    const { npu, forwards } = await probe({ dtypes: ['bfloat16'] }, { LATTE_TWIN_SOC: soc });
+    const { npu, forwards } = await probe(
+      { dtypes: ['bfloat16'] },
+      { LATTE_TWIN_SOC: soc, LATTE_ASCEND_KERNELS: plugin },
+    );
     expect([npu.kernelsPlugin, forwards.bfloat16]).toEqual([true, 'works']);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type DType, type LatteErrorCode, type Tensor } from '../../lib/index.js';
 import * as compare from '../support/compare.js';
-import { testedDevices } from '../support/devices.js';
+import { computes, testedDevices } from '../support/devices.js';
 import { rejected } from '../support/errors.js';
 import {
   camelCase,
@@ -71,8 +71,22 @@ describe.each(testedDevices)('golden data on %s', (device) => {
           .filter(([name]) => !parameters.has(name))
           .map(([name, tensor]) => [name, fromStored(tensor)]),
       );
+      const operation = operationNamed(golden.op);
+      const computing = operation.call === undefined && golden.op !== 'Timesteps';
+      if (computing && !computes(device, expected.dtype)) {
+        await rejected(
+          () =>
+            Promise.resolve(
+              operation.layer!.make(optionsOf(golden.params), device, expected.dtype),
+            ),
+          'ERR_DTYPE',
+          device,
+          expected.dtype,
+        );
+        return;
+      }
       const result = await run(
-        operationNamed(golden.op),
+        operation,
         optionsOf(golden.params),
         Object.fromEntries([...weights].map(([name, tensor]) => [name, fromStored(tensor)])),
         inputs,
@@ -114,7 +128,8 @@ describe.each(testedDevices)('golden errors on %s', (device) => {
     async (_, golden) => {
       const operation = operationNamed(golden.op);
       const options = optionsOf(golden.params);
-      const dtype = operation.dtypes.includes('float64') ? 'float64' : 'float32';
+      const layerDtype = computes(device, 'float32') ? 'float32' : 'float16';
+      const dtype = operation.dtypes.includes('float64') ? 'float64' : layerDtype;
       const weights = Object.fromEntries(
         (operation.layer?.parameters(options) ?? []).map(([name, shape]) => [
           name,
