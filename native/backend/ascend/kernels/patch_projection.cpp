@@ -37,6 +37,7 @@ using namespace AscendC;
 template <class T>
 class PatchProjection {
  public:
+  __aicore__ inline PatchProjection() {}
   __aicore__ inline void run(GM_ADDR latent, GM_ADDR operand, GM_ADDR output,
                              const latte_fused_tiling& tiling) {
     tiling_ = tiling;

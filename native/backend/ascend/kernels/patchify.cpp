@@ -16,6 +16,7 @@ using namespace AscendC;
 template <class Item, class Unit>
 class Patchify {
  public:
+  __aicore__ inline Patchify() {}
   __aicore__ inline void run(GM_ADDR latent, GM_ADDR patches, const latte_patchify_tiling& tiling) {
     tiling_ = tiling;
     latent_.SetGlobalBuffer(reinterpret_cast<__gm__ Item*>(latent));

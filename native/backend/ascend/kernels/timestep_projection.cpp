@@ -20,6 +20,7 @@ constexpr float kTwoOverPi = 0x1.45f306p-1f;
 template <class T>
 class TimestepProjection {
  public:
+  __aicore__ inline TimestepProjection() {}
   __aicore__ inline void run(GM_ADDR timesteps, GM_ADDR frequencies, GM_ADDR output,
                              const latte_timestep_tiling& tiling) {
     tiling_ = tiling;
@@ -50,7 +51,7 @@ class TimestepProjection {
   }
 
  private:
-  static __aicore__ inline uint32_t padded(uint32_t count, uint32_t item) {
+  __aicore__ inline static uint32_t padded(uint32_t count, uint32_t item) {
     return (count * item + LATTE_UB_BLOCK - 1) / LATTE_UB_BLOCK * LATTE_UB_BLOCK;
   }
 

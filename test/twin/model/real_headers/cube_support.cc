@@ -53,6 +53,7 @@ bool CheckFuncInitConstValueImpl(CubeInitConstValueApiParams&, const char*) { re
 }  // namespace check
 }  // namespace AscendC
 
+void set_quant_pre(uint64_t) { unreachable("set_quant_pre"); }
 void dcci(void*, uint64_t, uint64_t) { unreachable("dcci"); }
 void create_ca_matrix(uint32_t*, int64_t, uint32_t) { unreachable("create_ca_matrix"); }
 void create_cb_matrix(uint32_t*, int64_t, uint32_t) { unreachable("create_cb_matrix"); }
