@@ -33,6 +33,7 @@ thread_local std::string read_error;
 struct AtExit {
   ~AtExit() {
     const char* counted = std::getenv("LATTE_TWIN_COUNT");
+    if (counted != nullptr && *counted == 0) counted = nullptr;
     int64_t violations, calls;
     {
       const std::lock_guard lock(report().mutex);

@@ -1,0 +1,210 @@
+// What the operations' documentation excludes.
+#include <cmath>
+
+#include "rules/rules.h"
+
+namespace latte::twin::rules {
+
+namespace {
+
+uint64_t bytes = 0;
+aclOpExecutor* executor = nullptr;
+
+bool mm(const Operand& a, const Operand& b, const Operand& out, int8_t type = 0) {
+  return aclnnMmGetWorkspaceSize(a.tensor, b.tensor, out.tensor, type, &bytes, &executor) == 0;
+}
+
+/// A product of [2, 2] matrices of these dtypes.
+bool mm_of(aclDataType a, aclDataType b, aclDataType out, int8_t type = 0) {
+  Npu npu;
+  return mm(Operand(npu, {2, 2}, a), Operand(npu, {2, 2}, b), Operand(npu, {2, 2}, out), type);
+}
+
+/// An operation of one operand on two of these dims and dtypes.
+template <class Make>
+bool unary(Make make, std::vector<int64_t> x, std::vector<int64_t> y,
+           aclDataType x_dtype = ACL_FLOAT, aclDataType y_dtype = ACL_FLOAT) {
+  Npu npu;
+  const Operand in(npu, std::move(x), x_dtype), out(npu, std::move(y), y_dtype);
+  return make(in.tensor, out.tensor, &bytes, &executor) == 0;
+}
+
+/// (1 + 2⁻¹³)·1 with a cubeMathType.
+float product_of_narrow(int8_t type) {
+  Npu npu;
+  Operand a(npu, {1, 1}), b(npu, {1, 1});
+  const Operand out(npu, {1, 1});
+  a.fill(npu, 1 + std::ldexp(1.0f, -13));
+  mm(a, b, out, type);
+  aclnnMm(npu.device_memory(bytes), bytes, executor, npu.stream);
+  npu.synchronise();
+  return out.first(npu);
+}
+
+std::vector<Rule> product_rules() {
+  return {
+      {"a product of DOUBLE", "computes in FLOAT",
+       [] { return !mm_of(ACL_DOUBLE, ACL_FLOAT, ACL_FLOAT); }},
+      {"a product of INT32", "computes in FLOAT",
+       [] { return !mm_of(ACL_FLOAT, ACL_INT32, ACL_FLOAT); }},
+      {"a product into another dtype", "another dtype than the product",
+       [] { return !mm_of(ACL_FLOAT16, ACL_FLOAT16, ACL_FLOAT); }},
+      {"an unknown cubeMathType", "unknown cubeMathType 4",
+       [] { return !mm_of(ACL_FLOAT, ACL_FLOAT, ACL_FLOAT, 4); }},
+      {"HF32 of another dtype", "cubeMathType 3",
+       [] { return !mm_of(ACL_FLOAT16, ACL_FLOAT16, ACL_FLOAT16, 3); }},
+      {"BFLOAT16 as FLOAT16", "cubeMathType 2",
+       [] { return !mm_of(ACL_BF16, ACL_BF16, ACL_BF16, 2); }},
+      {"cubeMathType 0 keeps all of FLOAT", "",
+       [] { return product_of_narrow(0) == 1 + std::ldexp(1.0f, -13); }},
+      {"cubeMathType 1 does not", "", [] { return product_of_narrow(1) == 1; }},
+      {"cubeMathType 2 does not", "", [] { return product_of_narrow(2) == 1; }},
+      {"cubeMathType 3 does not", "", [] { return product_of_narrow(3) == 1; }},
+      {"matrices that do not fit", "do not fit together",
+       [] {
+         Npu npu;
+         return !mm(Operand(npu, {2, 3}), Operand(npu, {4, 2}), Operand(npu, {2, 2}));
+       }},
+      {"a product of vectors", "not a matrix",
+       [] {
+         Npu npu;
+         return !mm(Operand(npu, {2}), Operand(npu, {2, 2}), Operand(npu, {2, 2}));
+       }},
+      {"a product into a view", "out is not contiguous",
+       [] {
+         Npu npu;
+         void* memory = npu.device_memory(64);
+         return !mm(Operand(npu, {2, 2}), Operand(npu, {2, 2}), Operand({2, 2}, {1, 2}, 4, memory));
+       }},
+      {"a bias that does not broadcast", "does not broadcast to the product",
+       [] {
+         Npu npu;
+         const Operand bias(npu, {3}), a(npu, {2, 2}), b(npu, {2, 2}), out(npu, {2, 2});
+         float one = 1;
+         const aclScalar* scalar = aclCreateScalar(&one, ACL_FLOAT);
+         return aclnnAddmmGetWorkspaceSize(bias.tensor, a.tensor, b.tensor, scalar, scalar,
+                                           out.tensor, 0, &bytes, &executor) != 0;
+       }},
+      {"a product in place", "an output lies in an input",
+       [] {
+         Npu npu;
+         const Operand a(npu, {2, 2}), b(npu, {2, 2});
+         mm(a, b, a);
+         return aclnnMm(npu.device_memory(bytes), bytes, executor, npu.stream) != 0;
+       }},
+  };
+}
+
+std::vector<Rule> other_rules() {
+  return {
+      {"a null operand", "self is null",
+       [] {
+         Npu npu;
+         const Operand out(npu, {1});
+         return aclnnSiluGetWorkspaceSize(nullptr, out.tensor, &bytes, &executor) == 161001;
+       }},
+      {"shapes that do not broadcast", "do not broadcast",
+       [] {
+         Npu npu;
+         const Operand a(npu, {2, 3}), b(npu, {2}), out(npu, {2, 3});
+         return aclnnMulGetWorkspaceSize(a.tensor, b.tensor, out.tensor, &bytes, &executor) != 0;
+       }},
+      {"another shape", "differ in shape",
+       [] {
+         return !unary(aclnnSiluGetWorkspaceSize, {2, 3}, {3, 2});
+       }},
+      {"another dtype", "differ in dtype",
+       [] { return !unary(aclnnMishGetWorkspaceSize, {2}, {2}, ACL_FLOAT, ACL_FLOAT16); }},
+      {"an integer activation", "computes in FLOAT",
+       [] { return !unary(aclnnReluGetWorkspaceSize, {2}, {2}, ACL_INT32, ACL_INT32); }},
+      {"a GELU of no kind", "neither 0 nor 1",
+       [] {
+         return !unary([](auto x, auto y, auto b,
+                          auto e) { return aclnnGeluV2GetWorkspaceSize(x, 2, y, b, e); },
+                       {2}, {2});
+       }},
+      {"a cast to another dtype than that of out", "not of the dtype asked for",
+       [] {
+         return !unary([](auto x, auto y, auto b,
+                          auto e) { return aclnnCastGetWorkspaceSize(x, ACL_FLOAT16, y, b, e); },
+                       {2}, {2});
+       }},
+      {"a cast of DOUBLE", "not documented",
+       [] {
+         return !unary([](auto x, auto y, auto b,
+                          auto e) { return aclnnCastGetWorkspaceSize(x, ACL_FLOAT, y, b, e); },
+                       {2}, {2}, ACL_DOUBLE);
+       }},
+      {"a copy of another shape", "does not broadcast to selfRef",
+       [] {
+         return !unary([](auto x, auto y, auto b,
+                          auto e) { return aclnnInplaceCopyGetWorkspaceSize(y, x, b, e); },
+                       {3}, {2});
+       }},
+      {"a copy onto itself", "memory in common",
+       [] {
+         Npu npu;
+         const Operand whole(npu, {4});
+         const Operand end({3}, {1}, 3, static_cast<float*>(whole.memory) + 1);
+         const Operand begin({3}, {1}, 3, whole.memory);
+         aclnnInplaceCopyGetWorkspaceSize(begin.tensor, end.tensor, &bytes, &executor);
+         return aclnnInplaceCopy(nullptr, 0, executor, npu.stream) != 0;
+       }},
+      {"an angle beyond the range of Sin", "beyond its range",
+       [] {
+         Npu npu;
+         Operand x(npu, {1});
+         const Operand y(npu, {1});
+         x.fill(npu, 2e7f);
+         aclnnSinGetWorkspaceSize(x.tensor, y.tensor, &bytes, &executor);
+         aclnnSin(nullptr, 0, executor, npu.stream);
+         return aclrtSynchronizeStream(npu.stream) != 0;
+       }},
+      {"a normalised shape that is not the last one", "not the end of",
+       [] {
+         Npu npu;
+         const Operand x(npu, {2, 3}), y(npu, {2, 3});
+         const int64_t two = 2;
+         return aclnnLayerNormGetWorkspaceSize(x.tensor, aclCreateIntArray(&two, 1), nullptr,
+                                               nullptr, 1e-6, y.tensor, nullptr, nullptr, &bytes,
+                                               &executor) != 0;
+       }},
+  };
+}
+
+/// For LATTE_TWIN_SOC=Ascend910A: names begin with it.
+std::vector<Rule> first_generation_rules() {
+  return {
+      {"910A: a product of FLOAT", "in which Ascend910A has no product",
+       [] { return !mm_of(ACL_FLOAT, ACL_FLOAT, ACL_FLOAT); }},
+      {"910A: BFLOAT16", "FLOAT, FLOAT16 alone",
+       [] { return !mm_of(ACL_BF16, ACL_BF16, ACL_BF16); }},
+      {"910A: a cast to BFLOAT16", "does not know",
+       [] {
+         return !unary([](auto x, auto y, auto b,
+                          auto e) { return aclnnCastGetWorkspaceSize(x, ACL_BF16, y, b, e); },
+                       {2}, {2}, ACL_FLOAT, ACL_BF16);
+       }},
+      {"910A: an executor kept whose output does not fill its storage", "does not fill its storage",
+       [] {
+         Npu npu;
+         const Operand x(npu, {2});
+         const Operand y({2}, {1}, 4, npu.device_memory(16));
+         aclnnSiluGetWorkspaceSize(x.tensor, y.tensor, &bytes, &executor);
+         return aclSetAclOpExecutorRepeatable(executor) != 0;
+       }},
+      {"910A: FLOAT as FLOAT16", "", [] { return product_of_narrow(1) == 1; }},
+  };
+}
+
+}  // namespace
+
+std::vector<Rule> operation_rules() {
+  std::vector<Rule> rules;
+  for (auto& some : {product_rules(), other_rules(), first_generation_rules()}) {
+    rules.insert(rules.end(), some.begin(), some.end());
+  }
+  return rules;
+}
+
+}  // namespace latte::twin::rules

@@ -1,0 +1,57 @@
+// Programs that break one rule of the twin each. A rule counts as kept when exactly its violation
+// is reported.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "runtime/exports.h"
+#include "twin_api.h"
+
+namespace latte::twin::rules {
+
+using namespace latte::ascend;
+
+struct Rule {
+  const char* name;
+  /// Part of the one violation that must come. Empty: none may come, and `break_it` says what it
+  /// found instead.
+  const char* violation;
+  std::function<bool()> break_it;
+};
+
+std::vector<Rule> runtime_rules();
+std::vector<Rule> executor_rules();
+std::vector<Rule> operation_rules();
+
+/// A device with a context and a stream, ACL initialised.
+struct Npu {
+  explicit Npu(int index = 0);
+  /// Gives everything back, and ends ACL.
+  void close();
+  void* device_memory(size_t bytes);
+  void* pinned_memory(size_t bytes);
+  void synchronise() { aclrtSynchronizeStream(stream); }
+  /// Keeps the stream busy for a while.
+  void dawdle();
+
+  int index;
+  aclrtContext context = nullptr;
+  aclrtStream stream = nullptr;
+};
+
+/// A dense tensor in memory of its own, filled with ones where its dtype is FLOAT.
+struct Operand {
+  Operand(Npu& npu, std::vector<int64_t> dims, aclDataType dtype = ACL_FLOAT);
+  Operand(std::vector<int64_t> dims, std::vector<int64_t> strides, int64_t storage, void* data,
+          aclDataType dtype = ACL_FLOAT);
+  void fill(Npu& npu, float value);
+  float first(Npu& npu) const;
+
+  void* memory = nullptr;
+  aclTensor* tensor = nullptr;
+  int64_t elements = 1;
+};
+
+}  // namespace latte::twin::rules
