@@ -68,8 +68,7 @@ LatentView view_of(const Projection& p) {
   return video({p.dtype, p.outer, p.inner, p.channels, p.height, p.width});
 }
 
-/// In double, from operands of the layer's dtype: what was rounded before the sum is rounded here,
-/// too. `magnitude` is the sum of the terms' magnitudes.
+/// In double, with the table in float32. `magnitude` is the sum of the terms' magnitudes.
 double expected(const Projection& p, const LatentView& view, const Operands& o, int64_t image,
                 int64_t y, int64_t x, int64_t n, double& magnitude) {
   const int64_t side = p.patch;
@@ -96,7 +95,7 @@ double expected(const Projection& p, const LatentView& view, const Operands& o, 
     const int64_t half = p.dim / 2;
     const float position = n < half ? o.positions.columns[static_cast<size_t>(x * half + n)]
                                     : o.positions.rows[static_cast<size_t>(y * half + n - half)];
-    add(decoded(rounded({position}, p.dtype)[0], p.dtype));
+    add(position);
   }
   return sum;
 }

@@ -27,9 +27,11 @@ int64_t column_elements(const latte_fused_tiling& t) {
 int64_t row_elements(const latte_fused_tiling& t) {
   return int64_t{t.row_variants} * t.row_blocks * t.tile_tokens * LATTE_CUBE;
 }
+uint32_t right_blocks(const latte_fused_tiling& t) {
+  return t.patch_blocks + t.table_parts * t.table_blocks;
+}
 int64_t slot_elements(const latte_fused_tiling& t) {
-  return int64_t{t.tile_dim} * 2 +
-         int64_t{t.patch_blocks + t.table_blocks} * t.tile_dim * LATTE_CUBE;
+  return int64_t{t.tile_dim} * 2 + int64_t{right_blocks(t)} * t.tile_dim * LATTE_CUBE;
 }
 
 /// Tokens of a tile: several whole rows, or a part of one.
@@ -59,6 +61,8 @@ void choose_table(latte_fused_tiling& t) {
   t.row_variants = field(ceil_div(LATTE_CUBE, t.tile_rows));
   t.table_blocks = std::max(field(ceil_div(t.token_columns, LATTE_CUBE)),
                             field(ceil_div(t.token_rows, LATTE_CUBE)));
+  // 2 · 11 and 3 · 8 bits, of the 24 of float32.
+  t.table_parts = t.dtype == LATTE_KERNEL_FLOAT16 ? 2 : 3;
   t.split = t.dim / 2;
 }
 
@@ -143,7 +147,8 @@ std::optional<latte_fused_tiling> fused_tiling(CoreCounts cores, const LatentVie
   choose_tokens(t, images, cores.cube);
   if (positions != nullptr) choose_table(t);
   // Products of about the same size; pairs of blocks that are loaded at once stay together.
-  const int64_t blocks = int64_t{t.patch_blocks} + std::max(t.column_blocks, t.row_blocks);
+  const int64_t blocks =
+      int64_t{t.patch_blocks} + t.table_parts * std::max(t.column_blocks, t.row_blocks);
   const int64_t chunks = ceil_div(blocks, LATTE_FUSED_CHUNK_BLOCKS);
   t.chunk_blocks = field(round_up(ceil_div(blocks, chunks), 2));
   if (!choose_columns(t, cores.cube)) return std::nullopt;
@@ -158,6 +163,9 @@ std::vector<uint16_t> fused_operand(const latte_fused_tiling& t, const uint16_t*
   const bool half = t.dtype == LATTE_KERNEL_FLOAT16;
   const auto rounded = [half](float value) {
     return half ? float_to_half(value) : float_to_bfloat(value);
+  };
+  const auto exact = [half](uint16_t bits) {
+    return half ? half_to_float(bits) : bfloat_to_float(bits);
   };
   const uint16_t one = rounded(1);
   // Left: element k of token m at (k / 16, m, k % 16).
@@ -185,8 +193,7 @@ std::vector<uint16_t> fused_operand(const latte_fused_tiling& t, const uint16_t*
     uint16_t* slot = operand.data() + table + tile * slot_elements(t);
     std::vector<float> tile_bias(t.tile_dim);
     for (int64_t n = begin; n < end && bias != nullptr; ++n) {
-      tile_bias[static_cast<size_t>(n - begin)] =
-          half ? half_to_float(bias[n]) : bfloat_to_float(bias[n]);
+      tile_bias[static_cast<size_t>(n - begin)] = exact(bias[n]);
     }
     std::memcpy(slot, tile_bias.data(), tile_bias.size() * sizeof(float));
     uint16_t* right = slot + int64_t{t.tile_dim} * 2;
@@ -205,8 +212,12 @@ std::vector<uint16_t> fused_operand(const latte_fused_tiling& t, const uint16_t*
     for (int64_t k = 0; k < rows; ++k) {
       for (int64_t n = begin; n < end; ++n) {
         const int64_t column = n - (first ? 0 : int64_t{t.split});
-        at(int64_t{t.patch_blocks} * LATTE_CUBE + k, n - begin) =
-            rounded(values[static_cast<size_t>(k * t.split + column)]);
+        float rest = values[static_cast<size_t>(k * t.split + column)];
+        for (int64_t part = 0; part < t.table_parts; ++part) {
+          const uint16_t bits = rounded(rest);
+          at((t.patch_blocks + part * t.table_blocks) * LATTE_CUBE + k, n - begin) = bits;
+          rest -= exact(bits);
+        }
       }
     }
   }

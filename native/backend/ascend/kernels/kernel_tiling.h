@@ -74,6 +74,7 @@ struct latte_fused_tiling {
   uint32_t row_blocks;    /* K of its one-hot rows */
   uint32_t row_variants;  /* by where in a block of 16 rows a tile begins */
   uint32_t table_blocks;  /* K of the larger half of the table, in the right operand */
+  uint32_t table_parts;   /* 16-bit numbers whose sum is a value of the table */
   uint32_t chunk_blocks;  /* K of one product at most */
   uint32_t split;         /* where the half of the columns ends: dim / 2, or dim without a table */
   uint32_t tile_dim;      /* columns of the right operand of a product: a multiple of 16 */

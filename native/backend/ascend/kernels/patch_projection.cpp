@@ -18,7 +18,10 @@
 //   row (SEPARABLE). Such a half is a product, too: one-hot(column) x columns table, so its rows
 //   are further rows of the right operand, and its one-hot vectors further columns of the left
 //   one. A tile of columns of the result needs one of the halves only. The one-hot vectors are
-//   those of positions in a tile: constant, made on the host, and in L1 from the start.
+//   those of positions in a tile: constant, made on the host, and in L1 from the start. The table
+//   is not rounded to 16 bits: it comes as a sum of two (float16) or three (bfloat16) such numbers,
+//   each with rows of its own and the same one-hot vectors. Its values are sines and cosines: an
+//   infinite one would make NaN of 0 times itself in other tokens.
 //
 // The right operand stays in L1 for a whole launch; where it does not fit, its tiles of columns
 // are dealt to groups of cores. A tile of the result is up to 128 tokens by 128 columns in L0C;
@@ -47,8 +50,9 @@ class PatchProjection {
     column_elements_ = tiling_.column_blocks * tiling_.tile_tokens * LATTE_CUBE;
     row_elements_ = tiling_.row_blocks * tiling_.tile_tokens * LATTE_CUBE;
     one_hot_elements_ = column_elements_ + tiling_.row_variants * row_elements_;
-    slot_elements_ = tiling_.tile_dim * 2 +
-                     (tiling_.patch_blocks + tiling_.table_blocks) * tiling_.tile_dim * LATTE_CUBE;
+    slot_elements_ =
+        tiling_.tile_dim * 2 + (tiling_.patch_blocks + tiling_.table_parts * tiling_.table_blocks) *
+                                   tiling_.tile_dim * LATTE_CUBE;
     init_buffers();
 
     const TokenTiles<latte_fused_tiling> tiles(tiling_);
@@ -72,8 +76,8 @@ class PatchProjection {
   /// The part of the position table that a tile of columns needs.
   struct Table {
     LocalTensor<T> one_hot;
-    uint32_t blocks;  // of K
-    uint32_t first;   // block of the right operand
+    uint32_t blocks;  // of K, for each part of the values
+    uint32_t first;   // block of such a part
   };
 
   __aicore__ inline void init_buffers() {
@@ -199,7 +203,7 @@ class PatchProjection {
     load_bias(slot);
     const Table table = table_of(at, n < tiling_.split_tiles);
     const LocalTensor<T> right = slot[tiling_.tile_dim * 2];
-    const uint32_t blocks = tiling_.patch_blocks + table.blocks;
+    const uint32_t blocks = tiling_.patch_blocks + tiling_.table_parts * table.blocks;
     LocalTensor<float> bias = bias_queue_.template DeQue<float>();
     LocalTensor<float> sums = sum_queue_.template AllocTensor<float>();
     for (uint32_t block = 0; block < blocks; block += tiling_.chunk_blocks) {
@@ -257,7 +261,8 @@ class PatchProjection {
       const uint32_t block = first + b;
       const LocalTensor<T> to = left[b * LATTE_FRACTAL];
       if (block >= tiling_.patch_blocks) {
-        LoadData(to, table.one_hot[(block - tiling_.patch_blocks) * block_elements], straight);
+        LoadData(to, table.one_hot[(block - tiling_.patch_blocks) % table.blocks * block_elements],
+                 straight);
         ++b;
       } else if (tiling_.transposed == 0) {
         LoadData(to, patches[block * block_elements], straight);
@@ -281,12 +286,21 @@ class PatchProjection {
                                     uint32_t first, uint32_t count) {
     LocalTensor<T> right = right_queue_.template AllocTensor<T>();
     const uint32_t block_elements = tiling_.tile_dim * LATTE_CUBE;
-    uint32_t of_patches = 0;
-    if (first < tiling_.patch_blocks) of_patches = smaller(count, tiling_.patch_blocks - first);
-    if (of_patches > 0) load_blocks(right, operand[first * block_elements], of_patches);
-    if (of_patches < count) {
-      load_blocks(right[of_patches * block_elements],
-                  operand[(first + of_patches + table.first) * block_elements], count - of_patches);
+    uint32_t b = 0;
+    while (b < count) {
+      uint32_t block = first + b;
+      uint32_t run = 0;  // blocks side by side
+      if (block < tiling_.patch_blocks) {
+        run = tiling_.patch_blocks - block;
+      } else {
+        const uint32_t within = (block - tiling_.patch_blocks) % table.blocks;
+        const uint32_t part = (block - tiling_.patch_blocks) / table.blocks;
+        run = table.blocks - within;
+        block = tiling_.patch_blocks + part * tiling_.table_blocks + table.first + within;
+      }
+      run = smaller(run, count - b);
+      load_blocks(right[b * block_elements], operand[block * block_elements], run);
+      b += run;
     }
     right_queue_.EnQue(right);
   }

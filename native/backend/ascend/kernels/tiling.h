@@ -32,8 +32,8 @@ std::optional<latte_fused_tiling> fused_tiling(CoreCounts cores, const LatentVie
                                                const HostPositionTable* positions);
 
 /// The fused kernel's constant operand: weights [dim, C·p·p] and bias [dim] (or null), both of the
-/// layer's dtype, and the table, which is rounded to that dtype. Made once for a layer and a grid,
-/// and copied to the device as it is.
+/// layer's dtype, and the table. Made once for a layer and a grid, and copied to the device as it
+/// is.
 std::vector<uint16_t> fused_operand(const latte_fused_tiling& tiling, const uint16_t* weight,
                                     const uint16_t* bias, const HostPositionTable* positions);
 
