@@ -57,11 +57,14 @@ bool AscendQueue::plugin_patchify(const PatchProjectionArgs& args, void* patches
 const void* AscendQueue::fused_operand_of(const AscendLinearWeights& weights,
                                           const AscendPositionTable* positions,
                                           const latte_fused_tiling& tiling) {
-  const uint64_t id = positions == nullptr ? 0 : positions->id;
+  // With a table: its grid gives the other sizes. Without: there are no one-hot vectors.
+  const FusedLayout layout{positions == nullptr ? 0 : positions->id,
+                           positions == nullptr ? 0 : tiling.tile_rows, tiling.tile_dim};
   auto& operands = weights.fused_operands;
   if (weights.fused_resets != resources_.resets) operands.clear();
   weights.fused_resets = resources_.resets;
-  if (const auto found = operands.find(id); found != operands.end()) return found->second->data();
+  if (const auto found = operands.find(layout); found != operands.end())
+    return found->second->data();
   std::vector<uint16_t> weight(static_cast<size_t>(weights.out_features * weights.in_features));
   std::vector<uint16_t> bias(weights.has_bias ? static_cast<size_t>(weights.out_features) : 0);
   weights.unpack(weight.data(), bias.data());
@@ -71,13 +74,13 @@ const void* AscendQueue::fused_operand_of(const AscendLinearWeights& weights,
   const TensorSpec spec{weights.dtype, {static_cast<int64_t>(packed.size())}};
   auto operand = resources_.memory.allocate(spec.bytes());
   copy_to_device({spec, operand->data()}, packed.data());
-  constexpr size_t kMostGrids = 8;
+  constexpr size_t kMostLayouts = 8;
   // Works on the stream may still read what is dropped.
-  if (operands.size() == kMostGrids) {
-    for (auto& [grid, old] : operands) held_.push_back(std::move(old));
+  if (operands.size() == kMostLayouts) {
+    for (auto& [key, old] : operands) held_.push_back(std::move(old));
     operands.clear();
   }
-  return operands.emplace(id, std::move(operand)).first->second->data();
+  return operands.emplace(layout, std::move(operand)).first->second->data();
 }
 
 bool AscendQueue::fused_patch_projection(const PatchProjectionArgs& args) {

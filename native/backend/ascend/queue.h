@@ -1,6 +1,7 @@
 // The operations of a work, on a device's stream. On the device's thread.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <vector>
@@ -27,14 +28,17 @@ struct QueueResources {
   uint64_t resets;    // how often the stream has failed: what was on its way then did not arrive
 };
 
+/// What the operand of the fused projection depends on beside the weights: the position table's id
+/// (0: none), rows of tokens of a tile, and columns of a product.
+using FusedLayout = std::array<uint64_t, 3>;
+
 /// Weights as they came: [out, in] and [out] in device memory.
 class AscendLinearWeights final : public LinearWeights {
  public:
   Device* device = nullptr;
   std::shared_ptr<Buffer> weight, bias;
-  /// For the fused projection, by the id of the position table (0: none), since the device's last
-  /// reset. On the device's thread.
-  mutable std::map<uint64_t, std::shared_ptr<Buffer>> fused_operands;
+  /// For the fused projection, since the device's last reset. On the device's thread.
+  mutable std::map<FusedLayout, std::shared_ptr<Buffer>> fused_operands;
   mutable uint64_t fused_resets = 0;
   void unpack(void* weight_out, void* bias_out) const override;
 };

@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { deviceDiagnostics, PatchEmbed, Tensor, type FloatDType } from '../../lib/index.js';
+import { patchEmbedWeights } from '../support/layers.js';
+import { uniform } from '../support/random.js';
+import { tensorOf, valuesOf } from '../support/tensors.js';
+import { onTwin, twin } from '../support/twin.js';
+
+// The fused projection keeps an operand on the NPU for each way in which tokens are cut into tiles,
+// which follows from the number of images, too: one must not be taken for another.
+
+const fused =
+  onTwin &&
+  deviceDiagnostics().npu?.kernelsPlugin === true &&
+  process.env.LATTE_ASCEND_FUSED_PATCH === '1';
+const patch = { height: 8, width: 8, patchSize: 2, inChannels: 4, embedDim: 1152 };
+/** One unit of the dtype at 4, which no result reaches. */
+const allowance = { float16: 2 ** -8, bfloat16: 2 ** -5 } as Record<FloatDType, number>;
+
+describe.skipIf(!fused)('the fused projection', () => {
+  describe.each(['float16', 'bfloat16'] as const)('in %s', (dtype) => {
+    let layers: Record<'cpu' | 'npu:0', PatchEmbed>;
+    beforeAll(() => {
+      const make = (device: string) => {
+        const layer = new PatchEmbed({ ...patch, device, dtype });
+        layer.loadStateDict(patchEmbedWeights(patch, dtype));
+        return layer;
+      };
+      layers = { cpu: make('cpu'), 'npu:0': make('npu:0') };
+    });
+    afterAll(() => {
+      for (const layer of Object.values(layers)) layer.dispose();
+    });
+
+    async function forward(device: 'cpu' | 'npu:0', shape: number[]): Promise<number[]> {
+      const size = shape.reduce((a, b) => a * b);
+      const result = await layers[device].forward(
+        tensorOf(dtype, shape, uniform(`latent ${shape.join()}`, size)),
+      );
+      const host: Tensor = await result.to('cpu');
+      const values = Array.from(valuesOf(host), Number);
+      for (const tensor of [result, host]) tensor.dispose();
+      return values;
+    }
+
+    it.each([
+      [[1, 4, 8, 8]],
+      [[60, 4, 8, 8]],
+      [[1, 4, 8, 8]],
+      [[3, 4, 8, 12]],
+      [[200, 4, 4, 8]],
+      [[1, 4, 9, 9]],
+      [[60, 4, 8, 8]],
+    ])('agrees with the cpu for latents %j, in one launch', async (shape) => {
+      twin().reset();
+      const got = await forward('npu:0', shape);
+      expect(twin().counters().launchesByName).toEqual({ latte_patch_projection: 1 });
+      const wanted = await forward('cpu', shape);
+      expect(got).toHaveLength(wanted.length);
+      const wrong = got.findIndex(
+        (value, i) => !(Math.abs(value - wanted[i]!) <= allowance[dtype]),
+      );
+      expect(wrong, `${got[wrong]} instead of ${wanted[wrong]}`).toBe(-1);
+    });
+  });
+});
