@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { deviceDiagnostics, PatchEmbed, Tensor, type FloatDType } from '../../lib/index.js';
+import type { Tensor} from '../../lib/index.js';
+import { deviceDiagnostics, PatchEmbed, type FloatDType } from '../../lib/index.js';
 import { patchEmbedWeights } from '../support/layers.js';
 import { uniform } from '../support/random.js';
 import { tensorOf, valuesOf } from '../support/tensors.js';

@@ -148,7 +148,7 @@ std::optional<latte_fused_tiling> fused_tiling(CoreCounts cores, const LatentVie
   if (positions != nullptr) choose_table(t);
   // Products of about the same size; pairs of blocks that are loaded at once stay together.
   const int64_t blocks =
-      int64_t{t.patch_blocks} + t.table_parts * std::max(t.column_blocks, t.row_blocks);
+      int64_t{t.patch_blocks} + int64_t{t.table_parts} * std::max(t.column_blocks, t.row_blocks);
   const int64_t chunks = ceil_div(blocks, LATTE_FUSED_CHUNK_BLOCKS);
   t.chunk_blocks = field(round_up(ceil_div(blocks, chunks), 2));
   if (!choose_columns(t, cores.cube)) return std::nullopt;
