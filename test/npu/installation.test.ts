@@ -201,7 +201,7 @@ describe('the first Ascend 910', () => {
 });
 
 describe('LATTE_ASCEND_SYNC', () => {
-  const laterFault = { call: 'launch', nth: 2, code: 507015, async: true };
+  const laterFault = { call: 'aclnnAddmm', nth: 1, code: 507015, async: true };
 
   it('is off: an asynchronous failure shows when the stream is synchronised', async () => {
     const { forwards } = await probe({ laterFault });
