@@ -1,7 +1,10 @@
-// kernel_test [begin of the cases' names]: runs the cases in both orders; exit code 1 when one
-// fails. kernel_test --list: their names.
+// kernel_test [begin of the cases' names [message]]: runs the cases in both orders; exit code 1
+// when one fails. With a message, a regular expression, the first failure that has it is enough.
+// kernel_test --list: the cases' names.
 #include <cstring>
 #include <exception>
+#include <optional>
+#include <regex>
 
 #include "cases.h"
 
@@ -72,6 +75,8 @@ int main(int argc, char** argv) {
     for (const NamedCase& named : cases) std::printf("%s\n", named.name.c_str());
     return 0;
   }
+  const std::optional<std::regex> enough =
+      argc > 2 ? std::optional<std::regex>(argv[2]) : std::nullopt;
   int run = 0, failed = 0;
   for (const NamedCase& named : cases) {
     if (named.name.rfind(filter, 0) != 0) continue;
@@ -84,6 +89,7 @@ int main(int argc, char** argv) {
       } catch (const std::exception& error) {
         ++failed;
         std::printf("FAILED %s (%s): %s\n", named.name.c_str(), order, error.what());
+        if (enough && std::regex_search(error.what(), *enough)) return 1;
       }
     }
   }

@@ -88,5 +88,5 @@ export async function runMutant(mutant: Mutant, build: string, folder: string): 
     if (status !== 0) throw new Error(`the mutant does not compile:\n${output}`);
   }
   // A kernel's cases begin with its name; the host's code serves all kernels.
-  return run(program, side === 'kernel' ? [`${name} `] : []);
+  return run(program, [side === 'kernel' ? `${name} ` : '', mutant.expect]);
 }
