@@ -9,9 +9,7 @@ if [ ! -d "$objects" ]; then
   echo "There is no build yet: run 'npm run build' first." >&2
   exit 2
 fi
-LATTE_SANITIZE=thread npm run --silent build:twin
-
-out=build/twin-thread
+out=$(LATTE_SANITIZE=thread scripts/build-twin.sh)
 mkdir -p "$out/stress"
 sources=(native/core/*.cc native/backend/*.cc native/backend/ascend/*.cc
   native/backend/ascend/kernels/*.cc test/twin/stress/device_stress.cc)
@@ -25,7 +23,7 @@ printf '%s\n' "${sources[@]}" | xargs -P "$(nproc)" -I{} bash -c 'compile {}'
 "${CXX:-g++}" -fsanitize=thread "$out"/stress/*.o "$objects"/*.o -ldl -pthread \
   -o "$out/device_stress"
 
-export ASCEND_HOME_PATH=$PWD/$out LATTE_ASCEND_KERNELS=off
+export ASCEND_HOME_PATH=$out LATTE_ASCEND_KERNELS=off LATTE_TWIN_STRICT=1
 export TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1 ${TSAN_OPTIONS:-}"
 for seed in 1 2 3; do
   LATTE_TWIN_SEED=$seed "$out/device_stress"

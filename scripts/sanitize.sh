@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The test suite with the addon under AddressSanitizer and UndefinedBehaviorSanitizer, built into a
 # folder of its own (build-asan). Arguments go to vitest: a file name, -t 'a test name', reporters.
+# With --twin as the first, on simulated NPUs: the twin is then instrumented, too.
 #
 # Node itself is not instrumented. The sanitizer's runtime is therefore preloaded, which watches
 # every heap block of the process, and checks every access that the addon makes.
@@ -19,6 +20,14 @@
 # Child processes and worker threads that tests start inherit all of this.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+on=(env)
+if [ "${1:-}" = --twin ]; then
+  shift
+  LATTE_TWIN=$(LATTE_SANITIZE=address,undefined scripts/build-twin.sh)
+  export LATTE_TWIN
+  on=(scripts/twin.sh env)
+fi
 
 compiler=${CXX:-g++}
 node_modules/.bin/cmake-js configure --out build-asan --config RelWithDebInfo --cxx "$compiler" \
@@ -58,7 +67,7 @@ env LD_PRELOAD="$preload" node -e 'process.dlopen({ exports: {} }, process.env.L
 # the shell's own programs need not be.
 export LATTE_SANITIZER=1
 status=0
-env LD_PRELOAD="$preload" node node_modules/vitest/vitest.mjs run --project unit \
+"${on[@]}" LD_PRELOAD="$preload" node node_modules/vitest/vitest.mjs run --project unit \
   --maxWorkers "$(nproc)" "$@" </dev/null || status=$?
 
 for report in "$findings"/report.*; do

@@ -3,7 +3,7 @@
 # builds, checks and tests. Goes on after a failure, so that one run shows all of them.
 #
 # The last line is `N passed, N failed` on its own: the tests of all vitest runs (the suite, the
-# suite under sanitizers, the packaging tests); a build, a check or a run that fails without naming
+# suite under sanitizers, on simulated NPUs, the packaging tests); a build, a check or a run that fails without naming
 # a test counts as one failure more. The exit status is 0 only when nothing failed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -91,6 +91,24 @@ if [ "$built" = yes ]; then
   suite 'Tests' npm test -- || true
   suite 'Tests under sanitizers' npm run test:sanitize -- || true
   suite 'Packaging tests' npm run test:package -- || true
+
+  # The NPU path, on a simulated CANN installation: the whole suite on a 910B with the kernels plugin;
+  # what computes without it, with the fused kernel, and on the first 910.
+  if check 'Twin' npm run --silent build:twin; then
+    suite 'Tests on the twin' scripts/twin.sh npm test -- || true
+    suite 'Tests on the twin without kernels' env LATTE_ASCEND_KERNELS=off \
+      scripts/twin.sh npm test -- npu parity checkpoint/golden || true
+    suite 'Tests on the twin with the fused kernel' env LATTE_ASCEND_FUSED_PATCH=1 \
+      scripts/twin.sh npm test -- npu/launches npu/faults parity/golden parity/parity \
+      parity/properties checkpoint/golden || true
+    suite 'Tests on the twin as the first 910' env LATTE_TWIN_SOC=Ascend910A \
+      scripts/twin.sh npm test -- npu/launches npu/faults parity checkpoint/golden || true
+    suite 'Tests on the twin under sanitizers' npm run test:sanitize -- --twin \
+      npu parity/golden parity/parity checkpoint/golden || true
+  else
+    fail 'Tests on the twin (not run)'
+  fi
+  check 'Device threads' scripts/check-device-threads.sh || true
 else
   echo 'The tests need the build, so they did not run.' >&2
   fail 'Tests (not run)'

@@ -1,10 +1,14 @@
 // Drives two simulated NPUs from several threads at once, for ThreadSanitizer: submissions,
-// allocations, copies, cancellation and closing cross each other as they do under several
+// allocations, copies, cancellation, failures and closing cross each other as they do under several
 // JavaScript environments. Prints what it did; exit status 1 where a result was wrong.
+#include <dlfcn.h>
+
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <future>
 #include <random>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -16,7 +20,17 @@ using namespace latte;
 
 constexpr int64_t kRows = 7, kIn = 24, kOut = 40;
 
-std::atomic<int> wrong{0}, done{0}, aborted{0};
+std::atomic<int> wrong{0}, done{0}, aborted{0}, failed{0};
+
+/// ACL_ERROR_RT_AICORE_EXCEPTION, asynchronously, of the next launch on any device.
+void inject_failure() {
+  using Inject = void (*)(const char*, int64_t, int, int, int);
+  static const auto inject = reinterpret_cast<Inject>(
+      dlsym(dlopen((std::string(std::getenv("ASCEND_HOME_PATH")) + "/lib64/libascendcl.so").c_str(),
+                   RTLD_NOW),
+            "latte_twin_inject"));
+  inject("launch", 1, 507015, -1, 1);
+}
 
 /// x·Wᵀ + b with whole numbers: exact in any order.
 struct Layer {
@@ -79,6 +93,7 @@ void caller(const std::vector<const Layer*>& layers, int seed) {
     const Layer& layer = *layers[random() % layers.size()];
     Forward forward(layer, round);
     const bool cancel = random() % 5 == 0;
+    if (random() % 10 == 0) inject_failure();
     Work work;
     work.run = [&](Queue& queue) { forward.run(queue); };
     work.cancelled = &forward.cancelled;
@@ -88,6 +103,8 @@ void caller(const std::vector<const Layer*>& layers, int seed) {
         ++done;
       } else if (error->code() == ErrorCode::kAborted) {
         ++aborted;
+      } else if (error->code() == ErrorCode::kDevice && error->status() == 507015) {
+        ++failed;
       } else {
         std::fprintf(stderr, "%s\n", error->what());
         ++wrong;
@@ -99,9 +116,14 @@ void caller(const std::vector<const Layer*>& layers, int seed) {
     // Something else of the same device meanwhile.
     const auto buffer = layer.device.allocate(256 + random() % 4096);
     std::vector<char> bytes(buffer->bytes(), static_cast<char>(round)), back(bytes.size());
-    layer.device.copy_in(buffer->data(), bytes.data(), bytes.size());
-    layer.device.copy_out(back.data(), buffer->data(), back.size());
-    if (back != bytes) ++wrong;
+    try {
+      layer.device.copy_in(buffer->data(), bytes.data(), bytes.size());
+      layer.device.copy_out(back.data(), buffer->data(), back.size());
+      if (back != bytes) ++wrong;
+    } catch (const Error& error) {
+      // What somebody else's work does to the stream is told to whoever waits for it.
+      if (error.code() != ErrorCode::kDevice) ++wrong;
+    }
     layer.device.memory_usage();
     forward.finished.get_future().wait();
   }
@@ -128,6 +150,7 @@ int main() {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;
   }
-  std::printf("%d done, %d aborted, %d wrong\n", done.load(), aborted.load(), wrong.load());
+  std::printf("%d done, %d aborted, %d failed, %d wrong\n", done.load(), aborted.load(),
+              failed.load(), wrong.load());
   return wrong == 0 ? 0 : 1;
 }
