@@ -1,10 +1,13 @@
 // Linear weights as the CPU's kernels read them.
 #pragma once
 
+#include <array>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "backend/backend.h"
+#include "backend/cpu/patch_weights.h"
 
 namespace latte::cpu {
 
@@ -17,6 +20,14 @@ class CpuLinearWeights final : public LinearWeights {
   int64_t panel = 0;
   std::shared_ptr<Buffer> panels;
   std::vector<float> bias;
+
+  /// The same weights in the patch projection's layout, made at its first use: [0] as they are,
+  /// [1] centred.
+  struct Patches {
+    std::once_flag once;
+    std::shared_ptr<const PatchWeights> packed;
+  };
+  mutable std::array<Patches, 2> patches;
 };
 
 std::shared_ptr<const LinearWeights> pack_linear(const TensorView& weight, const TensorView* bias,

@@ -1,264 +1,330 @@
+// Gather, product, bias, (layer norm,) position and store in one pass over the output, which is
+// many times as large as all that is read: for Latte-XL at 512×512, 151 MB from 2 MB.
+//
+//   rows     Output rows are taken in the order (group of images, token, image): a tile of
+//            kPatchRows holds the same token of several frames, which share its position row.
+//   threads  Each begins in a stretch of rows of its own, so that no two of them touch the same
+//            huge page of fresh memory for the first time at once.
+//   direct   A tile's product with a panel goes from the registers to the output: past the caches,
+//            by streaming stores of whole lines, where the output is larger than they are.
+//   norm     The weights are centred over the channels once. So are their products with a patch,
+//            and the variance follows from the patch alone, in K²/2 products: the patch is scaled
+//            by 1/σ before it is multiplied, and the layer norm costs no pass.
+//   buffered Some rows at a time go through a float32 buffer that stays in the second-level cache:
+//            where K is cut into blocks, for a layer norm with large K or of rounded values (in
+//            half types it has to see the rounded convolution), and where lines of the output are
+//            not aligned, but should be written past the caches all the same.
 #include "backend/cpu/targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/patch_projection.cc"
 #include "hwy/foreach_target.h"
-#include "backend/cpu/convert.h"
-#include "backend/cpu/gemm-inl.h"
 #include "backend/cpu/linear_weights.h"
 #include "backend/cpu/norm-inl.h"
 #include "backend/cpu/operations.h"
+#include "backend/cpu/patch_rows.h"
+#include "backend/cpu/patch_tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace latte::cpu::HWY_NAMESPACE {
 
-/// Gather, product, bias, (layer norm,) position and store in one pass over the output.
+constexpr int64_t kStep = kLanes;
+constexpr int64_t kPatchDepth = 256;       // of K at a time: a panel's share is 32 KiB at most
+constexpr int64_t kNormDepth = 64;         // up to here the variance is had from the patch
+constexpr int64_t kDirectTiles = 8;        // of one block of work
+constexpr int64_t kBufferedRows = 96;      // of one block, with large K
+constexpr int64_t kPanelBytes = 16 << 10;  // of panels that stay in the first-level cache
+constexpr int64_t kMostRows = std::max<int64_t>(kDirectTiles * kPatchRows, kBufferedRows);
+
+/// T is the dtype of latent, weights and output.
 template <class T>
 class PatchKernel {
  public:
   PatchKernel(const PatchProjectionArgs& args, Context& context)
       : args_(args),
         context_(context),
-        weights_(as_cpu(*args.weights)),
-        positions_(args.positions ? &static_cast<const CpuPositionTable*>(args.positions)->table
-                                  : nullptr),
-        depth_(weights_.in_features),
-        dim_(weights_.out_features),
-        panels_(panel_count(dim_)),
-        height_(args.latent.height / args.patch_size),
-        width_(args.latent.width / args.patch_size),
-        tokens_(height_ * width_),
-        rows_(args.latent.outer * args.latent.inner * tokens_) {}
+        rows_(args),
+        depth_(args.weights->in_features),
+        dim_(args.weights->out_features),
+        panels_((dim_ + kPatchPanel - 1) / kPatchPanel),
+        centred_(args.layer_norm && std::is_same_v<T, float> && depth_ <= kNormDepth &&
+                 !args.channels_first),
+        weights_(packed_weights()) {}
 
   void run() {
-    latent_ = float_latent();
-    const double bytes = static_cast<double>(rows_ * dim_) * sizeof(T);
-    const double products = static_cast<double>(rows_ * dim_) * static_cast<double>(depth_);
-    const int threads = Context::threads_for(std::max(bytes / 8, products / 16));
-    stream_ = bytes >= kStreamBytes && !args_.channels_first &&
-              reinterpret_cast<uintptr_t>(args_.output) % 64 == 0 &&
-              static_cast<size_t>(dim_) * sizeof(T) % (kLanes * sizeof(T)) == 0;
-    // A layer norm holds a block's rows as float32 until it knows their variance.
-    const int64_t most_rows = args_.layer_norm ? 2 * kTileRows : 8 * kTileRows;
-    const int64_t share = (rows_ / (int64_t{4} * threads) + kTileRows - 1) / kTileRows * kTileRows;
-    block_rows_ = std::clamp<int64_t>(share, kTileRows, most_rows);
-    const int64_t blocks = (rows_ + block_rows_ - 1) / block_rows_;
-    context_.parallel_for(blocks, threads, [&](int64_t i) {
-      Block block(*this, i * block_rows_, std::min(block_rows_, rows_ - i * block_rows_));
-      block.run();
-      if (stream_) hwy::FlushStream();  // each thread's own stores, before it reports
+    const double bytes = static_cast<double>(rows_.count() * dim_) * sizeof(T);
+    const double products = static_cast<double>(rows_.count() * dim_) * static_cast<double>(depth_);
+    const int threads = Context::threads_for(std::max(bytes / 12, products / 32));
+    stream_ = bytes >= kStreamBytes && !args_.channels_first;
+    const bool lines = kPatchPanel * sizeof(T) % kLine == 0 && dim_ * sizeof(T) % kLine == 0 &&
+                       reinterpret_cast<uintptr_t>(args_.output) % kLine == 0;
+    buffered_ = depth_ > kPatchDepth || (args_.layer_norm && !centred_) || args_.channels_first ||
+                (stream_ && !lines);
+    const int64_t most_tiles = !buffered_             ? kDirectTiles
+                               : depth_ <= kNormDepth ? 2
+                                                      : kBufferedRows / kPatchRows;
+    const int64_t tiles = (rows_.count() + kPatchRows - 1) / kPatchRows;
+    block_rows_ = std::clamp<int64_t>(tiles / (int64_t{4} * threads), 1, most_tiles) * kPatchRows;
+    const int64_t blocks = (rows_.count() + block_rows_ - 1) / block_rows_;
+    const int64_t stretch = (blocks + threads - 1) / threads;
+    context_.parallel_for(stretch * threads, threads, [&](int64_t i) {
+      const int64_t block = i % threads * stretch + i / threads;
+      if (block < blocks) Block(*this, block * block_rows_).run();
     });
   }
 
  private:
-  /// Where a token's row goes, and where its position comes from: `low` serves the first half of
-  /// the channels, `high` the second.
-  struct Token {
-    const float* latent;
-    T* output;
-    const float* low;
-    const float* high;
-  };
+  static constexpr size_t kLine = 64;
+
+  const PatchWeights& packed_weights() const {
+    auto& slot = as_cpu(*args_.weights).patches[centred_ ? 1 : 0];
+    std::call_once(slot.once,
+                   [&] { slot.packed = pack_patches(*args_.weights, kPatchPanel, centred_); });
+    return *slot.packed;
+  }
 
   class Block {
    public:
-    Block(const PatchKernel& kernel, int64_t first, int64_t rows)
-        : kernel_(kernel), first_(first), rows_(rows) {}
+    Block(const PatchKernel& kernel, int64_t first)
+        : kernel_(kernel),
+          count_(std::min(kernel.block_rows_, kernel.rows_.count() - first)),
+          tiles_((count_ + kPatchRows - 1) / kPatchRows),
+          stride_(kernel.panels_ * kPatchPanel) {
+      kernel.rows_.list(first, count_, rows_);
+      // The last tile is filled up with its last row: it is computed, and written, twice.
+      std::fill(rows_ + count_, rows_ + tiles_ * kPatchRows, rows_[count_ - 1]);
+    }
 
     void run() {
-      const int64_t depth = kernel_.depth_;
-      const int64_t padded = kernel_.panels_ * kPanel;
-      const bool norm = kernel_.args_.layer_norm;
-      const int64_t tile_floats = (rows_ * std::max<int64_t>(depth, 1) + 15) / 16 * 16;
-      const int64_t partial_floats = depth > kBlockK ? rows_ * padded : 0;
-      const int64_t norm_floats = norm ? rows_ * padded : 0;
-      const auto memory = memory_pool().allocate(
-          static_cast<size_t>(tile_floats + partial_floats + norm_floats) * sizeof(float));
-      auto* tiles = static_cast<float*>(memory->data());
-      float* partial = tiles + tile_floats;
-      unnormalised_ = partial + partial_floats;
-      for (int64_t row = 0; row < rows_; ++row) tokens_[row] = kernel_.token(first_ + row);
-      for (int64_t row = 0, rows; row < rows_; row += rows) {
-        rows = next_tile(rows_ - row);
-        gather(row, rows, tiles + row * depth);
-      }
-      const Piece<T> piece{
-          tiles, rows_,           depth,  static_cast<const T*>(kernel_.weights_.panels->data()),
-          0,     kernel_.panels_, partial};
-      if (kernel_.args_.channels_first) {
-        multiply_piece(piece, kBlockK, EmitColumns{this});
-      } else if (norm) {
-        multiply_piece(piece, kBlockK, EmitUnnormalised{this});
-        for (int64_t row = 0; row < rows_; ++row) finish_normalised(row);
-      } else if (kernel_.stream_) {
-        multiply_piece(piece, kBlockK, EmitRow<true>{this});
+      const int64_t patches = tiles_ * kPatchRows * kernel_.depth_;
+      const int64_t buffer = kernel_.buffered_ ? tiles_ * kPatchRows * stride_ : 0;
+      // Behind the patches there is room to gather them in half types, or for one more vector.
+      const int64_t behind = std::is_same_v<T, float> ? kStep : patches;
+      const auto memory =
+          memory_pool().allocate(static_cast<size_t>(buffer + patches + behind) * sizeof(float));
+      buffer_ = static_cast<float*>(memory->data());
+      patches_ = buffer_ + buffer;
+      gather(reinterpret_cast<T*>(patches_ + patches));
+      if (kernel_.buffered_) {
+        multiply_buffered();
+        for (int64_t row = 0; row < count_; ++row) finish_buffered(row);
+      } else if (kernel_.centred_) {
+        normalise();
+        kernel_.stream_ ? multiply_direct<true, true>() : multiply_direct<true, false>();
       } else {
-        multiply_piece(piece, kBlockK, EmitRow<false>{this});
+        kernel_.stream_ ? multiply_direct<false, true>() : multiply_direct<false, false>();
       }
+      if (kernel_.stream_) hwy::FlushStream();  // before this thread reports that it is done
     }
 
    private:
-    /// tile[k][r] with k = (channel, patch row, patch column): the order of the weights.
-    void gather(int64_t first_row, int64_t rows, float* tile) const {
+    float* tile(int64_t i) const { return patches_ + i * kPatchRows * kernel_.depth_; }
+
+    void gather(T* halves) const {
       const LatentView& latent = kernel_.args_.latent;
-      const int64_t patch = kernel_.args_.patch_size;
-      for (int64_t r = 0; r < rows; ++r) {
-        float* to = tile + r;
-        for (int64_t c = 0; c < latent.channels; ++c) {
-          const float* from = tokens_[first_row + r].latent + c * latent.channel_stride;
-          for (int64_t y = 0; y < patch; ++y, from += latent.width) {
-            for (int64_t x = 0; x < patch; ++x, to += rows) *to = from[x];
+      for (int64_t row = 0; row < tiles_ * kPatchRows; ++row) {
+        T* to = halves;
+        if constexpr (std::is_same_v<T, float>) to = patches_;
+        to += row / kPatchRows * kPatchRows * kernel_.depth_ + row % kPatchRows;
+        const T* from = static_cast<const T*>(latent.data) + rows_[row].latent;
+        const auto gather = [&](int64_t patch) HWY_ATTR {
+          gather_patch(from, latent.channels, latent.channel_stride, latent.width, patch, to);
+        };
+        kernel_.args_.patch_size == 2 ? gather(2) : gather(kernel_.args_.patch_size);
+      }
+      if constexpr (!std::is_same_v<T, float>) {
+        const int64_t count = tiles_ * kPatchRows * kernel_.depth_;
+        int64_t i = 0;
+        for (; i + kStep <= count; i += kStep) store(load(halves + i), patches_ + i);
+        store_some(load_some(halves + i, count - i), patches_ + i, count - i);
+      }
+    }
+
+    void normalise() {
+      for (int64_t i = 0; i < tiles_; ++i) {
+        normalise_tile(tile(i), kernel_.depth_, kernel_.weights_.spread.data(),
+                       kernel_.args_.epsilon, scales_[i]);
+      }
+    }
+
+    /// Calls visit(tile, first panel, last panel) so that some panels stay in the first-level cache
+    /// for all tiles. What it calls is kept out of line: only then do compilers keep all sums in
+    /// registers.
+    template <class Visit>
+    void for_each(int64_t depth, const Visit& visit) const {
+      const int64_t group = std::max<int64_t>(
+          kPanelBytes / (std::max<int64_t>(depth, 1) * kPatchPanel * int64_t{sizeof(float)}), 1);
+      for (int64_t first = 0; first < kernel_.panels_; first += group) {
+        const int64_t last = std::min(first + group, kernel_.panels_);
+        for (int64_t i = 0; i < tiles_; ++i) visit(i, first, last);
+      }
+    }
+
+    const float* panel_at(int64_t panel, int64_t k) const {
+      return static_cast<const float*>(kernel_.weights_.panels->data()) +
+             (panel * kernel_.depth_ + k) * kPatchPanel;
+    }
+
+    template <bool kScaled>
+    HWY_INLINE void multiply(PatchSums& product, int64_t i, int64_t panel) const {
+      product.begin<kScaled>(kernel_.weights_.bias.data() + panel * kPatchPanel, scales_[i]);
+      product.multiply(tile(i), panel_at(panel, 0), kernel_.depth_);
+      product.template round<T>();
+    }
+
+    template <bool kScaled, bool kStream>
+    void multiply_direct() const {
+      for_each(kernel_.depth_, [&](int64_t i, int64_t first, int64_t last) {
+        direct_panels<kScaled, kStream>(i, first, last);
+      });
+    }
+
+    template <bool kScaled, bool kStream>
+    HWY_NOINLINE void direct_panels(int64_t i, int64_t first, int64_t last) const {
+      const int64_t half = kernel_.dim_ / 2;
+      const PatchRow* rows = rows_ + i * kPatchRows;
+      for (int64_t panel = first; panel < last; ++panel) {
+        const int64_t column = panel * kPatchPanel;
+        const bool low = column + kPatchPanel <= half;
+        if (!low && (column < half || column + kPatchPanel > kernel_.dim_)) {
+          edge_panel<kScaled>(i, panel);
+          continue;
+        }
+        PatchSums product;
+        multiply<kScaled>(product, i, panel);
+#pragma GCC unroll 16
+        for (int r = 0; r < kPatchRows; ++r) {
+          const float* position = low ? rows[r].low + column : rows[r].high + (column - half);
+          T* to = static_cast<T*>(kernel_.args_.output) + rows[r].output + column;
+#pragma GCC unroll 16
+          for (int v = 0; v < kPatchVectors; ++v) {
+            const V value = hn::Add(product.sums[r][v], hn::LoadU(df, position + v * kStep));
+            kStream ? stream(value, to + v * kStep) : store(value, to + v * kStep);
           }
         }
       }
     }
 
-    HWY_INLINE V with_bias(V sum, int64_t column) const {
-      const V value = hn::Add(sum, hn::LoadU(df, kernel_.weights_.bias.data() + column));
-      return rounded<T>(value);  // the convolution's own result has the layer's dtype
+    /// A panel that crosses the middle or the end of a row.
+    template <bool kScaled>
+    HWY_NOINLINE void edge_panel(int64_t i, int64_t panel) const {
+      PatchSums product;
+      multiply<kScaled>(product, i, panel);
+      HWY_ALIGN float values[kPatchRows * kPatchPanel];
+      product.store_to(values, kPatchPanel);
+      const int64_t column = panel * kPatchPanel;
+      for (int r = 0; r < kPatchRows; ++r) {
+        const PatchRow& row = rows_[i * kPatchRows + r];
+        T* to = static_cast<T*>(kernel_.args_.output) + row.output;
+        for (int64_t c = 0; c < kPatchPanel && column + c < kernel_.dim_; ++c) {
+          const V value = hn::Set(df, values[r * kPatchPanel + c]);
+          const V position = hn::Set(df, row.position(column + c, kernel_.dim_ / 2));
+          store_some(hn::Add(value, position), to + column + c, 1);
+        }
+      }
     }
 
-    /// Adds the position and stores kLanes channels, or what is left of them.
-    template <bool kStream>
-    HWY_INLINE void finish(const Token& token, int64_t column, V value) const {
-      const int64_t half = kernel_.dim_ / 2;
-      const int64_t left = kernel_.dim_ - column;
-      if (left >= static_cast<int64_t>(kLanes) &&
-          (column + static_cast<int64_t>(kLanes) <= half || column >= half)) {
-        if (token.low != nullptr) {
-          const float* position = column < half ? token.low + column : token.high + (column - half);
-          value = hn::Add(value, hn::LoadU(df, position));
-        }
-        if constexpr (kStream) {
-          stream(value, token.output + column);
+    void multiply_buffered() const {
+      for (int64_t k = 0; k == 0 || k < kernel_.depth_; k += kPatchDepth) {
+        const int64_t count = std::min(kPatchDepth, kernel_.depth_ - k);
+        for_each(count, [&](int64_t i, int64_t first, int64_t last) {
+          k + count == kernel_.depth_ ? buffered_panels<true>(i, first, last, k, count)
+                                      : buffered_panels<false>(i, first, last, k, count);
+        });
+      }
+    }
+
+    template <bool kLast>
+    HWY_NOINLINE void buffered_panels(int64_t i, int64_t first, int64_t last, int64_t k,
+                                      int64_t count) const {
+      for (int64_t panel = first; panel < last; ++panel) {
+        float* sums = buffer_ + i * kPatchRows * stride_ + panel * kPatchPanel;
+        PatchSums product;
+        if (k == 0) {
+          product.begin<false>(kernel_.weights_.bias.data() + panel * kPatchPanel, nullptr);
         } else {
-          store(value, token.output + column);
+          product.load_from(sums, stride_);
+        }
+        product.multiply(tile(i) + k * kPatchRows, panel_at(panel, k), count);
+        if constexpr (kLast) product.template round<T>();
+        product.store_to(sums, stride_);
+      }
+    }
+
+    void finish_buffered(int64_t row) const {
+      float* values = buffer_ + row * stride_;
+      const int64_t dim = kernel_.dim_;
+      T* to = static_cast<T*>(kernel_.args_.output) + rows_[row].output;
+      if (kernel_.args_.channels_first) {
+        for (int64_t c = 0; c < dim; ++c) {
+          store_some(hn::Set(df, values[c]), to + c * kernel_.rows_.tokens(), 1);
         }
         return;
       }
-      finish_edge(token, column, value);
+      Moments norm{0, 1};
+      const bool scale = kernel_.args_.layer_norm;
+      if (scale) norm = moments(values, dim, kernel_.args_.epsilon);
+      const int64_t half = dim / 2;
+      const auto finish = [&](const float* from, const float* position, T* out, int64_t count)
+                              HWY_ATTR {
+                                scale ? finish_part<true>(from, norm, position, out, count)
+                                      : finish_part<false>(from, norm, position, out, count);
+                              };
+      finish(values, rows_[row].low, to, half);
+      finish(values + half, rows_[row].high, to + half, dim - half);
     }
 
-    /// A vector that crosses the middle or the end of a row.
-    HWY_NOINLINE void finish_edge(const Token& token, int64_t column, V value) const {
-      const int64_t half = kernel_.dim_ / 2;
-      const int64_t count = std::min<int64_t>(kLanes, kernel_.dim_ - column);
-      if (count <= 0) return;
-      HWY_ALIGN float position[kLanes] = {};
-      for (int64_t i = 0; i < count && token.low != nullptr; ++i) {
-        const int64_t channel = column + i;
-        position[i] = channel < half ? token.low[channel] : token.high[channel - half];
+    /// Writes `count` channels; past the caches what fills whole lines of the output.
+    template <bool kScaled>
+    HWY_INLINE void finish_part(const float* from, Moments norm, const float* position, T* to,
+                                int64_t count) const {
+      const V mean = hn::Set(df, norm.mean), scale = hn::Set(df, norm.inverse_deviation);
+      const auto finished = [&](V value, V position) HWY_ATTR {
+        if constexpr (kScaled) value = rounded<T>(hn::Mul(hn::Sub(value, mean), scale));
+        return hn::Add(value, position);
+      };
+      int64_t i = 0;
+      const auto partly = [&](int64_t end) HWY_ATTR {
+        while (i < end) {
+          const auto some = static_cast<size_t>(std::min(kStep, end - i));
+          const V value = finished(load_some(from + i, some), load_some(position + i, some));
+          store_some(value, to + i, some);
+          i += static_cast<int64_t>(some);
+        }
+      };
+      constexpr int64_t kPerLine = kLine / sizeof(T);
+      if (kernel_.stream_) {
+        const auto offset = static_cast<int64_t>(reinterpret_cast<uintptr_t>(to) / sizeof(T));
+        const int64_t head = std::min(count, (kPerLine - offset % kPerLine) % kPerLine);
+        partly(head);
+        const int64_t end = head + (count - head) / kPerLine * kPerLine;
+        for (; i < end; i += kStep) {
+          stream(finished(hn::LoadU(df, from + i), hn::LoadU(df, position + i)), to + i);
+        }
+      } else {
+        for (; i + kStep <= count; i += kStep) {
+          store(finished(hn::LoadU(df, from + i), hn::LoadU(df, position + i)), to + i);
+        }
       }
-      store_some(hn::Add(value, hn::Load(df, position)), token.output + column,
-                 static_cast<size_t>(count));
+      partly(count);
     }
-
-    template <bool kStream>
-    struct EmitRow {
-      const Block* block;
-      HWY_INLINE void operator()(int64_t row, int64_t panel, const V (&sums)[kPanelVectors]) const {
-        const Token& token = block->tokens_[row];
-        int64_t column = panel * kPanel;
-#pragma GCC unroll 16
-        for (int v = 0; v < kPanelVectors; ++v, column += static_cast<int64_t>(kLanes)) {
-          block->finish<kStream>(token, column, block->with_bias(sums[v], column));
-        }
-      }
-    };
-
-    struct EmitUnnormalised {
-      const Block* block;
-      HWY_INLINE void operator()(int64_t row, int64_t panel, const V (&sums)[kPanelVectors]) const {
-        float* to = block->unnormalised_ + row * block->kernel_.panels_ * kPanel;
-        int64_t column = panel * kPanel;
-#pragma GCC unroll 16
-        for (int v = 0; v < kPanelVectors; ++v, column += static_cast<int64_t>(kLanes)) {
-          hn::StoreU(block->with_bias(sums[v], column), df, to + column);
-        }
-      }
-    };
-
-    void finish_normalised(int64_t row) const {
-      const float* from = unnormalised_ + row * kernel_.panels_ * kPanel;
-      const Moments m = moments(from, kernel_.dim_, kernel_.args_.epsilon);
-      const V mean = hn::Set(df, m.mean), scale = hn::Set(df, m.inverse_deviation);
-      for (int64_t column = 0; column < kernel_.dim_; column += static_cast<int64_t>(kLanes)) {
-        const V value = hn::Mul(hn::Sub(hn::LoadU(df, from + column), mean), scale);
-        if (kernel_.stream_) {
-          finish<true>(tokens_[row], column, rounded<T>(value));
-        } else {
-          finish<false>(tokens_[row], column, rounded<T>(value));
-        }
-      }
-    }
-
-    /// Output [images, dim, tokens].
-    struct EmitColumns {
-      const Block* block;
-      HWY_INLINE void operator()(int64_t row, int64_t panel, const V (&sums)[kPanelVectors]) const {
-        const PatchKernel& kernel = block->kernel_;
-        const int64_t i = block->first_ + row;
-        const int64_t image = i / kernel.tokens_, token = i % kernel.tokens_;
-        int64_t column = panel * kPanel;
-#pragma GCC unroll 16
-        for (int v = 0; v < kPanelVectors; ++v, column += static_cast<int64_t>(kLanes)) {
-          if (column >= kernel.dim_) return;
-          HWY_ALIGN T lanes[kLanes];
-          store(block->with_bias(sums[v], column), lanes);
-          auto* to = static_cast<T*>(kernel.args_.output) +
-                     (image * kernel.dim_ + column) * kernel.tokens_ + token;
-          const int64_t count = std::min<int64_t>(kLanes, kernel.dim_ - column);
-          for (int64_t lane = 0; lane < count; ++lane) to[lane * kernel.tokens_] = lanes[lane];
-        }
-      }
-    };
 
     const PatchKernel& kernel_;
-    const int64_t first_, rows_;
-    float* unnormalised_ = nullptr;
-    Token tokens_[8 * kTileRows];
+    const int64_t count_, tiles_, stride_;
+    float* buffer_ = nullptr;   // [rows][stride] of sums
+    float* patches_ = nullptr;  // [tiles][K][kPatchRows]
+    PatchRow rows_[kMostRows];
+    float scales_[kDirectTiles][kPatchRows];
   };
-
-  /// The latent as float32: gathering reads single elements, which 16-bit types would slow down.
-  const float* float_latent() {
-    const LatentView& latent = args_.latent;
-    if (latent.dtype == DType::kFloat32) return static_cast<const float*>(latent.data);
-    const int64_t count =
-        latent.outer * latent.inner * latent.channels * latent.height * latent.width;
-    auto* floats = context_.scratch<float>(count);
-    convert(latent.data, latent.dtype, floats, DType::kFloat32, count);
-    return floats;
-  }
-
-  Token token(int64_t row) const {
-    const LatentView& latent = args_.latent;
-    const int64_t image = row / tokens_, n = row % tokens_;
-    const int64_t y = n / width_, x = n % width_;
-    Token token;
-    token.latent = latent_ + image / latent.inner * latent.outer_stride +
-                   image % latent.inner * latent.inner_stride +
-                   y * args_.patch_size * latent.width + x * args_.patch_size;
-    token.output = static_cast<T*>(args_.output) + row * dim_;
-    token.low = token.high = nullptr;
-    if (positions_ == nullptr) return token;
-    if (positions_->whole_rows > 0) {
-      token.low = positions_->whole.data() + (positions_->whole_rows == 1 ? 0 : n * dim_);
-      token.high = token.low + dim_ / 2;
-    } else {
-      token.low = positions_->columns.data() + x * (dim_ / 2);
-      token.high = positions_->rows.data() + y * (dim_ / 2);
-    }
-    return token;
-  }
 
   const PatchProjectionArgs& args_;
   Context& context_;
-  const CpuLinearWeights& weights_;
-  const HostPositionTable* positions_;
-  const int64_t depth_, dim_, panels_, height_, width_, tokens_, rows_;
-  const float* latent_ = nullptr;
-  int64_t block_rows_ = kTileRows;
-  bool stream_ = false;
+  const PatchRows rows_;
+  const int64_t depth_, dim_, panels_;
+  const bool centred_;
+  const PatchWeights& weights_;
+  bool stream_ = false, buffered_ = false;
+  int64_t block_rows_ = kPatchRows;
 };
 
 void patch_projection_kernel(const PatchProjectionArgs& args, Context& context) {

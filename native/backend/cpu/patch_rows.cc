@@ -1,0 +1,69 @@
+#include "backend/cpu/patch_rows.h"
+
+#include <algorithm>
+
+#include "backend/cpu/operations.h"
+
+namespace latte::cpu {
+
+namespace {
+
+/// More images at once would read their latents, and write their rows, in too many places.
+constexpr int64_t kGroup = 32;
+
+}  // namespace
+
+PatchRows::PatchRows(const PatchProjectionArgs& args)
+    : args_(args),
+      images_(args.latent.outer * args.latent.inner),
+      height_(args.latent.height / args.patch_size),
+      width_(args.latent.width / args.patch_size),
+      dim_(args.weights->out_features),
+      zeros_(args.positions == nullptr ? static_cast<size_t>(dim_ - dim_ / 2) : 0) {
+  frames_.reserve(static_cast<size_t>(images_));
+  for (int64_t outer = 0; outer < args.latent.outer; ++outer) {
+    for (int64_t inner = 0; inner < args.latent.inner; ++inner) {
+      frames_.push_back(outer * args.latent.outer_stride + inner * args.latent.inner_stride);
+    }
+  }
+}
+
+PatchRow PatchRows::row(int64_t image, int64_t y, int64_t x) const {
+  const int64_t token = y * width_ + x, half = dim_ / 2;
+  PatchRow row;
+  row.latent = frames_[image] + (y * args_.latent.width + x) * args_.patch_size;
+  row.output =
+      args_.channels_first ? image * tokens() * dim_ + token : (image * tokens() + token) * dim_;
+  row.low = row.high = zeros_.data();
+  if (args_.positions == nullptr) return row;
+  const HostPositionTable& table = static_cast<const CpuPositionTable*>(args_.positions)->table;
+  if (table.whole_rows > 0) {
+    row.low = table.whole.data() + (table.whole_rows == 1 ? 0 : token * dim_);
+    row.high = row.low + half;
+  } else {
+    row.low = table.columns.data() + x * half;
+    row.high = table.rows.data() + y * half;
+  }
+  return row;
+}
+
+void PatchRows::list(int64_t first, int64_t count, PatchRow* rows) const {
+  const int64_t group_rows = kGroup * tokens();
+  int64_t begin = first / group_rows * kGroup;
+  int64_t size = std::min(kGroup, images_ - begin);
+  int64_t token = first % group_rows / size, member = first % group_rows % size;
+  int64_t y = token / width_, x = token % width_;
+  for (int64_t i = 0; i < count; ++i) {
+    rows[i] = row(begin + member, y, x);
+    if (++member < size) continue;
+    member = 0;
+    if (++x < width_) continue;
+    x = 0;
+    if (++y < height_) continue;
+    y = 0;
+    begin += size;
+    size = std::min(kGroup, images_ - begin);
+  }
+}
+
+}  // namespace latte::cpu

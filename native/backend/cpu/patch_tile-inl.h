@@ -1,0 +1,168 @@
+// The micro-kernel of the patch projection. Compiled once a target.
+//
+// A tile is some patches, [K][rows] of float32; it is multiplied with one panel of packed weights
+// at a time, and the products of a tile and a panel stay in registers. The order of summation over
+// K is the same for every tile, so no row's result depends on its neighbours.
+
+#if defined(LATTE_CPU_PATCH_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef LATTE_CPU_PATCH_TILE_INL_H_
+#undef LATTE_CPU_PATCH_TILE_INL_H_
+#else
+#define LATTE_CPU_PATCH_TILE_INL_H_
+#endif
+
+#include <algorithm>
+
+#include "backend/cpu/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace latte::cpu::HWY_NAMESPACE {
+
+// Sums, panel vectors and one broadcast fill the registers: 16 of them, or 32. The widths make a
+// row's share of a panel a whole number of cache lines in float32 (and with AVX-512 in half types).
+#if HWY_TARGET == HWY_AVX3
+constexpr int kPatchRows = 12, kPatchVectors = 2;
+#elif HWY_TARGET == HWY_AVX2
+constexpr int kPatchRows = 6, kPatchVectors = 2;
+#elif HWY_ARCH_ARM_A64
+constexpr int kPatchRows = 6, kPatchVectors = 4;
+#else
+constexpr int kPatchRows = 2, kPatchVectors = 4;
+#endif
+constexpr int64_t kPatchPanel = kPatchVectors * static_cast<int64_t>(kLanes);
+
+/// rounded<T>() for sums of products of T's own values: a NaN among them has no low bits that
+/// rounding could carry into the exponent, so that bfloat16 needs no case of its own for it.
+template <class T>
+HWY_INLINE V rounded_sum(V value) {
+  if constexpr (std::is_same_v<T, BFloat>) {
+    const auto bits = hn::BitCast(du, value);
+    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
+    const auto sum = hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7FFF)));
+    return hn::BitCast(df, hn::And(sum, hn::Set(du, 0xFFFF0000)));
+  } else {
+    return rounded<T>(value);
+  }
+}
+
+/// sums[r][v] of a tile's rows and a panel's channels.
+struct PatchSums {
+  V sums[kPatchRows][kPatchVectors];
+
+  /// sums[r][v] = scales[r] · bias[v]; without scales, they are 1.
+  template <bool kScaled>
+  HWY_INLINE void begin(const float* HWY_RESTRICT bias, const float* HWY_RESTRICT scales) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kPatchRows; ++r) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kPatchVectors; ++v) {
+        const V value = hn::LoadU(df, bias + v * static_cast<int64_t>(kLanes));
+        sums[r][v] = kScaled ? hn::Mul(value, hn::Set(df, scales[r])) : value;
+      }
+    }
+  }
+
+  /// Goes on from what store() kept: rows lie `stride` elements apart.
+  HWY_INLINE void load_from(const float* from, int64_t stride) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kPatchRows; ++r) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kPatchVectors; ++v) {
+        sums[r][v] = hn::LoadU(df, from + r * stride + v * static_cast<int64_t>(kLanes));
+      }
+    }
+  }
+
+  template <class T>
+  HWY_INLINE void round() {
+#pragma GCC unroll 16
+    for (int r = 0; r < kPatchRows; ++r) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kPatchVectors; ++v) sums[r][v] = rounded_sum<T>(sums[r][v]);
+    }
+  }
+
+  HWY_INLINE void store_to(float* to, int64_t stride) const {
+#pragma GCC unroll 16
+    for (int r = 0; r < kPatchRows; ++r) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kPatchVectors; ++v) {
+        hn::StoreU(sums[r][v], df, to + r * stride + v * static_cast<int64_t>(kLanes));
+      }
+    }
+  }
+
+  /// sums[r][v] += Σ_k tile[k][r] · panel[k][v]
+  HWY_INLINE void multiply(const float* HWY_RESTRICT tile, const float* HWY_RESTRICT panel,
+                           int64_t depth) {
+    for (int64_t k = 0; k < depth; ++k, tile += kPatchRows, panel += kPatchPanel) {
+      V columns[kPatchVectors];
+#pragma GCC unroll 16
+      for (int v = 0; v < kPatchVectors; ++v) {
+        columns[v] = hn::LoadU(df, panel + v * static_cast<int64_t>(kLanes));
+      }
+#pragma GCC unroll 16
+      for (int r = 0; r < kPatchRows; ++r) {
+        const V value = hn::Set(df, tile[r]);
+#pragma GCC unroll 16
+        for (int v = 0; v < kPatchVectors; ++v) {
+          sums[r][v] = hn::MulAdd(value, columns[v], sums[r][v]);
+        }
+      }
+    }
+  }
+};
+
+/// scales[r] = 1/√(variance + epsilon) of the channels of each patch in a tile, from the triangle R
+/// of centred weights (see patch_weights.h), and the patches times that. Vectors run over the rows;
+/// lanes past the last row read what follows (there is more memory behind a tile than a vector),
+/// and nobody looks at them.
+HWY_INLINE void normalise_tile(float* HWY_RESTRICT tile, int64_t depth,
+                               const float* HWY_RESTRICT triangle, double epsilon,
+                               float* HWY_RESTRICT scales) {
+  constexpr auto lanes = static_cast<int64_t>(kLanes);
+  constexpr int64_t kVectors = (kPatchRows + lanes - 1) / lanes;
+  HWY_ALIGN float padded[kVectors * lanes];
+  for (int64_t v = 0; v < kVectors; ++v) {
+    V variance = hn::Zero(df);
+    const float* row = triangle;
+    for (int64_t i = 0; i <= depth; ++i) {
+      // Two chains, for the sake of the latency of an addition.
+      V even = hn::Set(df, row[depth - i]), odd = hn::Zero(df);  // the bias' column: x = 1
+      int64_t k = i;
+      const auto x = [&](int64_t at)
+                         HWY_ATTR { return hn::LoadU(df, tile + at * kPatchRows + v * lanes); };
+      for (; k + 2 <= depth; k += 2, row += 2) {
+        even = hn::MulAdd(hn::Set(df, row[0]), x(k), even);
+        odd = hn::MulAdd(hn::Set(df, row[1]), x(k + 1), odd);
+      }
+      if (k < depth) even = hn::MulAdd(hn::Set(df, *row++), x(k), even);
+      ++row;
+      const V part = hn::Add(even, odd);
+      variance = hn::MulAdd(part, part, variance);
+    }
+    const V deviation = hn::Sqrt(hn::Add(variance, hn::Set(df, static_cast<float>(epsilon))));
+    hn::Store(hn::Div(hn::Set(df, 1.0f), deviation), df, padded + v * lanes);
+  }
+  std::copy_n(padded, kPatchRows, scales);
+  for (int64_t k = 0; k < depth; ++k) {
+    for (int r = 0; r < kPatchRows; ++r) tile[k * kPatchRows + r] *= scales[r];
+  }
+}
+
+/// to[k][r] = patch[k] of one row's patch: channels, rows and columns in the order of the weights.
+template <class T>
+HWY_INLINE void gather_patch(const T* from, int64_t channels, int64_t channel_stride,
+                             int64_t row_stride, int64_t patch, T* to) {
+  for (int64_t c = 0; c < channels; ++c, from += channel_stride) {
+    const T* line = from;
+    for (int64_t y = 0; y < patch; ++y, line += row_stride) {
+      for (int64_t x = 0; x < patch; ++x, to += kPatchRows) *to = line[x];
+    }
+  }
+}
+
+}  // namespace latte::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // LATTE_CPU_PATCH_TILE_INL_H_
