@@ -124,16 +124,6 @@ export function expectedOf(c: Case): Approx[] {
   return operationOf(c).expected(c.options as never, weights, inputs, c.dtype as Float);
 }
 
-/**
- * What LATTE_ASCEND_FUSED_PATCH=1 leaves open on an NPU: it multiplies with the position table, and so
- * rounds its sines to the layer's half type. Half a unit in the last place of numbers below 1.
- */
-function fusedTableRounding(c: Case, device: string): number {
-  const fused = process.env.LATTE_ASCEND_FUSED_PATCH === '1' && device.startsWith('npu');
-  if (!fused || c.op !== 'PatchEmbed' || c.dtype === 'float32') return 0;
-  return c.dtype === 'float16' ? 2 ** -12 : 2 ** -9;
-}
-
 /** The dtype of a case's results: the hidden dtype of a forward, where one is asked for. */
 export function resultDtype(c: Case): DType {
   return (c.options.hiddenDtype as DType | undefined) ?? c.dtype;
@@ -179,8 +169,7 @@ export async function check(c: Case, device: string, ways = waysOf(c)): Promise<
 
 /** Throws with the first element that is off. */
 async function compareAll(c: Case, device: string, ways: readonly Way[]): Promise<void> {
-  const open = fusedTableRounding(c, device);
-  const expected = expectedOf(c).map((e) => ({ ...e, bound: e.bound.map((b) => b + open) }));
+  const expected = expectedOf(c);
   const all = await compute(c, device, ways);
   for (const [w, results] of all.entries()) {
     if (results.length !== expected.length) throw new Error(`${results.length} results`);
