@@ -99,8 +99,7 @@ if [ "$built" = yes ]; then
     suite 'Tests on the twin without kernels' env LATTE_ASCEND_KERNELS=off \
       scripts/twin.sh npm test -- npu parity checkpoint/golden || true
     suite 'Tests on the twin with the fused kernel' env LATTE_ASCEND_FUSED_PATCH=1 \
-      scripts/twin.sh npm test -- npu/launches npu/faults parity/golden parity/parity \
-      parity/properties checkpoint/golden || true
+      scripts/twin.sh npm test -- npu/fused npu/launches npu/faults parity checkpoint/golden || true
     suite 'Tests on the twin as the first 910' env LATTE_TWIN_SOC=Ascend910A \
       scripts/twin.sh npm test -- npu/launches npu/faults parity checkpoint/golden || true
     suite 'Tests on the twin under sanitizers' npm run test:sanitize -- --twin \
