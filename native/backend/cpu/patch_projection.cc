@@ -6,14 +6,13 @@
 //   threads  Each begins in a stretch of rows of its own, so that no two of them touch the same
 //            huge page of fresh memory for the first time at once.
 //   direct   A tile's product with a panel goes from the registers to the output: past the caches,
-//            by streaming stores of whole lines, where the output is larger than they are.
+//            by streaming stores, where the output is larger than they are.
 //   norm     The weights are centred over the channels once. So are their products with a patch,
 //            and the variance follows from the patch alone, in K²/2 products: the patch is scaled
 //            by 1/σ before it is multiplied, and the layer norm costs no pass.
 //   buffered Some rows at a time go through a float32 buffer that stays in the second-level cache:
-//            where K is cut into blocks, for a layer norm with large K or of rounded values (in
-//            half types it has to see the rounded convolution), and where lines of the output are
-//            not aligned, but should be written past the caches all the same.
+//            where K is cut into blocks, and for a layer norm with large K or of rounded values (in
+//            half types it has to see the rounded convolution).
 #include "backend/cpu/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -55,13 +54,15 @@ class PatchKernel {
     const double bytes = static_cast<double>(rows_.count() * dim_) * sizeof(T);
     const double products = static_cast<double>(rows_.count() * dim_) * static_cast<double>(depth_);
     const int threads = Context::threads_for(std::max(bytes / 12, products / 32));
-    stream_ = bytes >= kStreamBytes && !args_.channels_first;
-    const bool lines = kPatchPanel * sizeof(T) % kLine == 0 && dim_ * sizeof(T) % kLine == 0 &&
-                       reinterpret_cast<uintptr_t>(args_.output) % kLine == 0;
-    buffered_ = depth_ > kPatchDepth || (args_.layer_norm && !centred_) || args_.channels_first ||
-                (stream_ && !lines);
+    buffered_ = depth_ > kPatchDepth || (args_.layer_norm && !centred_) || args_.channels_first;
+    // Vectors must not straddle lines: from the output's begin on, and from the middle of a row on
+    // where rows are finished half by half.
+    const auto whole = [](size_t lengths) { return lengths % kLine == 0; };
+    stream_ = bytes >= kStreamBytes && !args_.channels_first &&
+              whole(reinterpret_cast<uintptr_t>(args_.output)) && whole(dim_ * sizeof(T)) &&
+              (!buffered_ || whole(dim_ / 2 * sizeof(T)));
     const int64_t most_tiles = !buffered_             ? kDirectTiles
-                               : depth_ <= kNormDepth ? 2
+                               : depth_ <= kNormDepth ? 1
                                                       : kBufferedRows / kPatchRows;
     const int64_t tiles = (rows_.count() + kPatchRows - 1) / kPatchRows;
     block_rows_ = std::clamp<int64_t>(tiles / (int64_t{4} * threads), 1, most_tiles) * kPatchRows;
@@ -89,7 +90,8 @@ class PatchKernel {
         : kernel_(kernel),
           count_(std::min(kernel.block_rows_, kernel.rows_.count() - first)),
           tiles_((count_ + kPatchRows - 1) / kPatchRows),
-          stride_(kernel.panels_ * kPatchPanel) {
+          stride_(kernel.panels_ * kPatchPanel),
+          panels_(static_cast<const float*>(kernel.weights_.panels->data())) {
       kernel.rows_.list(first, count_, rows_);
       // The last tile is filled up with its last row: it is computed, and written, twice.
       std::fill(rows_ + count_, rows_ + tiles_ * kPatchRows, rows_[count_ - 1]);
@@ -161,8 +163,7 @@ class PatchKernel {
     }
 
     const float* panel_at(int64_t panel, int64_t k) const {
-      return static_cast<const float*>(kernel_.weights_.panels->data()) +
-             (panel * kernel_.depth_ + k) * kPatchPanel;
+      return panels_ + (panel * kernel_.depth_ + k) * kPatchPanel;
     }
 
     template <bool kScaled>
@@ -181,12 +182,12 @@ class PatchKernel {
 
     template <bool kScaled, bool kStream>
     HWY_NOINLINE void direct_panels(int64_t i, int64_t first, int64_t last) const {
-      const int64_t half = kernel_.dim_ / 2;
+      const int64_t dim = kernel_.dim_, half = dim / 2;
       const PatchRow* rows = rows_ + i * kPatchRows;
       for (int64_t panel = first; panel < last; ++panel) {
         const int64_t column = panel * kPatchPanel;
-        const bool low = column + kPatchPanel <= half;
-        if (!low && (column < half || column + kPatchPanel > kernel_.dim_)) {
+        const bool upper = column >= half;
+        if (column + kPatchPanel > (upper ? dim : half)) {
           edge_panel<kScaled>(i, panel);
           continue;
         }
@@ -194,13 +195,14 @@ class PatchKernel {
         multiply<kScaled>(product, i, panel);
 #pragma GCC unroll 16
         for (int r = 0; r < kPatchRows; ++r) {
-          const float* position = low ? rows[r].low + column : rows[r].high + (column - half);
-          T* to = static_cast<T*>(kernel_.args_.output) + rows[r].output + column;
+          const float* position = rows[r].positions[upper] + (upper ? column - half : column);
+          T* to = static_cast<T*>(rows[r].output) + column;
+          V values[kPatchVectors];
 #pragma GCC unroll 16
           for (int v = 0; v < kPatchVectors; ++v) {
-            const V value = hn::Add(product.sums[r][v], hn::LoadU(df, position + v * kStep));
-            kStream ? stream(value, to + v * kStep) : store(value, to + v * kStep);
+            values[v] = hn::Add(product.sums[r][v], hn::LoadU(df, position + v * kStep));
           }
+          put<kStream>(values, to);
         }
       }
     }
@@ -215,7 +217,7 @@ class PatchKernel {
       const int64_t column = panel * kPatchPanel;
       for (int r = 0; r < kPatchRows; ++r) {
         const PatchRow& row = rows_[i * kPatchRows + r];
-        T* to = static_cast<T*>(kernel_.args_.output) + row.output;
+        T* to = static_cast<T*>(row.output);
         for (int64_t c = 0; c < kPatchPanel && column + c < kernel_.dim_; ++c) {
           const V value = hn::Set(df, values[r * kPatchPanel + c]);
           const V position = hn::Set(df, row.position(column + c, kernel_.dim_ / 2));
@@ -254,63 +256,59 @@ class PatchKernel {
     void finish_buffered(int64_t row) const {
       float* values = buffer_ + row * stride_;
       const int64_t dim = kernel_.dim_;
-      T* to = static_cast<T*>(kernel_.args_.output) + rows_[row].output;
+      T* to = static_cast<T*>(rows_[row].output);
       if (kernel_.args_.channels_first) {
         for (int64_t c = 0; c < dim; ++c) {
           store_some(hn::Set(df, values[c]), to + c * kernel_.rows_.tokens(), 1);
         }
         return;
       }
-      Moments norm{0, 1};
-      const bool scale = kernel_.args_.layer_norm;
-      if (scale) norm = moments(values, dim, kernel_.args_.epsilon);
-      const int64_t half = dim / 2;
-      const auto finish = [&](const float* from, const float* position, T* out, int64_t count)
-                              HWY_ATTR {
-                                scale ? finish_part<true>(from, norm, position, out, count)
-                                      : finish_part<false>(from, norm, position, out, count);
-                              };
-      finish(values, rows_[row].low, to, half);
-      finish(values + half, rows_[row].high, to + half, dim - half);
+      if (!kernel_.args_.layer_norm) return finish_row<false>(values, {}, rows_[row]);
+      finish_row<true>(values, moments(values, dim, kernel_.args_.epsilon), rows_[row]);
     }
 
-    /// Writes `count` channels; past the caches what fills whole lines of the output.
     template <bool kScaled>
-    HWY_INLINE void finish_part(const float* from, Moments norm, const float* position, T* to,
-                                int64_t count) const {
+    void finish_row(const float* values, Moments norm, const PatchRow& row) const {
+      kernel_.stream_ ? finish_row<kScaled, true>(values, norm, row)
+                      : finish_row<kScaled, false>(values, norm, row);
+    }
+
+    template <bool kScaled, bool kStream>
+    void finish_row(const float* values, Moments norm, const PatchRow& row) const {
+      T* to = static_cast<T*>(row.output);
+      const int64_t dim = kernel_.dim_, half = dim / 2;
+      finish_half<kScaled, kStream>(values, norm, row.positions[0], to, half);
+      finish_half<kScaled, kStream>(values + half, norm, row.positions[1], to + half, dim - half);
+    }
+
+    template <bool kScaled, bool kStream>
+    void finish_half(const float* from, Moments norm, const float* position, T* to,
+                     int64_t count) const {
       const V mean = hn::Set(df, norm.mean), scale = hn::Set(df, norm.inverse_deviation);
       const auto finished = [&](V value, V position) HWY_ATTR {
-        if constexpr (kScaled) value = rounded<T>(hn::Mul(hn::Sub(value, mean), scale));
+        if constexpr (kScaled) value = rounded_sum<T>(hn::Mul(hn::Sub(value, mean), scale));
         return hn::Add(value, position);
       };
       int64_t i = 0;
-      const auto partly = [&](int64_t end) HWY_ATTR {
-        while (i < end) {
-          const auto some = static_cast<size_t>(std::min(kStep, end - i));
-          const V value = finished(load_some(from + i, some), load_some(position + i, some));
-          store_some(value, to + i, some);
-          i += static_cast<int64_t>(some);
+      for (; i + kPatchPanel <= count; i += kPatchPanel) {
+        V values[kPatchVectors];
+#pragma GCC unroll 16
+        for (int v = 0; v < kPatchVectors; ++v) {
+          const int64_t at = i + v * kStep;
+          values[v] = finished(hn::LoadU(df, from + at), hn::LoadU(df, position + at));
         }
-      };
-      constexpr int64_t kPerLine = kLine / sizeof(T);
-      if (kernel_.stream_) {
-        const auto offset = static_cast<int64_t>(reinterpret_cast<uintptr_t>(to) / sizeof(T));
-        const int64_t head = std::min(count, (kPerLine - offset % kPerLine) % kPerLine);
-        partly(head);
-        const int64_t end = head + (count - head) / kPerLine * kPerLine;
-        for (; i < end; i += kStep) {
-          stream(finished(hn::LoadU(df, from + i), hn::LoadU(df, position + i)), to + i);
-        }
-      } else {
-        for (; i + kStep <= count; i += kStep) {
-          store(finished(hn::LoadU(df, from + i), hn::LoadU(df, position + i)), to + i);
-        }
+        put<kStream>(values, to + i);
       }
-      partly(count);
+      for (; i < count; i += kStep) {
+        const auto some = static_cast<size_t>(std::min(kStep, count - i));
+        store_some(finished(load_some(from + i, some), load_some(position + i, some)), to + i,
+                   some);
+      }
     }
 
     const PatchKernel& kernel_;
     const int64_t count_, tiles_, stride_;
+    const float* const panels_;
     float* buffer_ = nullptr;   // [rows][stride] of sums
     float* patches_ = nullptr;  // [tiles][K][kPatchRows]
     PatchRow rows_[kMostRows];

@@ -32,17 +32,19 @@ PatchRow PatchRows::row(int64_t image, int64_t y, int64_t x) const {
   const int64_t token = y * width_ + x, half = dim_ / 2;
   PatchRow row;
   row.latent = frames_[image] + (y * args_.latent.width + x) * args_.patch_size;
-  row.output =
+  const int64_t output =
       args_.channels_first ? image * tokens() * dim_ + token : (image * tokens() + token) * dim_;
-  row.low = row.high = zeros_.data();
+  row.output = static_cast<char*>(args_.output) +
+               output * static_cast<int64_t>(item_size(args_.weights->dtype));
+  row.positions[0] = row.positions[1] = zeros_.data();
   if (args_.positions == nullptr) return row;
   const HostPositionTable& table = static_cast<const CpuPositionTable*>(args_.positions)->table;
   if (table.whole_rows > 0) {
-    row.low = table.whole.data() + (table.whole_rows == 1 ? 0 : token * dim_);
-    row.high = row.low + half;
+    row.positions[0] = table.whole.data() + (table.whole_rows == 1 ? 0 : token * dim_);
+    row.positions[1] = row.positions[0] + half;
   } else {
-    row.low = table.columns.data() + x * half;
-    row.high = table.rows.data() + y * half;
+    row.positions[0] = table.columns.data() + x * half;
+    row.positions[1] = table.rows.data() + y * half;
   }
   return row;
 }

@@ -7,16 +7,14 @@
 
 namespace latte::cpu {
 
-/// Where a token's patch begins, where its channels go (both in elements from the tensor's begin)
-/// and what is added to them: `low` to the first half of the channels, `high` to the second.
+/// One token of the output.
 struct PatchRow {
-  int64_t latent = 0;
-  int64_t output = 0;
-  const float* low = nullptr;
-  const float* high = nullptr;
+  int64_t latent = 0;                              // where its patch begins, in elements
+  void* output = nullptr;                          // where its channels go
+  const float* positions[2] = {nullptr, nullptr};  // added to each half of them
 
   float position(int64_t channel, int64_t half) const {
-    return channel < half ? low[channel] : high[channel - half];
+    return channel < half ? positions[0][channel] : positions[1][channel - half];
   }
 };
 

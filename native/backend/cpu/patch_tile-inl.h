@@ -29,6 +29,7 @@ constexpr int kPatchRows = 6, kPatchVectors = 4;
 #else
 constexpr int kPatchRows = 2, kPatchVectors = 4;
 #endif
+static_assert(kPatchVectors % 2 == 0, "half types are stored two vectors at a time");
 constexpr int64_t kPatchPanel = kPatchVectors * static_cast<int64_t>(kLanes);
 
 /// rounded<T>() for sums of products of T's own values: a NaN among them has no low bits that
@@ -42,6 +43,36 @@ HWY_INLINE V rounded_sum(V value) {
     return hn::BitCast(df, hn::And(sum, hn::Set(du, 0xFFFF0000)));
   } else {
     return rounded<T>(value);
+  }
+}
+
+/// Stores one row's channels of a panel, past the caches if kStream; no vector straddles a line
+/// then.
+/// Half types go two vectors at a time.
+template <bool kStream, class T>
+HWY_INLINE void put(const V (&values)[kPatchVectors], T* to) {
+#if HWY_TARGET != HWY_SCALAR
+  if constexpr (!std::is_same_v<T, float>) {
+    constexpr hn::Repartition<uint16_t, F32> wide;
+#pragma GCC unroll 16
+    for (int v = 0; v < kPatchVectors; v += 2) {
+      hn::Vec<decltype(wide)> both;
+      if constexpr (std::is_same_v<T, BFloat>) {
+        both = hn::ConcatOdd(wide, hn::BitCast(wide, bfloat_high(values[v + 1])),
+                             hn::BitCast(wide, bfloat_high(values[v])));
+      } else {
+        both = hn::Combine(wide, half_lanes(values[v + 1]), half_lanes(values[v]));
+      }
+      auto* bits = reinterpret_cast<uint16_t*>(to + v * static_cast<int64_t>(kLanes));
+      kStream ? hn::Stream(both, wide, bits) : hn::StoreU(both, wide, bits);
+    }
+    return;
+  }
+#endif
+#pragma GCC unroll 16
+  for (int v = 0; v < kPatchVectors; ++v) {
+    T* lanes = to + v * static_cast<int64_t>(kLanes);
+    kStream ? stream(values[v], lanes) : store(values[v], lanes);
   }
 }
 

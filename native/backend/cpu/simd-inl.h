@@ -61,14 +61,18 @@ HWY_INLINE V load(const Half* from) {
   }
 }
 
-/// The bits of bfloat16, rounded to nearest even (Highway 1.0.3 truncates), in 32-bit lanes.
-HWY_INLINE hn::Vec<U32> bfloat_bits(V value) {
+/// The bits of bfloat16, rounded to nearest even (Highway 1.0.3 truncates), in the upper halves of
+/// 32-bit lanes; the lower halves are undefined.
+HWY_INLINE hn::Vec<U32> bfloat_high(V value) {
   const auto bits = hn::BitCast(du, value);
   const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
-  const auto rounded = hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(du, 0x7FFF)), odd));
-  const auto nan = hn::Or(hn::ShiftRight<16>(bits), hn::Set(du, 0x40));
+  const auto rounded = hn::Add(hn::Add(bits, hn::Set(du, 0x7FFF)), odd);
+  const auto nan = hn::Or(bits, hn::Set(du, 0x400000));
   return hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(value)), nan, rounded);
 }
+
+/// The same in the lower halves, below zeros.
+HWY_INLINE hn::Vec<U32> bfloat_bits(V value) { return hn::ShiftRight<16>(bfloat_high(value)); }
 
 /// The bits of float16, rounded to nearest even, in 32-bit lanes; as float_to_half of
 /// core/dtype.cc.
@@ -93,6 +97,14 @@ HWY_INLINE hn::Vec<U32> half_bits(V value) {
   return hn::Or(sign, half);
 }
 
+HWY_INLINE hn::Vec<U16> half_lanes(V value) {
+  if constexpr (kHasFloat16) {
+    return hn::BitCast(U16(), hn::DemoteTo(hn::Rebind<hwy::float16_t, F32>(), value));
+  } else {
+    return hn::TruncateTo(U16(), half_bits(value));
+  }
+}
+
 HWY_INLINE void store(V value, float* to) { hn::StoreU(value, df, to); }
 
 HWY_INLINE void store(V value, BFloat* to) {
@@ -100,12 +112,7 @@ HWY_INLINE void store(V value, BFloat* to) {
 }
 
 HWY_INLINE void store(V value, Half* to) {
-  if constexpr (kHasFloat16) {
-    const auto half = hn::DemoteTo(hn::Rebind<hwy::float16_t, F32>(), value);
-    hn::StoreU(hn::BitCast(U16(), half), U16(), reinterpret_cast<uint16_t*>(to));
-  } else {
-    hn::StoreU(hn::TruncateTo(U16(), half_bits(value)), U16(), reinterpret_cast<uint16_t*>(to));
-  }
+  hn::StoreU(half_lanes(value), U16(), reinterpret_cast<uint16_t*>(to));
 }
 
 /// Past the caches; `to` is aligned to a vector of its type.
@@ -115,11 +122,8 @@ HWY_INLINE void stream(V value, T* to) {
     hn::Stream(value, df, to);
   } else if constexpr (std::is_same_v<T, BFloat>) {
     hn::Stream(hn::TruncateTo(U16(), bfloat_bits(value)), U16(), reinterpret_cast<uint16_t*>(to));
-  } else if constexpr (kHasFloat16) {
-    const auto half = hn::DemoteTo(hn::Rebind<hwy::float16_t, F32>(), value);
-    hn::Stream(hn::BitCast(U16(), half), U16(), reinterpret_cast<uint16_t*>(to));
   } else {
-    hn::Stream(hn::TruncateTo(U16(), half_bits(value)), U16(), reinterpret_cast<uint16_t*>(to));
+    hn::Stream(half_lanes(value), U16(), reinterpret_cast<uint16_t*>(to));
   }
 }
 
