@@ -13,6 +13,14 @@ interface Report {
   peak: number;
 }
 
+/** The pool's free bytes and the process's resident ones, before and after idling. */
+interface Idle {
+  byteLength: number;
+  before: [number, number];
+  after: [number, number];
+  same: boolean;
+}
+
 async function measure(what: string): Promise<Report> {
   const ended = await run('test/lifecycle/fixtures/memory', {
     args: [what],
@@ -22,6 +30,18 @@ async function measure(what: string): Promise<Report> {
   expect(ended.status).toBe(0);
   return JSON.parse(ended.stdout) as Report;
 }
+
+describe('memory that is not wanted', () => {
+  it('goes back to the system after a while, and can be had again; the process ends', async () => {
+    const ended = await run('test/lifecycle/fixtures/idle');
+    expect(ended).toMatchObject({ status: 0, stderr: '' });
+    const { byteLength, before, after, same } = JSON.parse(ended.stdout) as Idle;
+    expect(before[0]).toBeGreaterThanOrEqual(byteLength);
+    expect(after[0]).toBeLessThanOrEqual(before[0] - byteLength);
+    expect(after[1]).toBeLessThan(before[1] - byteLength / 2);
+    expect(same).toBe(true);
+  });
+});
 
 describe('memory comes back', () => {
   it.each([

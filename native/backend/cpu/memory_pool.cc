@@ -1,5 +1,6 @@
 #include "backend/cpu/memory_pool.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -7,6 +8,8 @@
 #include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <system_error>
+#include <thread>
 
 #include "backend/cpu/control_group.h"
 
@@ -33,6 +36,12 @@ constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kSlab = size_t{4} << 20;
 constexpr size_t kLargestInSlab = size_t{512} << 10;
 constexpr size_t kPage = 4096;
+
+/// A block that was free for so long goes back to the system. Denoising steps follow one another
+/// within seconds; and to touch 151 MB anew costs some 20 ms.
+constexpr auto kIdle = std::chrono::seconds(5);
+/// Blocks of a slab are not worth a system call: they go only where the bound demands it.
+constexpr size_t kIdleBlock = kLargestInSlab + 1;
 
 /// Capacities come in four steps per doubling, so that blocks are reused for sizes nearby.
 size_t capacity_for(size_t bytes) {
@@ -103,7 +112,7 @@ std::shared_ptr<Buffer> MemoryPool::allocate(size_t bytes) {
     }
     FreeList& list = free_[capacity];
     if (!list.resident.empty()) {
-      block = list.resident.back();
+      block = list.resident.back().block;
       list.resident.pop_back();
       usage_.pooled -= capacity;
     } else if (!list.released.empty()) {
@@ -146,8 +155,23 @@ void MemoryPool::release(void* block, size_t capacity) {
   const std::lock_guard lock(mutex_);
   usage_.live -= capacity;
   usage_.pooled += capacity;
-  free_[capacity].resident.push_back(block);
+  free_[capacity].resident.push_back({block, Clock::now()});
   if (usage_.pooled > keep_) trim(keep_);
+  if (capacity >= kIdleBlock) start_trimmer();
+}
+
+/// Gives the `count` longest free blocks of a list back to the system.
+void MemoryPool::give_back(size_t capacity, FreeList& list, size_t count) {
+  const auto end_of_old = list.resident.begin() + static_cast<std::ptrdiff_t>(count);
+  for (auto free = list.resident.begin(); free != end_of_old; ++free) {
+    // A block of a slab need not begin on a page: give back the whole pages inside it.
+    const auto begin = (reinterpret_cast<uintptr_t>(free->block) + kPage - 1) / kPage * kPage;
+    const auto end = (reinterpret_cast<uintptr_t>(free->block) + capacity) / kPage * kPage;
+    if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    list.released.push_back(free->block);
+    usage_.pooled -= capacity;
+  }
+  list.resident.erase(list.resident.begin(), end_of_old);
 }
 
 void MemoryPool::trim(size_t keep) {
@@ -155,15 +179,45 @@ void MemoryPool::trim(size_t keep) {
   for (auto entry = free_.rbegin(); entry != free_.rend() && usage_.pooled > keep; ++entry) {
     auto& [capacity, list] = *entry;
     if (capacity < kPage) break;
-    while (!list.resident.empty() && usage_.pooled > keep) {
-      void* block = list.resident.back();
-      list.resident.pop_back();
-      // A block of a slab need not begin on a page: give back the whole pages inside it.
-      const auto begin = (reinterpret_cast<uintptr_t>(block) + kPage - 1) / kPage * kPage;
-      const auto end = (reinterpret_cast<uintptr_t>(block) + capacity) / kPage * kPage;
-      if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
-      list.released.push_back(block);
-      usage_.pooled -= capacity;
+    const size_t wanted = (usage_.pooled - keep + capacity - 1) / capacity;
+    give_back(capacity, list, std::min(wanted, list.resident.size()));
+  }
+}
+
+/// The trimmer sleeps for as long as no large block is free. Node ends a process by exit(), which
+/// does not wait for detached threads, and the pool, which is never destroyed, outlives them.
+void MemoryPool::start_trimmer() {
+  if (!trimming_) {
+    try {
+      std::thread([this] { trim_idle(); }).detach();
+      trimming_ = true;
+    } catch (const std::system_error&) {
+      return;  // no thread to be had: the bound alone limits what stays
+    }
+  }
+  freed_.notify_one();
+}
+
+void MemoryPool::trim_idle() {
+  pthread_setname_np(pthread_self(), "latte-trimmer");
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    const auto now = Clock::now();
+    auto oldest = Clock::time_point::max();
+    for (auto entry = free_.lower_bound(kIdleBlock); entry != free_.end(); ++entry) {
+      auto& [capacity, list] = *entry;
+      const auto young = std::ranges::find_if(
+          list.resident, [&](const FreeBlock& free) { return free.since + kIdle > now; });
+      give_back(capacity, list, static_cast<size_t>(young - list.resident.begin()));
+      if (!list.resident.empty()) oldest = std::min(oldest, list.resident.front().since);
+    }
+    if (oldest == Clock::time_point::max()) {
+      freed_.wait(lock);
+    } else {
+      // Not waited for by its condition: blocks that become free meanwhile are younger.
+      lock.unlock();
+      std::this_thread::sleep_until(oldest + kIdle);
+      lock.lock();
     }
   }
 }

@@ -1,10 +1,13 @@
 // The memory of CPU tensors: aligned, huge-page backed where large, reused, bounded.
 //
-// Memory never goes back to malloc and its addresses are never unmapped: what is over the bound is
-// handed back to the system (it reads as zeros from then on) but stays addressable. So a native
-// reader that somebody left behind on a disposed tensor's ArrayBuffer cannot fault.
+// Memory never goes back to malloc and its addresses are never unmapped: what is over the bound, or
+// was not wanted for some seconds, is handed back to the system (it reads as zeros from then on)
+// but stays addressable. So a native reader that somebody left behind on a disposed tensor's
+// ArrayBuffer cannot fault.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -25,16 +28,26 @@ class MemoryPool {
 
  private:
   friend class PooledBuffer;
+  using Clock = std::chrono::steady_clock;
+  struct FreeBlock {
+    void* block;
+    Clock::time_point since;
+  };
   struct FreeList {
-    std::vector<void*> resident;
-    std::vector<void*> released;  // addressable, but given back to the system
+    std::vector<FreeBlock> resident;  // the longest free first
+    std::vector<void*> released;      // addressable, but given back to the system
   };
 
   void release(void* block, size_t capacity);
   void trim(size_t keep);
+  void give_back(size_t capacity, FreeList& list, size_t count);
+  void start_trimmer();
+  void trim_idle();
   void* carve(size_t capacity);
 
   mutable std::mutex mutex_;
+  std::condition_variable freed_;    // wakes the trimmer
+  bool trimming_ = false;            // whether there is one
   std::map<size_t, FreeList> free_;  // by capacity
   char* slab_ = nullptr;             // small blocks are carved from slabs
   size_t slab_left_ = 0;
