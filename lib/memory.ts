@@ -6,7 +6,7 @@ import { checkOptions } from './options.js';
 export interface MemoryUsage {
   /** Held by tensors of the library, weights among them. */
   live: number;
-  /** Free, and kept for the next tensors. */
+  /** Free, and kept for the next tensors; on the cpu, large blocks for some seconds at most. */
   pooled: number;
   /** The most that `live` may become; beyond it allocations fail with ERR_OUT_OF_MEMORY. */
   limit: number;

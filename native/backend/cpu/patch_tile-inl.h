@@ -80,6 +80,8 @@ HWY_INLINE void put(const V (&values)[kPatchVectors], T* to) {
 struct PatchSums {
   V sums[kPatchRows][kPatchVectors];
 
+  HWY_INLINE PatchSums() {}  // GCC compiles one of its own making without the target's instructions
+
   /// sums[r][v] = scales[r] · bias[v]; without scales, they are 1.
   template <bool kScaled>
   HWY_INLINE void begin(const float* HWY_RESTRICT bias, const float* HWY_RESTRICT scales) {
