@@ -15,8 +15,8 @@ export interface DeviceDiagnostics {
     loaderMessage: string | undefined;
     /** The chip ('Ascend910B3' …). */
     soc: string | undefined;
-    /** The version of CANN. */
-    cannVersion: string | undefined;
+    /** The version of ACL's interface ('1.14.0'), which is not that of CANN. */
+    aclVersion: string | undefined;
     /** How many NPUs this process can see. */
     deviceCount: number;
     /** Whether the plugin with the Ascend C kernels was found. */
@@ -48,7 +48,7 @@ export function deviceDiagnostics(): DeviceDiagnostics {
       libraryPath: npu.libraryPath,
       loaderMessage: npu.loaderMessage,
       soc: npu.soc,
-      cannVersion: npu.cannVersion,
+      aclVersion: npu.aclVersion,
       deviceCount: npu.deviceCount,
       kernelsPlugin: npu.kernelsPlugin,
       kernelsPluginPath: npu.kernelsPluginPath,

@@ -120,7 +120,7 @@ export interface NativeDiagnostics {
   libraryPath?: string;
   loaderMessage?: string;
   soc?: string;
-  cannVersion?: string;
+  aclVersion?: string;
   kernelsPlugin: boolean;
   kernelsPluginPath?: string;
   kernelsReason?: string;

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 /**
- * The command line: `latte-embeddings inspect | embed | devices | plot`. Exit status 0 for success,
+ * The command line: `latte-embeddings inspect | embed | plot | devices | doctor`. Exit status 0 for success,
  * 1 for a failure, 2 for a command line that cannot be understood, 130 after Ctrl+C.
  */
 import { Command, CommanderError } from 'commander';
 import { devicesCommand } from './devices.js';
+import { doctorCommand } from './doctor.js';
 import { embedCommand } from './embed.js';
 import { printable } from './format.js';
 import { inspectCommand } from './inspect.js';
@@ -23,6 +24,7 @@ function createProgram(): Command {
     .addCommand(embedCommand())
     .addCommand(plotCommand())
     .addCommand(devicesCommand())
+    .addCommand(doctorCommand())
     .addHelpText(
       'after',
       `
@@ -88,6 +90,7 @@ async function main(): Promise<number> {
 leaveOnSignals();
 leaveOnClosedPipe();
 void main().then((status) => {
-  // Not process.exit: what was written to a pipe must still get out.
-  process.exitCode = status;
+  // Not process.exit: what was written to a pipe must still get out. A command that ran may have set
+  // a status of its own.
+  if (status !== 0) process.exitCode = status;
 });

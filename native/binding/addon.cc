@@ -152,7 +152,7 @@ Napi::Value device_diagnostics(const Napi::CallbackInfo& info) {
     set("libraryPath", npu.library_path);
     set("loaderMessage", npu.loader_message);
     set("soc", npu.soc);
-    set("cannVersion", npu.cann_version);
+    set("aclVersion", npu.acl_version);
     set("kernelsPluginPath", npu.kernels_plugin_path);
     set("kernelsReason", npu.kernels_reason);
     return object;

@@ -45,11 +45,16 @@ class OpenGroup {
 
   const std::string& path() const { return path_; }
 
-  /// The first failure is the one that names the installation a person meant.
+  /// The first failure is the one that names the installation a person meant, except that a library
+  /// which is there and does not open (for want of the driver's, say) tells more than one that is
+  /// not there: each installation has but one of two names.
   static void note(AclLoad& load, const std::string& path, const std::string& message) {
-    if (!load.loader_message.empty()) return;
+    if (!load.loader_message.empty() && !load.absent) return;
+    const bool absent = message.starts_with(path + ": cannot open shared object file");
+    if (!load.loader_message.empty() && absent) return;
     load.path = path;
     load.loader_message = message;
+    load.absent = absent;
   }
 
  private:
@@ -143,8 +148,9 @@ AclLoad load_acl(AclFunctions& acl) {
         return {true, runtime, ""};
       }
     }
-    // A library that is there and does not open says more than one that is not there.
-    if (first_failure.path.empty() || !runtime.empty()) first_failure = load;
+    if (first_failure.path.empty() || !runtime.empty() || (first_failure.absent && !load.absent)) {
+      first_failure = load;
+    }
     if (!runtime.empty()) break;
   }
   acl = {};

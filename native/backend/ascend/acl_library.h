@@ -30,6 +30,7 @@ struct AclLoad {
   bool complete = false;
   std::string path;            // of the runtime library, or of the one that could not be had
   std::string loader_message;  // the loader's, or which symbol is missing
+  bool absent = false;         // there is no such file, rather than one that does not serve
 };
 
 /// Opens libacl_rt or libascendcl, libnnopbase, and the operations' libraries (the split ones or

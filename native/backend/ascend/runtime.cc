@@ -123,7 +123,7 @@ class Runtime {
     initialised_ = status == ACL_SUCCESS;
     int32_t major = 0, minor = 0, patch = 0;
     LATTE_ACL(acl_, aclrtGetVersion, &major, &minor, &patch);
-    found_.cann_version =
+    found_.acl_version =
         std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
     const char* soc = acl_.aclrtGetSocName();
     chip_.soc = found_.soc = soc == nullptr ? "" : soc;

@@ -1,0 +1,262 @@
+import type { DeviceDiagnostics, DeviceInfo } from '../../index.js';
+import { formatBytes } from '../format.js';
+import { toolkitVersion, type HostFacts } from './host.js';
+import { dtypes, type SelfTest } from './self-test.js';
+import { checkVisibility } from './visibility.js';
+
+/** One line of the report. */
+export interface Finding {
+  name: string;
+  /** ok; note: worth knowing; failure: to be mended; absent: there is none, and none is asked for. */
+  state: 'ok' | 'note' | 'failure' | 'absent';
+  text: string;
+  /** What to do about a failure. */
+  fix?: string;
+}
+
+const guide = 'docs/ascend.md';
+
+/** Whether anything says that this machine, or container, is meant to have an NPU. */
+export function expectsNpu({ driver, toolkits, environment }: HostFacts): boolean {
+  return (
+    driver.devices.length > 0 ||
+    driver.folder !== undefined ||
+    toolkits.length > 0 ||
+    environment.ASCEND_RT_VISIBLE_DEVICES !== undefined ||
+    environment.ASCEND_VISIBLE_DEVICES !== undefined
+  );
+}
+
+/** Everything that can be said before a layer runs, in the order in which a person would mend it. */
+export function findings(
+  host: HostFacts,
+  { npu }: DeviceDiagnostics,
+  devices: readonly DeviceInfo[],
+): Finding[] {
+  const expected = expectsNpu(host);
+  const list = [
+    checkDriver(host, npu.available, expected),
+    checkToolkit(host, npu, expected),
+    checkLibraries(host, npu, expected),
+    checkChip(npu),
+    ...checkVisibility(host.environment, npu.available),
+    ...devices.filter(({ kind }) => kind === 'npu').map(checkMemory),
+    checkKernels(npu),
+    ...checkSwitches(host.environment),
+    checkCpu(devices),
+  ];
+  return list.filter((finding) => finding !== undefined);
+}
+
+type Npu = DeviceDiagnostics['npu'];
+
+function checkDriver({ driver }: HostFacts, available: boolean, expected: boolean): Finding {
+  const name = 'driver';
+  const { devices, folder, version, missingNodes, forbiddenNodes } = driver;
+  if (devices.length === 0) {
+    if (available) {
+      return {
+        ...{ name, state: 'note' },
+        text: 'no /dev/davinci*, and yet CANN shows NPUs: is this a simulated installation?',
+      };
+    }
+    if (!expected) return { name, state: 'absent', text: 'no /dev/davinci*, no driver' };
+    const text = `no /dev/davinci*${folder === undefined ? '' : `, although the driver is in ${folder}`}`;
+    const fix =
+      'On the host: install the driver and look at npu-smi info. In a container: start it with ' +
+      `the device nodes (${guide}, "Containers").`;
+    return { name, state: 'failure', text, fix };
+  }
+  const found = `${version ?? 'unknown version'}; ${devices.join(', ')}`;
+  if (missingNodes.length > 0) {
+    return {
+      ...{ name, state: 'failure' },
+      text: `${found}; missing: ${missingNodes.join(', ')}`,
+      fix: `Start the container with these nodes, too (${guide}, "Containers").`,
+    };
+  }
+  if (forbiddenNodes.length > 0) {
+    return {
+      ...{ name, state: 'failure' },
+      text: `${found}; this user may not open ${forbiddenNodes.join(', ')}`,
+      fix: 'Add the user to the group that owns them (ls -l shows it, HwHiAiUser in most cases) and log in again.',
+    };
+  }
+  return { name, state: 'ok', text: found };
+}
+
+function checkToolkit({ toolkits }: HostFacts, npu: Npu, expected: boolean): Finding {
+  const name = 'CANN';
+  const describe = ({ variable, folder }: (typeof toolkits)[number]): string =>
+    variable === undefined ? folder : `${folder} (${variable})`;
+  const good = toolkits.find(({ hasLibrary }) => hasLibrary);
+  if (good !== undefined) {
+    const version = npu.libraryPath === undefined ? undefined : toolkitVersion(npu.libraryPath);
+    return { name, state: 'ok', text: `${version ?? 'unknown version'} in ${describe(good)}` };
+  }
+  const bad = toolkits[0];
+  if (bad !== undefined) {
+    return {
+      ...{ name, state: 'failure' },
+      text: `no libascendcl.so or libacl_rt.so in lib64 of ${describe(bad)}`,
+      fix: "Let the variable name the toolkit's folder: source its set_env.sh.",
+    };
+  }
+  if (npu.available || npu.aclVersion !== undefined) {
+    return { name, state: 'ok', text: 'no variable names it; the loader found it' };
+  }
+  const text = 'neither ASCEND_HOME_PATH nor /usr/local/Ascend/ascend-toolkit/latest';
+  if (!expected) return { name, state: 'absent', text };
+  return {
+    ...{ name, state: 'failure', text },
+    fix: 'Install the CANN toolkit and the kernels package for the chip, then source set_env.sh.',
+  };
+}
+
+function checkLibraries(
+  { toolkits, environment }: HostFacts,
+  npu: Npu,
+  expected: boolean,
+): Finding {
+  const name = 'libraries';
+  if (npu.aclVersion !== undefined) {
+    return {
+      ...{ name, state: 'ok' },
+      text: `${npu.libraryPath ?? ''}, ACL ${npu.aclVersion}`,
+    };
+  }
+  const message = npu.loaderMessage ?? npu.reason;
+  if (npu.loaderMessage === undefined && npu.libraryPath !== undefined) {
+    // The libraries are open: what failed comes after them.
+    return { name, state: 'ok', text: npu.libraryPath };
+  }
+  const installed = toolkits.some(({ hasLibrary }) => hasLibrary);
+  // Where there is no toolkit, that has been said.
+  if (!expected || (!installed && /lib(acl_rt|ascendcl)\.so: cannot open/.test(message))) {
+    return { name, state: 'absent', text: message };
+  }
+  return {
+    ...{ name, state: 'failure', text: message },
+    fix: libraryFix(message, installed, environment.LD_LIBRARY_PATH),
+  };
+}
+
+function libraryFix(message: string, hasToolkit: boolean, searched = ''): string {
+  if (/libascend_hal|libdrv|libdcmi|libc_sec|libmmpa/.test(message)) {
+    return (
+      "The driver's libraries are not found: put /usr/local/Ascend/driver/lib64 and its folders " +
+      'common and driver on LD_LIBRARY_PATH (in a container mount them, too) before Node starts.'
+    );
+  }
+  if (/wrong ELF class|invalid ELF header|file too short|cannot open .* machine/.test(message)) {
+    return `This file is no library for ${process.arch}: install the toolkit for this machine.`;
+  }
+  if (/the library lacks|undefined symbol|version `/.test(message)) {
+    return `Libraries of two versions are mixed, or this version is not supported (${guide}).`;
+  }
+  const sourced = hasToolkit && !/ascend/i.test(searched);
+  return sourced
+    ? 'LD_LIBRARY_PATH has nothing of Ascend: source set_env.sh before Node starts.'
+    : "Source the toolkit's set_env.sh before Node starts: the loader reads it once.";
+}
+
+function checkChip(npu: Npu): Finding {
+  const name = 'NPU';
+  if (npu.available) {
+    const { soc = 'unknown chip', deviceCount } = npu;
+    const old = /^Ascend910(?!B\d|_93)/.test(soc);
+    return {
+      ...{ name, state: 'ok' },
+      text: `${deviceCount} × ${soc}${old ? ': the first 910, layers in float16 alone' : ''}`,
+    };
+  }
+  if (npu.aclVersion === undefined && npu.loaderMessage !== undefined) {
+    return { name, state: 'absent', text: 'cannot be asked for without the libraries' };
+  }
+  return {
+    ...{ name, state: 'failure', text: npu.reason },
+    fix: `See the visibility variables below, and the table of codes in ${guide}, "When something fails".`,
+  };
+}
+
+function checkMemory({ name, memory }: DeviceInfo): Finding {
+  const label = `memory ${name}`;
+  if (memory.total === 0) {
+    return {
+      ...{ name: label, state: 'failure' },
+      text: 'the device does not say how much it has: it is lost, or taken',
+      fix: 'Look at npu-smi info: is it healthy, and does another process hold it?',
+    };
+  }
+  const text = `${formatBytes(memory.free)} free of ${formatBytes(memory.total)}`;
+  const scarce = memory.free < 1e9 && memory.free < memory.total / 2;
+  if (!scarce) return { name: label, state: 'ok', text };
+  return { name: label, state: 'note', text: `${text}: others hold the rest` };
+}
+
+function checkKernels(npu: Npu): Finding | undefined {
+  const name = 'kernels';
+  if (!npu.available) return undefined;
+  if (npu.kernelsPlugin) return { name, state: 'ok', text: npu.kernelsPluginPath ?? 'found' };
+  return {
+    ...{ name, state: 'note' },
+    text: `no plugin: ${npu.kernelsReason ?? 'not found'}. Layers run on CANN's own operations${
+      npu.kernelsPluginPath === undefined
+        ? '.'
+        : `; scripts/build-ascend-kernels.sh builds it (${guide}).`
+    }`,
+  };
+}
+
+function checkSwitches(environment: HostFacts['environment']): Finding[] {
+  const list: Finding[] = [];
+  const effects = {
+    LATTE_ASCEND_SYNC: 'each operation is waited for, which is slow: for finding errors alone',
+    LATTE_ASCEND_FUSED_PATCH: 'PatchEmbed in half types takes the fused kernel of the plugin',
+  };
+  for (const [name, effect] of Object.entries(effects)) {
+    const value = environment[name];
+    if (value === undefined || value === '' || value === '0') continue;
+    const text =
+      value === '1' ? `${name}=1: ${effect}` : `${name}=${value} is ignored: only 1 is on`;
+    list.push({ name: 'switches', state: 'note', text });
+  }
+  return list;
+}
+
+function checkCpu(devices: readonly DeviceInfo[]): Finding | undefined {
+  const cpu = devices.find(({ kind }) => kind === 'cpu');
+  if (cpu === undefined) return undefined;
+  const threads = `${cpu.threads} ${cpu.threads === 1 ? 'thread' : 'threads'}`;
+  return {
+    ...{ name: 'CPU', state: 'ok' },
+    text: `${cpu.instructionSet}, ${threads}, ${formatBytes(cpu.memory.free)} free`,
+  };
+}
+
+/** What the self-test of one device came to. */
+export function selfTestFinding(device: string, tests: readonly SelfTest[]): Finding {
+  const name = `self-test ${device}`;
+  const passed = tests.filter(({ outcome }) => outcome === 'passed');
+  const failed = tests.filter(({ outcome }) => outcome === 'failed');
+  const layers = new Set(tests.map(({ layer }) => layer)).size;
+  if (failed.length > 0) {
+    const [first] = failed;
+    const what = `${first!.layer} in ${first!.dtype}`;
+    const why = first!.error ?? `differs from the CPU by ${first!.largestError}`;
+    return {
+      ...{ name, state: 'failure' },
+      text: `${failed.length} of ${tests.length} failed; the first: ${what}: ${why}`,
+      fix:
+        'LATTE_ASCEND_SYNC=1 names the operation that failed. LATTE_ASCEND_KERNELS=off tells ' +
+        `whether the plugin is to blame. See ${guide}, "When something fails".`,
+    };
+  }
+  const refused = dtypes.filter((dtype) => passed.every((test) => test.dtype !== dtype));
+  const without = refused.length === 0 ? '' : `, not in ${refused.join(' and ')}`;
+  if (passed.length === 0) {
+    return { name, state: 'failure', text: `no layer ran: ${tests[0]?.error ?? ''}` };
+  }
+  const against = device === 'cpu' ? 'run' : 'agree with the CPU';
+  return { name, state: 'ok', text: `${layers} layers ${against}${without}` };
+}

@@ -1,0 +1,154 @@
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** What the file system says of an Ascend host, without asking CANN. */
+export interface HostFacts {
+  driver: {
+    /** The folder of the driver, where it is there. */
+    folder?: string;
+    /** As the driver's version.info has it. */
+    version?: string;
+    /** /dev/davinci0 … in the order of their numbers, which are the physical ones. */
+    devices: string[];
+    /** Nodes of /dev that every process with an NPU needs, and that are not there. */
+    missingNodes: string[];
+    /** Nodes that this user may not open. */
+    forbiddenNodes: string[];
+  };
+  /** Where CANN may be, in the order in which the addon looks. */
+  toolkits: Toolkit[];
+  environment: Record<string, string | undefined>;
+}
+
+export interface Toolkit {
+  /** The variable that names the folder; none for the place where CANN installs itself. */
+  variable?: string;
+  folder: string;
+  /** Whether the runtime library is in its lib64. */
+  hasLibrary: boolean;
+}
+
+/** Variables that decide what a process sees of the NPUs, or how this package uses them. */
+const variables = [
+  'ASCEND_HOME_PATH',
+  'ASCEND_TOOLKIT_HOME',
+  'LD_LIBRARY_PATH',
+  'ASCEND_RT_VISIBLE_DEVICES',
+  'ASCEND_VISIBLE_DEVICES',
+  'LATTE_ASCEND_KERNELS',
+  'LATTE_ASCEND_FUSED_PATCH',
+  'LATTE_ASCEND_SYNC',
+] as const;
+
+const sharedNodes = ['davinci_manager', 'devmm_svm', 'hisi_hdc'];
+
+/**
+ * @param root '/' but for tests, which bring a file system of their own.
+ */
+export function readHost(root = '/', env: NodeJS.ProcessEnv = process.env): HostFacts {
+  return {
+    driver: readDriver(root),
+    toolkits: readToolkits(root, env),
+    environment: Object.fromEntries(variables.map((name) => [name, env[name]])),
+  };
+}
+
+function readDriver(root: string): HostFacts['driver'] {
+  const dev = join(root, 'dev');
+  const devices = namesIn(dev)
+    .filter((name) => /^davinci\d+$/.test(name))
+    .sort((a, b) => Number(a.slice('davinci'.length)) - Number(b.slice('davinci'.length)));
+  const nodes = [...devices, ...sharedNodes];
+  const present = nodes.filter((name) => existsSync(join(dev, name)));
+  const folder = join(installPath(root), 'driver');
+  return {
+    folder: existsSync(folder) ? folder : undefined,
+    version: field(join(folder, 'version.info'), 'Version'),
+    devices: devices.map((name) => join(dev, name)),
+    missingNodes: sharedNodes
+      .filter((name) => !present.includes(name))
+      .map((name) => join(dev, name)),
+    forbiddenNodes: present.map((name) => join(dev, name)).filter((node) => !mayOpen(node)),
+  };
+}
+
+/** Where the driver was installed: its installer leaves a note. */
+function installPath(root: string): string {
+  const noted = field(join(root, 'etc', 'ascend_install.info'), 'Driver_Install_Path_Param');
+  return join(root, noted ?? 'usr/local/Ascend');
+}
+
+function readToolkits(root: string, env: NodeJS.ProcessEnv): Toolkit[] {
+  const toolkits: Toolkit[] = [];
+  for (const variable of ['ASCEND_HOME_PATH', 'ASCEND_TOOLKIT_HOME']) {
+    const folder = env[variable];
+    if (folder === undefined || folder === '') continue;
+    if (toolkits.some((toolkit) => toolkit.folder === folder)) continue;
+    toolkits.push({ variable, folder, hasLibrary: hasLibrary(folder) });
+  }
+  const usual = join(root, 'usr/local/Ascend/ascend-toolkit/latest');
+  if (existsSync(usual) && !toolkits.some(({ folder }) => folder === usual)) {
+    toolkits.push({ folder: usual, hasLibrary: hasLibrary(usual) });
+  }
+  return toolkits;
+}
+
+function hasLibrary(toolkit: string): boolean {
+  return ['libacl_rt.so', 'libascendcl.so'].some((name) =>
+    existsSync(join(toolkit, 'lib64', name)),
+  );
+}
+
+/**
+ * The version of the toolkit that a library belongs to ('8.1.RC1'), where its installer left it:
+ * in <toolkit>/<arch>-linux, whose lib64 the toolkit's own lib64 leads to.
+ */
+export function toolkitVersion(library: string): string | undefined {
+  let folder: string;
+  try {
+    folder = dirname(dirname(realpathSync(library)));
+  } catch {
+    return undefined;
+  }
+  return field(join(folder, 'ascend_toolkit_install.info'), 'version');
+}
+
+/** The value of `name=value` in a file of such lines. */
+function field(file: string, name: string): string | undefined {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+  const value = text
+    .split(/\r?\n/)
+    .map((line) => line.split('='))
+    .find(([key]) => key?.trim() === name)?.[1]
+    ?.trim();
+  return value === '' ? undefined : value;
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function mayOpen(node: string): boolean {
+  try {
+    accessSync(node, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,215 @@
+import type { DType, FloatDType, StateDict, Tensor } from '../../index.js';
+import { randomNormal } from '../random.js';
+
+// One small layer of each kind, with the same weights and inputs on a device and on the CPU.
+
+type Library = typeof import('../../index.js');
+
+/** What came of one layer in one dtype on one device. */
+export interface SelfTest {
+  device: string;
+  layer: string;
+  dtype: FloatDType;
+  /** passed, failed (wrong or an error), or refused: the chip does not compute in this dtype. */
+  outcome: 'passed' | 'failed' | 'refused';
+  /** The largest |device − cpu| / max(1, |cpu|) of all results; absent after an error. */
+  largestError?: number;
+  /** What `largestError` may be. */
+  allowed: number;
+  /** What the layer, or the device, said when it failed. */
+  error?: string;
+}
+
+/**
+ * What rounding may do on the way through a layer of up to four products, whose results are about 1:
+ * 16 units in the last place of the dtype; of float32 128, for its sums are taken in another order.
+ */
+const allowed: Readonly<Record<FloatDType, number>> = {
+  float32: 128 * 2 ** -23,
+  float16: 16 * 2 ** -11,
+  bfloat16: 16 * 2 ** -8,
+};
+
+export const dtypes: readonly FloatDType[] = ['float32', 'float16', 'bfloat16'];
+
+interface Made {
+  forward(): Promise<Tensor[]>;
+  dispose(): void;
+}
+
+interface AnyLayer {
+  loadStateDict(weights: StateDict): unknown;
+  dispose(): void;
+}
+
+/** `count` values, of the size that sums over `fanIn` of them have the size of one. */
+function values(name: string, shape: readonly number[], fanIn = 1): Float32Array {
+  const count = shape.reduce((product, length) => product * length, 1);
+  return randomNormal(count, 0, `doctor ${name}`).map((value) => value / Math.sqrt(fanIn));
+}
+
+function makers(library: Library): Record<string, (device: string, dtype: FloatDType) => Made> {
+  const tensor = (name: string, shape: number[], dtype: DType, fanIn?: number): Tensor =>
+    new library.Tensor(dtype, Array.from(values(name, shape, fanIn)), shape);
+  const load = (layer: AnyLayer, shapes: Record<string, number[]>, dtype: FloatDType): void => {
+    const weights = Object.entries(shapes).map(([name, shape]) => {
+      const fanIn = shape.slice(1).reduce((product, length) => product * length, 1);
+      return [name, tensor(name, shape, dtype, fanIn)] as const;
+    });
+    layer.loadStateDict(Object.fromEntries(weights));
+  };
+  const linear = (name: string, out: number, into: number): Record<string, number[]> => ({
+    [`${name}.weight`]: [out, into],
+    [`${name}.bias`]: [out],
+  });
+  const mlp = (name: string, out: number, into: number): Record<string, number[]> => ({
+    ...linear(`${name}linear_1`, out, into),
+    ...linear(`${name}linear_2`, out, out),
+  });
+  const combined = (name: string): Record<string, number[]> => ({
+    ...mlp(`${name}timestep_embedder.`, 48, 256),
+    ...mlp(`${name}resolution_embedder.`, 16, 256),
+    ...mlp(`${name}aspect_ratio_embedder.`, 16, 256),
+  });
+  const conditions = {
+    timestep: [999, 3.5],
+    resolution: new library.Tensor('float32', [512, 512, 256, 1024], [2, 2]),
+    aspectRatio: new library.Tensor('float32', [1, 0.25], [2, 1]),
+  };
+  return {
+    Timesteps: (device) => {
+      const layer = new library.Timesteps({
+        ...{ numChannels: 256, flipSinToCos: true, downscaleFreqShift: 0 },
+        device,
+      });
+      return {
+        forward: async () => [await layer.forward([0, 1, 499.5, 999])],
+        dispose: () => layer.dispose(),
+      };
+    },
+    TimestepEmbedding: (device, dtype) => {
+      const layer = new library.TimestepEmbedding({
+        ...{ inChannels: 256, timeEmbedDim: 64 },
+        ...{ device, dtype },
+      });
+      load(layer, mlp('', 64, 256), dtype);
+      const sample = tensor('sample', [3, 256], dtype);
+      return {
+        forward: async () => [await layer.forward(sample)],
+        dispose: () => layer.dispose(),
+      };
+    },
+    PatchEmbed: (device, dtype) => {
+      const layer = new library.PatchEmbed({
+        ...{ height: 16, width: 16, patchSize: 2, inChannels: 4, embedDim: 72 },
+        ...{ device, dtype },
+      });
+      load(layer, { 'proj.weight': [72, 4, 2, 2], 'proj.bias': [72] }, dtype);
+      const latent = tensor('latent', [2, 4, 16, 16], dtype);
+      return {
+        forward: async () => [await layer.forward(latent)],
+        dispose: () => layer.dispose(),
+      };
+    },
+    CombinedTimestepSizeEmbeddings: (device, dtype) => {
+      const layer = new library.CombinedTimestepSizeEmbeddings({
+        ...{ embeddingDim: 48, sizeEmbDim: 16, useAdditionalConditions: true },
+        ...{ device, dtype },
+      });
+      load(layer, combined(''), dtype);
+      return {
+        forward: async () => [await layer.forward(conditions)],
+        dispose: () => layer.dispose(),
+      };
+    },
+    CaptionProjection: (device, dtype) => {
+      const layer = new library.CaptionProjection({
+        ...{ inFeatures: 96, hiddenSize: 64 },
+        ...{ device, dtype },
+      });
+      load(layer, mlp('', 64, 96), dtype);
+      const caption = tensor('caption', [2, 7, 96], dtype);
+      return {
+        forward: async () => [await layer.forward(caption)],
+        dispose: () => layer.dispose(),
+      };
+    },
+    AdaLayerNormSingle: (device, dtype) => {
+      const layer = new library.AdaLayerNormSingle({
+        ...{ embeddingDim: 48, useAdditionalConditions: true },
+        ...{ device, dtype },
+      });
+      load(layer, { ...combined('emb.'), ...linear('linear', 288, 48) }, dtype);
+      return {
+        forward: async () => Object.values(await layer.forward(conditions)) as Tensor[],
+        dispose: () => layer.dispose(),
+      };
+    },
+  };
+}
+
+/** Every layer in every dtype on a device; calls `done` after each. Never throws. */
+export async function selfTest(
+  library: Library,
+  device: string,
+  done: (test: SelfTest) => void = () => undefined,
+): Promise<SelfTest[]> {
+  const tests: SelfTest[] = [];
+  for (const [layer, make] of Object.entries(makers(library))) {
+    // Timesteps has no other dtype than float32.
+    for (const dtype of layer === 'Timesteps' ? dtypes.slice(0, 1) : dtypes) {
+      const test: SelfTest = {
+        ...{ device, layer, dtype, allowed: allowed[dtype] },
+        ...(await compare(library, make, device, dtype)),
+      };
+      tests.push(test);
+      done(test);
+    }
+  }
+  return tests;
+}
+
+async function compare(
+  library: Library,
+  make: (device: string, dtype: FloatDType) => Made,
+  device: string,
+  dtype: FloatDType,
+): Promise<Pick<SelfTest, 'outcome' | 'largestError' | 'error'>> {
+  try {
+    const expected = await resultsOf(make('cpu', dtype));
+    const results = device === 'cpu' ? expected : await resultsOf(make(device, dtype));
+    const largestError = Math.max(...results.map((result, i) => distance(result, expected[i]!)));
+    // Not `>`: what is no number is wrong.
+    return { outcome: largestError <= allowed[dtype] ? 'passed' : 'failed', largestError };
+  } catch (error) {
+    const { code, message } = error as { code?: unknown; message: string };
+    const refused = code === 'ERR_DTYPE' && error instanceof library.LatteError;
+    return { outcome: refused ? 'refused' : 'failed', error: message };
+  }
+}
+
+/** The results of one forward, on the host. */
+async function resultsOf(made: Made): Promise<Float32Array[]> {
+  try {
+    const hosted: Float32Array[] = [];
+    for (const result of await made.forward()) {
+      const host = await result.to('cpu');
+      result.dispose();
+      hosted.push(host.toFloat32Array());
+      host.dispose();
+    }
+    return hosted;
+  } finally {
+    made.dispose();
+  }
+}
+
+/** The largest |a − b| / max(1, |b|); NaN where either has one. */
+function distance(a: Float32Array, b: Float32Array): number {
+  if (a.length !== b.length) return NaN;
+  return a.reduce(
+    (largest, value, i) =>
+      Math.max(largest, Math.abs(value - b[i]!) / Math.max(1, Math.abs(b[i]!))),
+    0,
+  );
+}

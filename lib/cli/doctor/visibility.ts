@@ -1,0 +1,85 @@
+import type { Finding } from './findings.js';
+import type { HostFacts } from './host.js';
+
+/**
+ * The two variables that hide NPUs. ASCEND_VISIBLE_DEVICES holds the host's physical numbers and is
+ * read by the container runtime when it starts a container; ASCEND_RT_VISIBLE_DEVICES is read by
+ * CANN in the process and counts, from 0, what the process could see without it.
+ */
+export function checkVisibility(
+  environment: HostFacts['environment'],
+  available: boolean,
+): Finding[] {
+  const runtime = environment.ASCEND_RT_VISIBLE_DEVICES;
+  const container = environment.ASCEND_VISIBLE_DEVICES;
+  if (runtime === undefined && container === undefined) {
+    return [{ name: 'visibility', state: 'ok', text: 'neither variable is set: all NPUs' }];
+  }
+  const list: Finding[] = [];
+  for (const [variable, value] of [
+    ['ASCEND_RT_VISIBLE_DEVICES', runtime],
+    ['ASCEND_VISIBLE_DEVICES', container],
+  ] as const) {
+    if (value !== undefined) list.push(checkList(variable, value));
+  }
+  const pair = checkPair(runtime, container, available);
+  return pair === undefined ? list : [...list, pair];
+}
+
+function checkList(variable: string, value: string): Finding {
+  const name = 'visibility';
+  const shown = `${variable}=${JSON.stringify(value)}`;
+  if (/\s/.test(value)) {
+    return {
+      ...{ name, state: 'failure' },
+      text: `${shown}: the list ends, without a word, at the first space`,
+      fix: `export ${variable}=${value.replace(/\s/g, '')}`,
+    };
+  }
+  if (variable === 'ASCEND_RT_VISIBLE_DEVICES' && !/^\d+(,\d+)*$/.test(value)) {
+    return {
+      ...{ name, state: 'failure' },
+      text:
+        value === ''
+          ? `${shown}: is set to nothing, which hides NPUs`
+          : `${shown}: is not a list of numbers`,
+      fix: `Unset it for all NPUs, or list them by their numbers from 0: export ${variable}=0,1`,
+    };
+  }
+  return { name, state: 'ok', text: shown };
+}
+
+/** A process in a container counts its NPUs from 0, whichever they are on the host. */
+function checkPair(
+  runtime: string | undefined,
+  container: string | undefined,
+  available: boolean,
+): Finding | undefined {
+  const logical = runtime === undefined ? undefined : numbersOf(runtime);
+  const physical = container === undefined ? undefined : numbersOf(container);
+  if (logical === undefined || physical === undefined) return undefined;
+  const beyond = logical.filter((index) => index >= physical.length);
+  if (beyond.length === 0) return undefined;
+  const count = physical.length;
+  return {
+    // Outside of a container ASCEND_VISIBLE_DEVICES may be there and mean nothing.
+    ...{ name: 'visibility', state: available ? 'note' : 'failure' },
+    text:
+      `the container shows ${count} ${count === 1 ? 'NPU' : 'NPUs'}, counted from 0 in it, but ` +
+      `ASCEND_RT_VISIBLE_DEVICES asks for number ${beyond.join(', ')}: ` +
+      'ACL error 507033, 207004 or 107001',
+    fix: `Unset it, or export ASCEND_RT_VISIBLE_DEVICES=${physical.map((_, i) => i).join(',')}`,
+  };
+}
+
+/** `0,2-4` → 0, 2, 3, 4; undefined for other forms, which are not judged. */
+function numbersOf(list: string): number[] | undefined {
+  const numbers: number[] = [];
+  for (const part of list.split(',')) {
+    const match = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(part.trim());
+    if (match === null) return undefined;
+    const last = Number(match[2] ?? match[1]);
+    for (let number = Number(match[1]); number <= last; number++) numbers.push(number);
+  }
+  return numbers;
+}
