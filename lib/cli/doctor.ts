@@ -37,7 +37,7 @@ Exit status 0: layers run, on NPUs if anything here asks for one. 1: something i
       const write = options.json ? () => undefined : (text: string) => process.stdout.write(text);
       const diagnosis = await diagnose(write);
       if (options.json) printJson(diagnosis);
-      else write(conclude(diagnosis));
+      else process.stdout.write(conclude(diagnosis));
       if (!diagnosis.healthy) process.exitCode = 1;
     });
 }
@@ -124,7 +124,8 @@ function formatTests(tests: readonly SelfTest[]): string {
     const test = tests.find((one) => one.layer === layer && one.dtype === dtype);
     if (test === undefined || test.outcome === 'refused') return '-';
     if (test.largestError === undefined) return 'error';
-    return `${test.largestError.toExponential(1)}${test.outcome === 'failed' ? ' !' : ''}`;
+    const error = test.largestError === 0 ? '0' : test.largestError.toExponential(1);
+    return `${error}${test.outcome === 'failed' ? ' !' : ''}`;
   };
   const limits = dtypes.map((dtype) => {
     const limit = tests.find((test) => test.dtype === dtype)?.allowed;

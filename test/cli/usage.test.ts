@@ -13,6 +13,7 @@ const commands = [
   ['plot', 'pos-embed'],
   ['plot', 'timesteps'],
   ['devices'],
+  ['doctor'],
 ];
 
 describe('help', () => {

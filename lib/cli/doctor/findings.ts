@@ -252,8 +252,11 @@ export function selfTestFinding(device: string, tests: readonly SelfTest[]): Fin
         `whether the plugin is to blame. See ${guide}, "When something fails".`,
     };
   }
-  const refused = dtypes.filter((dtype) => passed.every((test) => test.dtype !== dtype));
-  const without = refused.length === 0 ? '' : `, not in ${refused.join(' and ')}`;
+  const refused = dtypes.filter((dtype) =>
+    tests.some((test) => test.outcome === 'refused' && test.dtype === dtype),
+  );
+  const without =
+    refused.length === 0 ? '' : `; the chip does not compute in ${refused.join(' or ')}`;
   if (passed.length === 0) {
     return { name, state: 'failure', text: `no layer ran: ${tests[0]?.error ?? ''}` };
   }

@@ -1,0 +1,270 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { findings, selfTestFinding, type Finding } from '../../lib/cli/doctor/findings.js';
+import { readHost, toolkitVersion, type HostFacts } from '../../lib/cli/doctor/host.js';
+import type { SelfTest } from '../../lib/cli/doctor/self-test.js';
+import type { DeviceDiagnostics, DeviceInfo } from '../../lib/index.js';
+import { temporaryFolders } from './run.js';
+
+// What the doctor makes of hosts as people have them.
+
+const folder = temporaryFolders();
+
+/** A file system with these files, their contents given. */
+function fileSystem(files: Record<string, string>): string {
+  const root = folder();
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, name)), { recursive: true });
+    writeFileSync(join(root, name), text);
+  }
+  return root;
+}
+
+const nodes = { 'dev/davinci_manager': '', 'dev/devmm_svm': '', 'dev/hisi_hdc': '' };
+const driver = {
+  ...{ 'dev/davinci10': '', 'dev/davinci2': '', ...nodes },
+  'etc/ascend_install.info': 'UserName=HwHiAiUser\nDriver_Install_Path_Param=/opt/Ascend\n',
+  'opt/Ascend/driver/version.info': 'Version=24.1.rc3\npackage_version=24.1.rc3\n',
+};
+
+const absent: DeviceDiagnostics['npu'] = {
+  ...{ available: false, reason: 'no CANN', deviceCount: 0, kernelsPlugin: false },
+  libraryPath: 'libacl_rt.so',
+  loaderMessage: 'libacl_rt.so: cannot open shared object file: No such file or directory',
+  ...{ soc: undefined, aclVersion: undefined },
+  ...{ kernelsPluginPath: undefined, kernelsReason: 'no NPU is available' },
+};
+const present: DeviceDiagnostics['npu'] = {
+  ...{ available: true, reason: '', deviceCount: 1, kernelsPlugin: true },
+  ...{ libraryPath: '/cann/lib64/libascendcl.so', loaderMessage: undefined },
+  ...{ soc: 'Ascend910B3', aclVersion: '1.14.0' },
+  ...{ kernelsPluginPath: '/addon/kernels.so', kernelsReason: undefined },
+};
+const cpu: DeviceInfo = {
+  ...{ name: 'cpu', kind: 'cpu', instructionSet: 'AVX2', threads: 1 },
+  memory: { free: 4e9, total: 8e9 },
+};
+const npu: DeviceInfo = {
+  ...{ name: 'npu:0', kind: 'npu', soc: 'Ascend910B3' },
+  memory: { free: 60e9, total: 64e9 },
+};
+
+function diagnose(
+  host: HostFacts,
+  found: Partial<DeviceDiagnostics['npu']> = absent,
+  devices = [cpu],
+): Finding[] {
+  const all = { ...absent, ...found };
+  const visibility = {
+    ASCEND_RT_VISIBLE_DEVICES: host.environment.ASCEND_RT_VISIBLE_DEVICES,
+    ASCEND_VISIBLE_DEVICES: host.environment.ASCEND_VISIBLE_DEVICES,
+  };
+  return findings(host, { npu: all, visibility }, devices);
+}
+
+const named = (list: Finding[], name: string): Finding =>
+  list.find((finding) => finding.name === name)!;
+
+describe('the host', () => {
+  it("is read: nodes in the order of their numbers, the driver's folder and version", () => {
+    const root = fileSystem(driver);
+    expect(readHost(root, {}).driver).toEqual({
+      folder: join(root, 'opt/Ascend/driver'),
+      version: '24.1.rc3',
+      devices: [join(root, 'dev/davinci2'), join(root, 'dev/davinci10')],
+      ...{ missingNodes: [], forbiddenNodes: [] },
+    });
+  });
+
+  it('lists toolkits in the order in which the addon looks', () => {
+    const root = fileSystem({
+      'usr/local/Ascend/ascend-toolkit/latest/lib64/libascendcl.so': '',
+    });
+    const env = { ASCEND_HOME_PATH: '/none', ASCEND_TOOLKIT_HOME: '/none' };
+    expect(readHost(root, env).toolkits).toEqual([
+      { variable: 'ASCEND_HOME_PATH', folder: '/none', hasLibrary: false },
+      { folder: join(root, 'usr/local/Ascend/ascend-toolkit/latest'), hasLibrary: true },
+    ]);
+  });
+
+  it('tells the version of the toolkit that a library belongs to', () => {
+    const root = fileSystem({
+      '8.1.RC1/aarch64-linux/ascend_toolkit_install.info':
+        'package_name=Ascend-cann-toolkit\nversion=8.1.RC1\ninnerversion=V100\n',
+      '8.1.RC1/aarch64-linux/lib64/libascendcl.so': '',
+    });
+    symlinkSync('aarch64-linux/lib64', join(root, '8.1.RC1/lib64'));
+    symlinkSync('8.1.RC1', join(root, 'latest'));
+    expect(toolkitVersion(join(root, 'latest/lib64/libascendcl.so'))).toBe('8.1.RC1');
+    expect(toolkitVersion('libascendcl.so')).toBeUndefined();
+  });
+});
+
+describe('findings', () => {
+  it('come in the order of mending', () => {
+    const host = readHost(fileSystem(driver), {});
+    expect(diagnose(host, present, [cpu, npu]).map(({ name }) => name)).toEqual([
+      ...['driver', 'CANN', 'libraries', 'NPU', 'visibility', 'memory npu:0', 'kernels', 'CPU'],
+    ]);
+  });
+
+  it('have no failure where nothing asks for an NPU', () => {
+    const list = diagnose(readHost(folder(), {}));
+    expect(list.filter(({ state }) => state === 'failure')).toEqual([]);
+    expect(named(list, 'driver').state).toBe('absent');
+  });
+
+  it('have no failure where all is well', () => {
+    const root = fileSystem({ ...driver, 'cann/lib64/libascendcl.so': '' });
+    const host = readHost(root, { ASCEND_HOME_PATH: join(root, 'cann') });
+    const list = diagnose(host, present, [cpu, npu]);
+    expect(list.filter(({ state }) => state !== 'ok')).toEqual([]);
+  });
+
+  it.each([
+    ['no device nodes', { 'usr/local/Ascend/driver/version.info': '' }, /no \/dev\/davinci/],
+    ['nodes missing', { ...driver, 'dev/hisi_hdc': undefined }, /missing: .*hisi_hdc/],
+  ])('driver: %s', (_, files, text) => {
+    const present = Object.entries(files).filter(([, content]) => content !== undefined);
+    const root = fileSystem(Object.fromEntries(present) as Record<string, string>);
+    const finding = named(diagnose(readHost(root, {})), 'driver');
+    expect(finding.state).toBe('failure');
+    expect(finding.text).toMatch(text);
+    expect(finding.fix).toContain('ontainer');
+  });
+
+  it('driver: nodes that this user may not open', () => {
+    const host = readHost(fileSystem(driver), {});
+    host.driver.forbiddenNodes = ['/dev/davinci2'];
+    expect(named(diagnose(host), 'driver')).toMatchObject({
+      state: 'failure',
+      text: expect.stringContaining('may not open /dev/davinci2'),
+      fix: expect.stringContaining('group'),
+    });
+  });
+
+  it('CANN: a variable that names no toolkit; the libraries are not blamed once more', () => {
+    const list = diagnose(readHost(folder(), { ASCEND_HOME_PATH: '/none' }));
+    expect(named(list, 'CANN')).toMatchObject({
+      state: 'failure',
+      text: expect.stringContaining('/none (ASCEND_HOME_PATH)'),
+    });
+    expect(named(list, 'libraries').state).toBe('absent');
+  });
+
+  it.each([
+    ['libascend_hal.so: cannot open shared object file', /driver.*LD_LIBRARY_PATH/],
+    ['/cann/lib64/libascendcl.so: cannot open shared object file', /set_env\.sh/],
+    ['/cann/lib64/libascendcl.so: wrong ELF class: ELFCLASS32', /no library for/],
+    ['the library lacks aclrtMalloc', /two versions/],
+  ])('libraries: %s', (loaderMessage, fix) => {
+    const root = fileSystem({ 'cann/lib64/libascendcl.so': '' });
+    const host = readHost(root, { ASCEND_HOME_PATH: join(root, 'cann') });
+    const finding = named(diagnose(host, { loaderMessage }), 'libraries');
+    expect([finding.state, finding.text]).toEqual(['failure', loaderMessage]);
+    expect(finding.fix).toMatch(fix);
+  });
+
+  it('NPU: what the runtime said, where its libraries open and it does not work', () => {
+    const reason = 'CANN was found, but does not work: aclrtGetDeviceCount failed … 507033';
+    const found = { reason, loaderMessage: undefined, aclVersion: '1.14.0' };
+    const list = diagnose(readHost(folder(), {}), found);
+    expect(named(list, 'libraries').state).toBe('ok');
+    expect(named(list, 'NPU')).toMatchObject({ state: 'failure', text: reason });
+  });
+
+  it('memory: a device that tells none, and one that others fill', () => {
+    const host = readHost(folder(), {});
+    const lost = { ...npu, memory: { free: 0, total: 0 } };
+    const full = { ...npu, name: 'npu:1', memory: { free: 2e8, total: 64e9 } };
+    const list = diagnose(host, present, [cpu, lost, full]);
+    expect(named(list, 'memory npu:0').state).toBe('failure');
+    expect(named(list, 'memory npu:1').state).toBe('note');
+  });
+
+  it('kernels: why the plugin is not used', () => {
+    const found = { ...present, kernelsPlugin: false, kernelsReason: 'it is of version 9' };
+    const finding = named(diagnose(readHost(folder(), {}), found, [cpu, npu]), 'kernels');
+    expect(finding.state).toBe('note');
+    expect(finding.text).toContain('it is of version 9');
+    expect(finding.text).toContain('scripts/build-ascend-kernels.sh');
+  });
+
+  it('switches: what is on, and what is mistaken for on', () => {
+    const env = { LATTE_ASCEND_SYNC: '1', LATTE_ASCEND_FUSED_PATCH: 'true' };
+    const list = diagnose(readHost(folder(), env)).filter(({ name }) => name === 'switches');
+    expect(list.map(({ text }) => text)).toEqual([
+      expect.stringContaining('waited for'),
+      expect.stringContaining('LATTE_ASCEND_FUSED_PATCH=true is ignored'),
+    ]);
+  });
+});
+
+describe('visibility variables', () => {
+  const check = (
+    ASCEND_RT_VISIBLE_DEVICES: string | undefined,
+    ASCEND_VISIBLE_DEVICES?: string,
+    found: Partial<DeviceDiagnostics['npu']> = absent,
+  ): Finding[] =>
+    diagnose(
+      readHost(folder(), { ASCEND_RT_VISIBLE_DEVICES, ASCEND_VISIBLE_DEVICES }),
+      found,
+    ).filter(({ name }) => name === 'visibility');
+
+  it.each([
+    ['0', undefined],
+    ['0,1', '4,5'],
+    ['0,3', '0-3'],
+    [undefined, '4'],
+    ['0', 'Ascend910-4'],
+  ])('%s beside %s are right', (runtime, container) => {
+    expect(check(runtime, container).map(({ state }) => state)).not.toContain('failure');
+  });
+
+  it.each([
+    ['0, 1', undefined, 'at the first space', 'ASCEND_RT_VISIBLE_DEVICES=0,1'],
+    ['0', '4, 5', 'at the first space', 'ASCEND_VISIBLE_DEVICES=4,5'],
+    ['', undefined, 'hides NPUs', 'Unset'],
+    ['npu0', undefined, 'not a list of numbers', '0,1'],
+    ['4', '4', 'shows 1 NPU,', 'ASCEND_RT_VISIBLE_DEVICES=0'],
+    ['4,5', '4-5', 'asks for number 4, 5: ACL error 507033', 'ASCEND_RT_VISIBLE_DEVICES=0,1'],
+  ])('%s beside %s: %s', (runtime, container, text, fix) => {
+    const [failure] = check(runtime, container).filter(({ state }) => state === 'failure');
+    expect(failure!.text).toContain(text);
+    expect(failure!.fix).toContain(fix);
+  });
+
+  it('a pair that does not fit is no failure where NPUs work', () => {
+    const states = check('4', '4', present).map(({ state }) => state);
+    expect(states).toEqual(['ok', 'ok', 'note']);
+  });
+});
+
+describe('the self-test', () => {
+  const test = (
+    outcome: SelfTest['outcome'],
+    dtype: SelfTest['dtype'],
+    error?: string,
+  ): SelfTest => ({
+    ...{ device: 'npu:0', layer: 'PatchEmbed', allowed: 1e-5 },
+    ...{ outcome, dtype, error, largestError: outcome === 'failed' ? 0.25 : 1e-6 },
+  });
+
+  it.each([
+    ['all right', [test('passed', 'float32')], 'ok', 'agree with the CPU'],
+    [
+      'a dtype that the chip refuses',
+      [test('refused', 'float32'), test('passed', 'float16')],
+      'ok',
+      'does not compute in float32',
+    ],
+    ['wrong numbers', [test('failed', 'float32')], 'failure', 'differs from the CPU by 0.25'],
+    ['an error', [test('failed', 'float16', 'aivec error')], 'failure', 'aivec error'],
+    ['nothing that runs', [test('refused', 'float16', 'no')], 'failure', 'no layer ran'],
+  ] as const)('%s', (_, tests, state, text) => {
+    const finding = selfTestFinding('npu:0', tests);
+    expect(finding.state).toBe(state);
+    expect(finding.text).toContain(text);
+  });
+});

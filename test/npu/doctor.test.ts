@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import type { Finding } from '../../lib/cli/doctor/findings.js';
+import type { SelfTest } from '../../lib/cli/doctor/self-test.js';
+import { deviceDiagnostics } from '../../lib/index.js';
+import { run } from '../cli/run.js';
+
+// The doctor where there are NPUs, simulated ones. Without: test/cli/doctor.test.ts.
+
+interface Diagnosis {
+  healthy: boolean;
+  findings: Finding[];
+  selfTest: SelfTest[];
+}
+
+async function diagnose(
+  env: NodeJS.ProcessEnv = {},
+): Promise<Diagnosis & { status: number | null }> {
+  const { status, stdout, stderr } = await run(['doctor', '--json'], env);
+  expect(stderr).toBe('');
+  return { status, ...(JSON.parse(stdout) as Diagnosis) };
+}
+
+describe('doctor', () => {
+  it('runs every layer on every NPU and is content: status 0', async () => {
+    const { status, stdout, stderr } = await run(['doctor'], { LATTE_TWIN_DEVICES: '3' });
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/^ {2}ok {4}NPU +3 × Ascend910/m);
+    for (const name of ['npu:0', 'npu:1', 'npu:2']) {
+      expect(stdout).toMatch(new RegExp(`^ {2}ok {4}memory ${name} +[\\d.]+ GB free of`, 'm'));
+      expect(stdout).toMatch(new RegExp(`^ {2}ok {4}self-test ${name} +6 layers agree`, 'm'));
+    }
+    // One table is enough.
+    expect(stdout.match(/^ {2}LAYER/gm)).toHaveLength(1);
+    expect(stdout).toMatch(/All layers run on npu:0, npu:1, npu:2\.\n$/);
+    expect(status).toBe(0);
+  });
+
+  it('gives the largest error of each layer and dtype', async () => {
+    const { status, healthy, selfTest } = await diagnose({ LATTE_TWIN_SOC: 'Ascend910B3' });
+    expect([status, healthy]).toEqual([0, true]);
+    expect(selfTest).toHaveLength(2 * 16);
+    for (const { outcome, largestError, allowed } of selfTest) {
+      expect(outcome).toBe('passed');
+      expect(largestError).toBeLessThanOrEqual(allowed);
+    }
+    // The NPU's sums of float32 are taken in another order: what is compared is the NPU's.
+    expect(selfTest.some(({ largestError }) => largestError! > 0)).toBe(true);
+  });
+
+  it('takes a dtype that the chip refuses for no failure', async () => {
+    const { status, findings, selfTest } = await diagnose({ LATTE_TWIN_SOC: 'Ascend910A' });
+    expect(status).toBe(0);
+    const outcomes = (dtype: string, outcome: string): number =>
+      selfTest.filter((test) => test.dtype === dtype && test.outcome === outcome).length;
+    expect(outcomes('float16', 'passed')).toBe(2 * 5);
+    expect(outcomes('bfloat16', 'refused')).toBe(2 * 5);
+    expect(findings.find(({ name }) => name === 'self-test npu:0')!.text).toContain(
+      'does not compute in float32 or bfloat16',
+    );
+  });
+
+  it('says why the plugin is not used, which is no failure', async () => {
+    const { status, findings } = await diagnose({ LATTE_ASCEND_KERNELS: '/nowhere.so' });
+    expect(status).toBe(0);
+    const kernels = findings.find(({ name }) => name === 'kernels')!;
+    expect(kernels.state).toBe('note');
+    expect(kernels.text).toContain('/nowhere.so: cannot open shared object file');
+  });
+
+  it('has no NPU where the runtime shows none: status 1', async () => {
+    const { status, findings } = await diagnose({ LATTE_TWIN_DEVICES: '0' });
+    expect(status).toBe(1);
+    expect(findings.find(({ name }) => name === 'NPU')).toMatchObject({
+      state: 'failure',
+      text: expect.stringContaining('shows this process no NPU'),
+    });
+  });
+
+  it('deviceDiagnostics() has the version of the interface', () => {
+    expect(deviceDiagnostics().npu.aclVersion).toMatch(/^\d+\.\d+\.\d+$/);
+  });
+});
