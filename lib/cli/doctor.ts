@@ -1,6 +1,7 @@
 import { Command, Help } from 'commander';
 import type { DeviceDiagnostics, DeviceInfo } from '../index.js';
-import { expectsNpu, findings, selfTestFinding, type Finding } from './doctor/findings.js';
+import type { Finding } from './doctor/finding.js';
+import { expectsNpu, findings, selfTestFinding } from './doctor/findings.js';
 import { readHost, toolkitVersion, type HostFacts } from './doctor/host.js';
 import { dtypes, selfTest, type SelfTest } from './doctor/self-test.js';
 import { formatTable, printable, printJson } from './format.js';

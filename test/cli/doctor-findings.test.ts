@@ -1,7 +1,8 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { findings, selfTestFinding, type Finding } from '../../lib/cli/doctor/findings.js';
+import type { Finding } from '../../lib/cli/doctor/finding.js';
+import { findings, selfTestFinding } from '../../lib/cli/doctor/findings.js';
 import { readHost, toolkitVersion, type HostFacts } from '../../lib/cli/doctor/host.js';
 import type { SelfTest } from '../../lib/cli/doctor/self-test.js';
 import type { DeviceDiagnostics, DeviceInfo } from '../../lib/index.js';

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Finding } from '../../lib/cli/doctor/findings.js';
+import type { Finding } from '../../lib/cli/doctor/finding.js';
 import { bin, run, temporaryFolders, type Finished } from './run.js';
 
 // On a machine, or in an environment, without CANN. With NPUs: test/npu/doctor.test.ts.

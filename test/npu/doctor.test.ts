@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Finding } from '../../lib/cli/doctor/findings.js';
+import type { Finding } from '../../lib/cli/doctor/finding.js';
 import type { SelfTest } from '../../lib/cli/doctor/self-test.js';
 import { deviceDiagnostics } from '../../lib/index.js';
 import { run } from '../cli/run.js';
@@ -60,7 +60,9 @@ describe('doctor', () => {
   });
 
   it('says why the plugin is not used, which is no failure', async () => {
-    const { status, findings } = await diagnose({ LATTE_ASCEND_KERNELS: '/nowhere.so' });
+    const { status, findings } = await diagnose({
+      ...{ LATTE_TWIN_SOC: 'Ascend910B3', LATTE_ASCEND_KERNELS: '/nowhere.so' },
+    });
     expect(status).toBe(0);
     const kernels = findings.find(({ name }) => name === 'kernels')!;
     expect(kernels.state).toBe('note');

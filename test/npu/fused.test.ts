@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Tensor} from '../../lib/index.js';
+import type { Tensor } from '../../lib/index.js';
 import { deviceDiagnostics, PatchEmbed, type FloatDType } from '../../lib/index.js';
 import { patchEmbedWeights } from '../support/layers.js';
 import { uniform } from '../support/random.js';

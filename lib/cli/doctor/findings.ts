@@ -1,18 +1,9 @@
 import type { DeviceDiagnostics, DeviceInfo } from '../../index.js';
 import { formatBytes } from '../format.js';
+import type { Finding } from './finding.js';
 import { toolkitVersion, type HostFacts } from './host.js';
 import { dtypes, type SelfTest } from './self-test.js';
 import { checkVisibility } from './visibility.js';
-
-/** One line of the report. */
-export interface Finding {
-  name: string;
-  /** ok; note: worth knowing; failure: to be mended; absent: there is none, and none is asked for. */
-  state: 'ok' | 'note' | 'failure' | 'absent';
-  text: string;
-  /** What to do about a failure. */
-  fix?: string;
-}
 
 const guide = 'docs/ascend.md';
 

@@ -1,4 +1,4 @@
-import type { Finding } from './findings.js';
+import type { Finding } from './finding.js';
 import type { HostFacts } from './host.js';
 
 /**
