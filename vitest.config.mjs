@@ -4,9 +4,13 @@ import { defineConfig } from 'vitest/config';
 
 // Under a sanitizer (scripts/sanitize.sh) forwards take many times as long, so that a test which
 // compares durations says nothing; other tests run the same code. Broken kernels are programs of
-// their own, which no sanitizer watches.
+// their own, which no sanitizer watches, and verify-on-npu.sh runs tests that run by themselves.
 const sanitized = process.env.LATTE_SANITIZER
-  ? ['test/lifecycle/07-event-loop.test.ts', 'test/twin/mutants.test.ts']
+  ? [
+      'test/lifecycle/07-event-loop.test.ts',
+      'test/twin/mutants.test.ts',
+      'test/npu/verify-on-npu.test.ts',
+    ]
   : [];
 
 // On the twin (`npm run twin -- npm test`) there are NPUs to test, and what is said of a host without

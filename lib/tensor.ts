@@ -15,7 +15,7 @@ interface Use {
 
 /** Where {@link Tensor.to} puts a tensor, and in which dtype. */
 export interface TensorTarget {
-  /** 'cpu', 'npu' or 'npu:0' … */
+  /** 'cpu', 'npu' or 'npu:0' …; 'auto': the first NPU, else the cpu. */
   device?: string;
   dtype?: DType;
 }
@@ -143,16 +143,8 @@ export class Tensor {
     const type = checkDType(dtype);
     const lengths = checkShape(shape, itemSize(type));
     const { event } = checkOptions(options);
-    const place = checkDevice(device);
-    return wrap(
-      native.fromDevicePointer(
-        address,
-        type,
-        lengths,
-        place,
-        event === undefined ? undefined : checkAddress(event, 'event'),
-      ),
-    );
+    const after = event === undefined ? undefined : checkAddress(event, 'event');
+    return wrap(native.fromDevicePointer(address, type, lengths, checkDevice(device), after));
   }
 
   /** The element type. */

@@ -1,0 +1,77 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+
+// What someone with an NPU runs and sends back, tried on a simulated one.
+
+const root = join(__dirname, '..', '..');
+const folder = mkdtempSync(join(tmpdir(), 'latte-verify-test-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Way {
+  skipped?: string;
+  doctor: { healthy: boolean; selfTest: unknown[] };
+  parity?: { passed: number; passedOnNpu: number; failed: number };
+  timings?: { timings: { layer: string; dtype: string; milliseconds?: { median: number } }[] };
+}
+
+interface Report {
+  allRight: boolean;
+  project: { version: string; commit?: string };
+  environment: Record<string, unknown>;
+  ways: Record<'plugin' | 'fused' | 'aclnn', Way>;
+}
+
+/** Runs the script with the twin's plugin, or without any; gives its status and its file. */
+function verify(plugin: string): { status: number | null; stdout: string; report: Report } {
+  const file = join(folder, 'report.json');
+  const vitest = Object.keys(process.env).filter((name) => name.startsWith('VITEST'));
+  const { status, stdout } = spawnSync(
+    join(root, 'scripts', 'verify-on-npu.sh'),
+    ['--no-build', '--quick', '-o', file],
+    {
+      encoding: 'utf8',
+      env: {
+        ...process.env,
+        ...Object.fromEntries(vitest.map((name) => [name, undefined])),
+        ...{ LATTE_ASCEND_KERNELS: plugin, LATTE_TWIN_SOC: 'Ascend910B3' },
+      },
+    },
+  );
+  return { status, stdout, report: JSON.parse(readFileSync(file, 'utf8')) as Report };
+}
+
+describe('scripts/verify-on-npu.sh', () => {
+  it('writes environment, parity, self-test and timings of every way into one file', () => {
+    const plugin = join(process.env.ASCEND_HOME_PATH!, 'lib64', 'liblatte_ascend_kernels.so');
+    const { status, stdout, report } = verify(plugin);
+    expect(stdout).toMatch(/^fused +\d+ passed, \d+ of them on NPUs; failed: 0$/m);
+    expect([status, report.allRight]).toEqual([0, true]);
+    // Whoever reads it must not take it for that of an NPU.
+    expect(report.environment).toMatchObject({ simulated: true, soc: 'Ascend910B3' });
+    expect(report.environment.node).toBe(process.version);
+    for (const { skipped, doctor, parity, timings } of Object.values(report.ways)) {
+      expect(skipped).toBeUndefined();
+      expect([doctor.healthy, parity!.failed]).toEqual([true, 0]);
+      expect(doctor.selfTest).toHaveLength(2 * 16);
+      expect(parity!.passedOnNpu).toBeGreaterThanOrEqual(80);
+      expect(timings!.timings).toHaveLength(4 * 3);
+      for (const { milliseconds } of timings!.timings) {
+        expect(milliseconds!.median).toBeGreaterThan(0);
+      }
+    }
+  });
+
+  it('skips the ways of a plugin that is not there, and says why', () => {
+    const { status, report } = verify('/nowhere/plugin.so');
+    expect(status).toBe(0);
+    const { plugin, fused, aclnn } = report.ways;
+    expect([plugin.skipped, fused.skipped]).toEqual([
+      expect.stringContaining('/nowhere/plugin.so'),
+      expect.stringContaining('/nowhere/plugin.so'),
+    ]);
+    expect(aclnn.parity!.passedOnNpu).toBeGreaterThanOrEqual(80);
+  });
+});
