@@ -1,7 +1,7 @@
 import { Command, Help } from 'commander';
 import type { DeviceDiagnostics, DeviceInfo } from '../index.js';
 import type { Finding } from './doctor/finding.js';
-import { expectsNpu, findings, selfTestFinding } from './doctor/findings.js';
+import { expectsNpu, findings, putAside, selfTestFinding } from './doctor/findings.js';
 import { readHost, toolkitVersion, type HostFacts } from './doctor/host.js';
 import { dtypes, selfTest, type SelfTest } from './doctor/self-test.js';
 import { formatTable, printable, printJson } from './format.js';
@@ -80,6 +80,10 @@ async function diagnose(write: (text: string) => void): Promise<Diagnosis> {
     diagnosis.selfTest.push(...tests);
     add(selfTestFinding(name, tests));
   }
+  const before = diagnosis.diagnostics.npu;
+  diagnosis.diagnostics = library.deviceDiagnostics();
+  const aside = putAside(before, diagnosis.diagnostics.npu);
+  if (aside !== undefined) add(aside);
   diagnosis.healthy = diagnosis.findings.every(({ state }) => state !== 'failure');
   return diagnosis;
 }

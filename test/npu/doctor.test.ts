@@ -1,7 +1,8 @@
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Finding } from '../../lib/cli/doctor/finding.js';
 import type { SelfTest } from '../../lib/cli/doctor/self-test.js';
-import { deviceDiagnostics } from '../../lib/index.js';
+import { deviceDiagnostics, type DeviceDiagnostics } from '../../lib/index.js';
 import { run } from '../cli/run.js';
 
 // The doctor where there are NPUs, simulated ones. Without: test/cli/doctor.test.ts.
@@ -10,6 +11,7 @@ interface Diagnosis {
   healthy: boolean;
   findings: Finding[];
   selfTest: SelfTest[];
+  diagnostics: DeviceDiagnostics;
 }
 
 async function diagnose(
@@ -67,6 +69,20 @@ describe('doctor', () => {
     const kernels = findings.find(({ name }) => name === 'kernels')!;
     expect(kernels.state).toBe('note');
     expect(kernels.text).toContain('/nowhere.so: cannot open shared object file');
+  });
+
+  it('says that the plugin was found and its kernels do not run: status 1', async () => {
+    const { status, findings, selfTest, diagnostics } = await diagnose({
+      ...{ LATTE_TWIN_SOC: 'Ascend910B3', LATTE_TWIN_UNREGISTERED: '1' },
+      LATTE_ASCEND_KERNELS: join(process.env.ASCEND_HOME_PATH!, 'lib64/liblatte_ascend_kernels.so'),
+    });
+    expect(status).toBe(1);
+    expect(findings.filter(({ state }) => state === 'failure')).toMatchObject([
+      { name: 'kernels', text: expect.stringMatching(/do not run on npu:\d/) },
+    ]);
+    // CANN's operators serve.
+    expect(selfTest.every(({ outcome }) => outcome === 'passed')).toBe(true);
+    expect(diagnostics.npu.kernelsPlugin).toBe(false);
   });
 
   it('has no NPU where the runtime shows none: status 1', async () => {

@@ -199,6 +199,15 @@ function checkKernels(npu: Npu): Finding | undefined {
   };
 }
 
+/** Devices try the plugin when they open: it may be there and its kernels not run. */
+export function putAside(before: Npu, after: Npu): Finding | undefined {
+  if (!before.kernelsPlugin || after.kernelsPlugin) return undefined;
+  return {
+    ...{ name: 'kernels', state: 'failure', text: after.kernelsReason ?? 'put aside' },
+    fix: `Build the plugin for this chip: scripts/build-ascend-kernels.sh (${guide}).`,
+  };
+}
+
 function checkSwitches(environment: HostFacts['environment']): Finding[] {
   const list: Finding[] = [];
   const effects = {
