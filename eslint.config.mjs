@@ -3,7 +3,18 @@ import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  { ignores: ['build/', 'build-*/', 'dist/', 'coverage/', 'demo-output/', 'node_modules/'] },
+  {
+    ignores: [
+      'build/',
+      'build-*/',
+      'bench/build/',
+      'bench/python/.venv/',
+      'dist/',
+      'coverage/',
+      'demo-output/',
+      'node_modules/',
+    ],
+  },
   eslint.configs.recommended,
   {
     files: ['**/*.ts', '**/*.mts'],

@@ -77,6 +77,9 @@ suite() {
 
 latte_ensure_tools build check
 check 'Dependencies' latte_npm_ci || exit 1
+# The type checker and ESLint look at the benchmarks, too.
+check 'Dependencies of the benchmarks' \
+  npm ci --prefix bench --ignore-scripts --no-audit --no-fund || exit 1
 
 built=yes
 check 'Build' latte_build --werror || built=no

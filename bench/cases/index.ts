@@ -1,0 +1,257 @@
+import { limit } from '../limits.js';
+import { onnxRunners } from '../peers/onnxruntime.js';
+import { pythonRunners } from '../peers/python.js';
+import type { Case, CaseContext, Runner } from '../types.js';
+import {
+  dataOf,
+  outputShape,
+  sizeOf,
+  type CaptionWork,
+  type PatchWork,
+  type TimestepWork,
+} from '../work.js';
+import { conditioningCase } from './conditioning.js';
+import { eventLoopCase } from './event-loop.js';
+import { productRunner, type LayerWork, type Manner } from './layers.js';
+import { positionsCase } from './positions.js';
+import { processCases } from './process.js';
+import type { FloatDType } from '../product.js';
+
+const dim = 1152; // Latte-XL
+
+const halves = ['float16', 'bfloat16'];
+
+type Ours = [dtype: FloatDType, manner: Manner];
+
+const allDTypes: Ours[] = [
+  ['float32', 'out'],
+  ['float16', 'out'],
+  ['bfloat16', 'out'],
+];
+
+export function patchWork(
+  batch: number,
+  size: number,
+  options: Partial<PatchWork> = {},
+): PatchWork {
+  return {
+    layer: 'PatchEmbed',
+    batch,
+    channels: 4,
+    height: size,
+    width: size,
+    patch: 2,
+    dim,
+    layerNorm: false,
+    ...options,
+  };
+}
+
+function captionWork(tokens: number): CaptionWork {
+  return { layer: 'CaptionProjection', batch: 2, tokens, inFeatures: 4096, dim };
+}
+
+function timestepWork(rows: number): TimestepWork {
+  return { layer: 'TimestepEmbedding', rows, inFeatures: 256, dim };
+}
+
+/** Multiplications and additions of the products, which are all but nothing of the work. */
+function operationsOf(work: CaptionWork | TimestepWork): number {
+  const rows = work.layer === 'CaptionProjection' ? work.batch * work.tokens : work.rows;
+  return 2 * rows * weightsOf(work);
+}
+
+function weightsOf({ inFeatures, dim: outputs }: CaptionWork | TimestepWork): number {
+  return inFeatures * outputs + outputs * outputs;
+}
+
+async function layerRunners(
+  work: LayerWork,
+  ours: Ours[],
+  { threads, peers, python }: CaseContext,
+  limits: Runner[],
+): Promise<Runner[]> {
+  const data = dataOf(work);
+  const runners: Runner[] = [];
+  for (const [dtype, manner] of ours) {
+    runners.push(await productRunner(work, data, dtype, manner));
+  }
+  if (peers) {
+    runners.push(...(await onnxRunners(work, data, threads)));
+    runners.push(...(await pythonRunners(work, data, threads, python)));
+  }
+  return [...runners, ...limits];
+}
+
+function patchCase(
+  id: string,
+  title: string,
+  work: PatchWork,
+  ours: Ours[],
+  more: Partial<Case> = {},
+): Case {
+  const bytes = sizeOf(outputShape(work)) * 4;
+  return {
+    id,
+    title,
+    group: 'PatchEmbed',
+    unit: 'ns',
+    runners: (context) =>
+      layerRunners(
+        work,
+        ours,
+        more.group === undefined ? context : { ...context, python: undefined },
+        // Outputs that stay in the caches are written there, which no store past them could match.
+        bytes < 8e6
+          ? []
+          : [
+              limit('write', context.threads, bytes, `float32, ${megabytes(bytes)}`, ['float32']),
+              limit(
+                'write',
+                context.threads,
+                bytes / 2,
+                `half types, ${megabytes(bytes / 2)}`,
+                halves,
+              ),
+            ],
+      ),
+    ...more,
+  };
+}
+
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toPrecision(3)} MB`;
+
+function captionCase(tokens: number): Case {
+  const work = captionWork(tokens);
+  const operations = operationsOf(work);
+  const label = `${(operations / 1e9).toFixed(2)} GFLOP`;
+  return {
+    id: `caption-${tokens}`,
+    title: `CaptionProjection [2, ${tokens}, 4096] → ${dim}`,
+    group: 'CaptionProjection',
+    unit: 'ns',
+    runners: (context) =>
+      layerRunners(work, allDTypes, context, [
+        limit('fma', context.threads, operations, label, ['float32', 'float16']),
+        limit('bf16', context.threads, operations, label, ['bfloat16']),
+      ]),
+  };
+}
+
+function timestepCase(rows: number, idle?: number): Case {
+  const work = timestepWork(rows);
+  const bytes = weightsOf(work) * 4;
+  return {
+    id: `timestep-${rows}${idle === undefined ? '' : '-idle'}`,
+    title:
+      `TimestepEmbedding [${rows}, 256] → ${dim}` +
+      (idle === undefined ? ', hot' : `, after ${idle} ms without work`),
+    group: 'TimestepEmbedding',
+    unit: 'ns',
+    idle,
+    runners: (context) =>
+      layerRunners(
+        work,
+        [...allDTypes, ['float32', 'pooled'], ['float32', 'forward']],
+        context,
+        idle === undefined && rows <= 4
+          ? [
+              limit('read', context.threads, bytes, `float32 weights, ${megabytes(bytes)}`, [
+                'float32',
+              ]),
+              limit(
+                'read',
+                context.threads,
+                bytes / 2,
+                `half types, ${megabytes(bytes / 2)}`,
+                halves,
+              ),
+            ]
+          : [],
+      ),
+  };
+}
+
+const float32: Ours[] = [['float32', 'out']];
+
+function growthCases(): Case[] {
+  const sizes: [batch: number, size: number][] = [
+    ...[1, 2, 4, 8, 16, 32].map((batch): [number, number] => [batch, 64]),
+    ...[16, 32, 128, 256].map((size): [number, number] => [1, size]),
+  ];
+  return sizes.map(([batch, size]) =>
+    patchCase(
+      `growth-${batch}x${size}`,
+      `PatchEmbed [${batch}, 4, ${size}, ${size}]`,
+      patchWork(batch, size),
+      float32,
+      { group: 'Growth', rounds: 7 },
+    ),
+  );
+}
+
+/** Other patches than Latte's: none may fall off the fast path. */
+function shapeCases(): Case[] {
+  const shapes: [patch: number, channels: number, size: number][] = [
+    [1, 4, 64],
+    [1, 16, 64],
+    [2, 3, 128],
+    [2, 8, 128],
+    [2, 16, 128],
+    [4, 4, 256],
+    [8, 3, 512],
+    [14, 3, 896],
+    [16, 3, 1024],
+  ];
+  return shapes.map(([patch, channels, size]) =>
+    patchCase(
+      `shape-p${patch}-c${channels}`,
+      `PatchEmbed p = ${patch}, [4, ${channels}, ${size}, ${size}]`,
+      patchWork(4, size, { patch, channels }),
+      float32,
+      { group: 'Other patches', rounds: 9 },
+    ),
+  );
+}
+
+/** In the order of the report. */
+export function allCases(): Case[] {
+  return [
+    patchCase('patch-32', `PatchEmbed [32, 4, 64, 64] → 151 MB`, patchWork(32, 64), [
+      ...allDTypes,
+      ['float32', 'first use'],
+      ['float32', 'forward'],
+    ]),
+    patchCase(
+      'patch-32-norm',
+      'PatchEmbed [32, 4, 64, 64] with layer norm',
+      patchWork(32, 64, { layerNorm: true }),
+      allDTypes,
+    ),
+    patchCase('patch-2', 'PatchEmbed [2, 4, 128, 128] → 37.7 MB', patchWork(2, 128), [
+      ...allDTypes,
+      ['float32', 'pooled'],
+    ]),
+    patchCase('patch-1', 'PatchEmbed [1, 4, 64, 64] → 4.72 MB', patchWork(1, 64), [
+      ...allDTypes,
+      ['float32', 'pooled'],
+      ['float32', 'forward'],
+    ]),
+    captionCase(120),
+    captionCase(300),
+    timestepCase(2),
+    timestepCase(2, 25),
+    timestepCase(32),
+    positionsCase(dim, 64),
+    conditioningCase({
+      layer: 'Conditioning',
+      steps: 50,
+      patch: patchWork(32, 64),
+      caption: captionWork(120),
+    }),
+    eventLoopCase(patchWork(32, 64)),
+    ...processCases(patchWork(32, 64)),
+    ...shapeCases(),
+    ...growthCases(),
+  ];
+}

@@ -1,0 +1,62 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { LineProcess } from './line-process.js';
+import type { Runner } from './types.js';
+
+const folder = dirname(fileURLToPath(import.meta.url));
+const source = join(folder, 'native', 'limits.cc');
+const program = join(folder, 'build', 'limits');
+
+export type LimitKind = 'write' | 'read' | 'fma' | 'bf16';
+
+const titles: Record<LimitKind, string> = {
+  write: 'write past the caches',
+  read: 'read from the cache',
+  fma: 'float32 multiply-adds',
+  bf16: 'bfloat16 dot products',
+};
+
+/** Builds native/limits.cc when it is newer than the program. */
+export function buildLimits(): void {
+  if (existsSync(program) && statSync(program).mtimeMs > statSync(source).mtimeMs) return;
+  mkdirSync(dirname(program), { recursive: true });
+  const compiler = process.env.CXX ?? 'g++';
+  const flags = ['-std=c++20', '-O3', '-ffp-contract=fast', '-Wall', '-Wextra', '-pthread'];
+  const built = spawnSync(compiler, [...flags, source, '-o', program], { stdio: 'inherit' });
+  if (built.status !== 0) throw new Error(`${compiler} could not build ${source}`);
+}
+
+export function limitsProcess(): LineProcess {
+  buildLimits();
+  return new LineProcess(program, []);
+}
+
+/**
+ * How long the machine takes for `amount` bytes or operations at its limit. The row is there only on
+ * machines that have the instruction (`bf16`).
+ */
+export function limit(
+  kind: LimitKind,
+  threads: number,
+  amount: number,
+  label: string,
+  dtypes: string[],
+): Runner {
+  const child = limitsProcess();
+  return {
+    side: 'limit',
+    limits: dtypes,
+    name: titles[kind],
+    variant: `${label}, ${threads} thread${threads === 1 ? '' : 's'}`,
+    async sample(count) {
+      const times: number[] = [];
+      for (let i = 0; i < count; i++) {
+        times.push(Number(await child.ask(`${kind} ${threads} ${amount}`)));
+      }
+      return times;
+    },
+    close: () => child.close(),
+  };
+}

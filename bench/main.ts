@@ -1,0 +1,141 @@
+import { fork } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Command, InvalidArgumentError } from 'commander';
+import { allCases } from './cases/index.js';
+import { writeChart } from './chart.js';
+import { buildLimits } from './limits.js';
+import { describeMachine } from './machine.js';
+import { judge, type Mark } from './marks.js';
+import { caseText, markdownReport, replaceGenerated, verdictTable, type Report } from './report.js';
+import type { CaseRequest } from './run-case.js';
+import type { CaseResult } from './types.js';
+
+interface Options {
+  list?: boolean;
+  rounds: number;
+  threads: number[];
+  python: string;
+  json?: string;
+  chart?: string;
+  markdown?: string;
+  check?: string;
+}
+
+const folder = dirname(fileURLToPath(import.meta.url));
+const ownMarks = join(folder, 'marks.json');
+/** Peers are measured once, with all threads; fewer threads compare the product with the machine. */
+const threadGroups = ['PatchEmbed', 'CaptionProjection', 'TimestepEmbedding'];
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('Not a count.');
+  return value;
+}
+
+/** One case in a process of its own: the thread count of the product is a process's. */
+function inProcess(request: CaseRequest): Promise<CaseResult> {
+  return new Promise((fulfil, reject) => {
+    const env = { ...process.env, LATTE_NUM_THREADS: String(request.context.threads) };
+    const child = fork(join(folder, 'run-case.ts'), { env });
+    let answer: { result?: CaseResult; error?: string } = {};
+    child.on('message', (message: typeof answer) => (answer = message));
+    child.on('close', (status) => {
+      if (answer.result !== undefined) fulfil(answer.result);
+      else reject(new Error(answer.error ?? `${request.id}: the process ended with ${status}`));
+    });
+    child.send(request);
+  });
+}
+
+async function measureAll(filters: string[], options: Options): Promise<CaseResult[]> {
+  const python = existsSync(options.python) ? options.python : undefined;
+  const cases = allCases().filter(
+    ({ id, group }) =>
+      filters.length === 0 || filters.some((filter) => id.includes(filter) || group === filter),
+  );
+  if (cases.length === 0) throw new Error(`no case has ${filters.join(' or ')} in its name`);
+  const most = Math.max(...options.threads);
+  const results: CaseResult[] = [];
+  for (const { id, group } of cases) {
+    for (const threads of options.threads) {
+      if (threads !== most && !threadGroups.includes(group)) continue;
+      const context = { threads, peers: threads === most, python };
+      const result = await inProcess({ id, rounds: options.rounds, context });
+      console.log(`\n${caseText(result)}`);
+      results.push(result);
+    }
+  }
+  return results;
+}
+
+async function run(filters: string[], options: Options): Promise<void> {
+  if (options.list === true) {
+    for (const { id, title } of allCases()) console.log(`${id.padEnd(20)} ${title}`);
+    return;
+  }
+  buildLimits();
+  const marksFile = options.check ?? ownMarks;
+  const marks = JSON.parse(readFileSync(marksFile, 'utf8')) as Mark[];
+  const machine = await describeMachine();
+  const results = await measureAll(filters, options);
+  const report: Report = {
+    date: new Date().toISOString(),
+    command: `npm run bench${filters.length > 0 ? ` -- ${filters.join(' ')}` : ''}`,
+    rounds: options.rounds,
+    machine,
+    results,
+    verdicts: judge(marks, results),
+  };
+  if (report.verdicts.length > 0) console.log(`\n### Marks\n\n${verdictTable(report.verdicts)}`);
+  if (options.json !== undefined) {
+    writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  }
+  if (options.chart !== undefined) await writeChart(options.chart, report);
+  if (options.markdown !== undefined) {
+    const chart =
+      options.chart === undefined
+        ? undefined
+        : relative(dirname(resolve(options.markdown)), resolve(options.chart));
+    const text = readFileSync(options.markdown, 'utf8');
+    writeFileSync(
+      options.markdown,
+      await formatted(options.markdown, replaceGenerated(text, markdownReport(report, chart))),
+    );
+  }
+  if (options.check !== undefined && report.verdicts.some(({ reached }) => !reached)) {
+    process.exitCode = 1;
+  }
+}
+
+/** As `npm run format` would leave it. */
+async function formatted(path: string, text: string): Promise<string> {
+  const prettier = await import('prettier');
+  const config = await prettier.resolveConfig(path);
+  return prettier.format(text, { ...config, filepath: path });
+}
+
+await new Command('bench')
+  .description('Measures the product, its peers and the machine in alternation.')
+  .argument('[filter...]', 'part of a case’s name, or a group; default: all')
+  .option('--list', 'the cases, without measuring')
+  .option('--rounds <n>', 'samples of each row', positive, 21)
+  .option(
+    '--threads <n,…>',
+    'thread counts; the largest has the peers',
+    (text: string) => text.split(',').map(positive),
+    [...new Set([availableParallelism(), 1])],
+  )
+  .option(
+    '--python <path>',
+    'a Python with numpy, torch, mindspore, openvino (bench/python/setup.sh makes one)',
+    join(folder, 'python', '.venv', 'bin', 'python'),
+  )
+  .option('--json <file>', 'all figures')
+  .option('--chart <file>', 'a picture, as SVG')
+  .option('--markdown <file>', 'replaces the generated part of docs/benchmarks.md')
+  .option('--check <file>', 'exit status 1 unless all marks of the file are reached')
+  .action(run)
+  .parseAsync();

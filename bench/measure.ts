@@ -1,0 +1,170 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Case, CaseContext, CaseResult, Row, Runner } from './types.js';
+
+/** Helpers of a thread pool spin for a while after their work: nobody is measured beside them. */
+const settle = 12;
+/** A sample takes about so long: short calls are repeated, and their mean is the sample. */
+const sampleNanoseconds = 2e6;
+const preliminaryRounds = 5;
+/** Calls that take longer are measured less often. */
+const slowNanoseconds = 5e8;
+const slowSamples = 5;
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Nanoseconds that `call` took, for each of `count` calls. */
+export function clocked(count: number, call: () => void): number[] {
+  const times = new Array<number>(count);
+  for (let i = 0; i < count; i++) {
+    const start = process.hrtime.bigint();
+    call();
+    times[i] = Number(process.hrtime.bigint() - start);
+  }
+  return times;
+}
+
+export async function clockedAsync(count: number, call: () => Promise<void>): Promise<number[]> {
+  const times = new Array<number>(count);
+  for (let i = 0; i < count; i++) {
+    const start = process.hrtime.bigint();
+    await call();
+    times[i] = Number(process.hrtime.bigint() - start);
+  }
+  return times;
+}
+
+/** Calls in a sample, and calls before it that are not measured, for each runner. */
+interface Plan {
+  runner: Runner;
+  calls: number;
+  warm: number;
+  /** The most samples worth their time. */
+  most: number;
+  samples: number[];
+}
+
+async function plan(runner: Runner, unit: string, idle: number | undefined): Promise<Plan> {
+  const once = { runner, calls: 1, warm: 0, most: Infinity, samples: [] };
+  if (unit !== 'ns' || runner.once === true) return once;
+  await runner.sample(1);
+  const [first] = await runner.sample(1);
+  if (first! > slowNanoseconds) return { ...once, most: slowSamples };
+  if (idle !== undefined) return once;
+  const calls = Math.min(Math.max(Math.round(sampleNanoseconds / first!), 1), 40);
+  return { ...once, calls, warm: Math.max(Math.ceil(calls / 2), 1) };
+}
+
+/** A B C A B C …, beginning one further in each round: nobody always follows the same neighbour. */
+async function alternate(plans: Plan[], rounds: number, idle: number | undefined): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    for (let i = 0; i < plans.length; i++) {
+      const { runner, calls, warm, most, samples } = plans[(i + round) % plans.length]!;
+      if (samples.length >= most) continue;
+      await sleep(idle ?? settle);
+      if (warm > 0) await runner.sample(warm);
+      samples.push(mean(await runner.sample(calls)));
+    }
+  }
+}
+
+function row({ runner, samples }: Plan): Row {
+  return {
+    side: runner.side,
+    name: runner.name,
+    variant: runner.variant,
+    dtype: runner.dtype,
+    limits: runner.limits,
+    median: median(samples),
+    min: Math.min(...samples),
+    max: Math.max(...samples),
+    samples: samples.length,
+  };
+}
+
+/** The largest absolute difference, relative to the largest value of `expected`. */
+export function difference(actual: Float32Array, expected: Float32Array): number {
+  if (actual.length !== expected.length) return Infinity;
+  let largest = 0;
+  let apart = 0;
+  for (let i = 0; i < expected.length; i++) {
+    const distance = Math.abs(actual[i]! - expected[i]!);
+    if (!(distance <= apart)) apart = distance; // NaN stays
+    if (Math.abs(expected[i]!) > largest) largest = Math.abs(expected[i]!);
+  }
+  return apart / largest;
+}
+
+/** Throws unless all runners compute the same; returns each one's difference. */
+async function compare(runners: Runner[]): Promise<Map<Runner, number>> {
+  const differences = new Map<Runner, number>();
+  let expected: Float32Array | undefined;
+  for (const runner of runners) {
+    const actual = await runner.result?.();
+    if (actual === undefined) continue;
+    expected ??= actual;
+    const apart = difference(actual, expected);
+    const tolerance = runner.tolerance ?? 1e-3;
+    if (!(apart <= tolerance)) {
+      throw new Error(
+        `${runner.name} (${runner.variant}) computes something else: ${apart} > ${tolerance}`,
+      );
+    }
+    differences.set(runner, apart);
+  }
+  return differences;
+}
+
+/**
+ * Measures a case. Of a peer with many variants all run a few rounds; the two fastest go on to
+ * alternate with the product, so that the peer is its own best.
+ */
+export async function measure(
+  item: Case,
+  context: CaseContext,
+  wanted: number,
+): Promise<CaseResult> {
+  const runners = await item.runners(context);
+  const missing = context.peers ? missingPeers.splice(0) : [];
+  try {
+    const differences = await compare(runners);
+    const plans: Plan[] = [];
+    for (const runner of runners) plans.push(await plan(runner, item.unit, item.idle));
+
+    const names = new Set(runners.filter(({ side }) => side === 'peer').map(({ name }) => name));
+    const preliminary: Plan[] = [];
+    for (const name of names) {
+      const variants = plans.filter(({ runner }) => runner.name === name);
+      if (variants.length <= 2) continue;
+      await alternate(variants, Math.min(preliminaryRounds, wanted), item.idle);
+      variants.sort((a, b) => median(a.samples) - median(b.samples));
+      preliminary.push(...variants.slice(2));
+      for (const variant of variants.slice(0, 2)) variant.samples = [];
+    }
+    const rounds = Math.min(item.rounds ?? wanted, wanted);
+    const finalists = plans.filter((entry) => !preliminary.includes(entry));
+    await alternate(finalists, rounds, item.idle);
+
+    const rows = [
+      ...finalists.map((entry) => ({ ...row(entry), difference: differences.get(entry.runner) })),
+      ...preliminary.map((entry) => ({
+        ...row(entry),
+        difference: differences.get(entry.runner),
+        preliminary: true,
+      })),
+    ].filter(({ median: figure }) => figure >= 0); // −1: a limit that this machine does not have
+    const { id, title, group, unit, note } = item;
+    return { id, title, group, unit, threads: context.threads, rounds, note, rows, missing };
+  } finally {
+    for (const runner of runners) await runner.close?.();
+  }
+}
+
+/** Filled by peers that turn out not to be installed. */
+export const missingPeers: string[] = [];

@@ -1,0 +1,68 @@
+import * as ort from 'onnxruntime-node';
+import { clockedAsync } from '../measure.js';
+import type { Runner } from '../types.js';
+import { sizeOf, type Data, type Work } from '../work.js';
+import { modelsOf, type Model } from './onnx-layers.js';
+
+export const onnxName = 'onnxruntime-node';
+
+export function onnxSession(model: Model, threads: number): Promise<ort.InferenceSession> {
+  return ort.InferenceSession.create(model.bytes, {
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+  });
+}
+
+export function onnxFeeds(data: Data): Record<string, ort.Tensor> {
+  return Object.fromEntries(
+    Object.entries(data.inputs).map(([name, { data: values, shape }]) => [
+      name,
+      new ort.Tensor('float32', values, shape),
+    ]),
+  );
+}
+
+/** Every variant: each graph, on one thread and on all, with outputs of its own or given to it. */
+export async function onnxRunners(work: Work, data: Data, threads: number): Promise<Runner[]> {
+  const feeds = onnxFeeds(data);
+  const runners: Runner[] = [];
+  for (const model of modelsOf(work, data)) {
+    for (const count of new Set([1, threads])) {
+      const session = await onnxSession(model, count);
+      // One session serves both kinds of output; the second to be closed releases it.
+      let users = 2;
+      const close = async (): Promise<void> => {
+        if (--users === 0) await session.release();
+      };
+      const given = Object.fromEntries(
+        Object.entries(model.outputs).map(([name, shape]) => [
+          name,
+          new ort.Tensor('float32', new Float32Array(sizeOf(shape)), shape),
+        ]),
+      );
+      const first = Object.keys(model.outputs)[0]!;
+      for (const fetches of [undefined, given]) {
+        const run = (): Promise<ort.InferenceSession.OnnxValueMapType> =>
+          fetches === undefined ? session.run(feeds) : session.run(feeds, fetches);
+        const where = fetches === undefined ? 'fresh output' : 'given output';
+        runners.push({
+          side: 'peer',
+          name: onnxName,
+          variant: `${model.variant}, ${count} thread${count === 1 ? '' : 's'}, ${where}`,
+          sample: (calls) =>
+            clockedAsync(calls, async () => {
+              await run();
+            }),
+          result: async () => {
+            const outputs = await run();
+            return Float32Array.from(outputs[first]!.data as Float32Array);
+          },
+          close,
+        });
+      }
+    }
+  }
+  return runners;
+}

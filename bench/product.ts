@@ -1,0 +1,28 @@
+// The product as users get it: the JavaScript in dist/ and the addon in build/Release.
+import { createRequire } from 'node:module';
+import type * as Library from '../lib/index.js';
+import type * as Random from '../lib/cli/random.js';
+import type * as Safetensors from '../lib/checkpoint/write-safetensors.js';
+
+const require = createRequire(import.meta.url);
+
+export type {
+  FloatDType,
+  LatteEmbeddings as LatteType,
+  Tensor as TensorType,
+} from '../lib/index.js';
+
+export const {
+  CaptionProjection,
+  LatteEmbeddings,
+  PatchEmbed: PatchEmbedLayer,
+  Tensor,
+  TimestepEmbedding,
+  get2dSincosPosEmbed,
+  memoryUsage,
+} = require('../dist/index.js') as typeof Library;
+export const { randomNormal } = require('../dist/cli/random.js') as typeof Random;
+export const { writeSafetensors } =
+  require('../dist/checkpoint/write-safetensors.js') as typeof Safetensors;
+
+export const productName = 'latte-embeddings';

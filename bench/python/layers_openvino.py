@@ -1,0 +1,33 @@
+"""The benchmark's own ONNX graphs under OpenVINO."""
+
+import numpy as np
+import openvino as ov
+
+
+def load(job, arrays, folder):
+    core = ov.Core()
+    core.set_property("CPU", {"INFERENCE_NUM_THREADS": job["threads"]})
+    compiled = core.compile_model(
+        folder / f"model-{job['model']}.onnx",
+        "CPU",
+        {
+            "PERFORMANCE_HINT": "LATENCY",
+            # Without this OpenVINO takes bfloat16 by itself where the processor has it.
+            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[job["dtype"]],
+        },
+    )
+    request = compiled.create_infer_request()
+    for name in job["inputs"]:
+        request.set_tensor(name, ov.Tensor(arrays[name], shared_memory=True))
+    timestep = arrays.get("timestep")
+
+    def run():
+        if job["timesteps"]:
+            for t in job["timesteps"]:
+                timestep[:] = t
+                request.infer()
+        else:
+            request.infer()
+        return request.get_output_tensor(0).data
+
+    return ov.__version__.split("-")[0], run, np.ascontiguousarray

@@ -1,0 +1,149 @@
+import { randomNormal, get2dSincosPosEmbed } from './product.js';
+
+/** What product and peers compute in a case: a layer of Latte-XL's kind, with its sizes. */
+export type Work = PatchWork | CaptionWork | TimestepWork | ConditioningWork;
+
+export interface PatchWork {
+  layer: 'PatchEmbed';
+  batch: number;
+  channels: number;
+  height: number;
+  width: number;
+  patch: number;
+  dim: number;
+  layerNorm: boolean;
+}
+
+export interface CaptionWork {
+  layer: 'CaptionProjection';
+  batch: number;
+  tokens: number;
+  inFeatures: number;
+  dim: number;
+}
+
+export interface TimestepWork {
+  layer: 'TimestepEmbedding';
+  rows: number;
+  inFeatures: number;
+  dim: number;
+}
+
+/** All of a denoising step's conditioning: patches of the frames, caption and timestep. */
+export interface ConditioningWork {
+  layer: 'Conditioning';
+  steps: number;
+  patch: PatchWork;
+  caption: CaptionWork;
+}
+
+export interface Array32 {
+  data: Float32Array<ArrayBuffer>;
+  shape: number[];
+}
+
+/** Weights by the reference's names, and inputs in the order of the layer's arguments. */
+export interface Data {
+  weights: Record<string, Array32>;
+  inputs: Record<string, Array32>;
+}
+
+const seed = 7;
+
+export const sizeOf = (shape: readonly number[]): number =>
+  shape.reduce((size, extent) => size * extent, 1);
+
+function random(name: string, shape: number[], deviation = 1): Array32 {
+  const data = randomNormal(sizeOf(shape), seed, name);
+  if (deviation !== 1) for (let i = 0; i < data.length; i++) data[i]! *= deviation;
+  return { data, shape };
+}
+
+/** Weights that keep the variance of what goes through them, and a bias. */
+function linear(name: string, outputs: number, ...inputs: number[]): Record<string, Array32> {
+  return {
+    [`${name}.weight`]: random(`${name}.weight`, [outputs, ...inputs], sizeOf(inputs) ** -0.5),
+    [`${name}.bias`]: random(`${name}.bias`, [outputs], 0.1),
+  };
+}
+
+export function latentShape({ batch, channels, height, width }: PatchWork): number[] {
+  return [batch, channels, height, width];
+}
+
+export function tokensOf({ height, width, patch }: PatchWork): [rows: number, columns: number] {
+  return [Math.floor(height / patch), Math.floor(width / patch)];
+}
+
+export function outputShape(work: PatchWork | CaptionWork | TimestepWork): number[] {
+  switch (work.layer) {
+    case 'PatchEmbed':
+      return [work.batch, sizeOf(tokensOf(work)), work.dim];
+    case 'CaptionProjection':
+      return [work.batch, work.tokens, work.dim];
+    case 'TimestepEmbedding':
+      return [work.rows, work.dim];
+  }
+}
+
+/** The position table [N, D] that PatchEmbed adds, for peers that are given it as a constant. */
+export function positionTable(work: PatchWork): Float32Array<ArrayBuffer> {
+  const grid = tokensOf(work);
+  const table = get2dSincosPosEmbed(work.dim, grid, { baseSize: grid[0] });
+  const copy = Float32Array.from(table.toFloat32Array());
+  table.dispose();
+  return copy;
+}
+
+/** Evenly spaced timesteps from 999, as a sampler asks for them. */
+export function timestepsOf({ steps }: ConditioningWork): number[] {
+  return Array.from({ length: steps }, (_, i) => Math.round(999 * (1 - i / steps)));
+}
+
+export function dataOf(work: Work): Data {
+  switch (work.layer) {
+    case 'PatchEmbed':
+      return {
+        weights: linear('proj', work.dim, work.channels, work.patch, work.patch),
+        inputs: { latent: random('latent', latentShape(work)) },
+      };
+    case 'CaptionProjection':
+      return {
+        weights: {
+          ...linear('linear_1', work.dim, work.inFeatures),
+          ...linear('linear_2', work.dim, work.dim),
+        },
+        inputs: { caption: random('caption', [work.batch, work.tokens, work.inFeatures]) },
+      };
+    case 'TimestepEmbedding':
+      return {
+        weights: {
+          ...linear('linear_1', work.dim, work.inFeatures),
+          ...linear('linear_2', work.dim, work.dim),
+        },
+        inputs: { sample: random('sample', [work.rows, work.inFeatures]) },
+      };
+    case 'Conditioning': {
+      const { patch, caption } = work;
+      const embedder = 'adaln_single.emb.timestep_embedder';
+      return {
+        weights: {
+          ...linear('pos_embed.proj', patch.dim, patch.channels, patch.patch, patch.patch),
+          ...linear(`${embedder}.linear_1`, patch.dim, 256),
+          ...linear(`${embedder}.linear_2`, patch.dim, patch.dim),
+          ...linear('adaln_single.linear', 6 * patch.dim, patch.dim),
+          ...linear('caption_projection.linear_1', patch.dim, caption.inFeatures),
+          ...linear('caption_projection.linear_2', patch.dim, patch.dim),
+        },
+        inputs: {
+          latent: random('latent', latentShape(patch)),
+          caption: random('caption', [caption.batch, caption.tokens, caption.inFeatures]),
+          timestep: {
+            data: new Float32Array(caption.batch).fill(timestepsOf(work)[0]!),
+            shape: [caption.batch],
+          },
+        },
+      };
+    }
+  }
+}
