@@ -17,14 +17,15 @@ def load(job, arrays, folder):
         },
     )
     request = compiled.create_infer_request()
-    for name in job["inputs"]:
-        request.set_tensor(name, ov.Tensor(arrays[name], shared_memory=True))
-    timestep = arrays.get("timestep")
+    # A shared tensor does not keep its array alive: run() holds on to them.
+    inputs = {name: arrays[name] for name in job["inputs"]}
+    for name, array in inputs.items():
+        request.set_tensor(name, ov.Tensor(array, shared_memory=True))
 
     def run():
         if job["timesteps"]:
             for t in job["timesteps"]:
-                timestep[:] = t
+                inputs["timestep"][:] = t
                 request.infer()
         else:
             request.infer()
