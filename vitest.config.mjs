@@ -10,6 +10,8 @@ const sanitized = process.env.LATTE_SANITIZER
       'test/lifecycle/07-event-loop.test.ts',
       'test/twin/mutants.test.ts',
       'test/npu/verify-on-npu.test.ts',
+      // Counts the kernels of the usual build, in a program of its own.
+      'test/performance/instructions.test.ts',
     ]
   : [];
 

@@ -42,6 +42,10 @@ _latte_missing() {
           _latte_has clang-format || echo clang-format
           _latte_has clang-tidy || echo clang-tidy
         fi
+        # Counts the kernels' instructions.
+        if ! _latte_has valgrind || [ ! -e /usr/include/valgrind/callgrind.h ]; then
+          if [ "$manager" = dnf ]; then echo valgrind valgrind-devel; else echo valgrind; fi
+        fi
         # For node-gyp, whose way into the build is tested too, is tested as well.
         _latte_has python3 || echo python3
         ;;
