@@ -63,9 +63,15 @@ async function measureAll(filters: string[], options: Options): Promise<CaseResu
     for (const threads of options.threads) {
       if (threads !== most && !threadGroups.includes(group)) continue;
       const context = { threads, peers: threads === most, python };
-      const result = await inProcess({ id, rounds: options.rounds, context });
-      console.log(`\n${caseText(result)}`);
-      results.push(result);
+      try {
+        const result = await inProcess({ id, rounds: options.rounds, context });
+        console.log(`\n${caseText(result)}`);
+        results.push(result);
+      } catch (error) {
+        // The other cases' figures are worth having all the same.
+        console.error(`\n${id}, ${threads} threads: ${(error as Error).message}`);
+        process.exitCode = 1;
+      }
     }
   }
   return results;
@@ -121,7 +127,7 @@ await new Command('bench')
   .description('Measures the product, its peers and the machine in alternation.')
   .argument('[filter...]', 'part of a case’s name, or a group; default: all')
   .option('--list', 'the cases, without measuring')
-  .option('--rounds <n>', 'samples of each row', positive, 21)
+  .option('--rounds <n>', 'samples of each row', positive, 17)
   .option(
     '--threads <n,…>',
     'thread counts; the largest has the peers',

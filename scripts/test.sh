@@ -93,6 +93,9 @@ if [ "$built" = yes ]; then
   check 'clang-tidy' npm run --silent lint:native || true
   suite 'Tests' npm test -- || true
   suite 'Tests under sanitizers' npm run test:sanitize -- || true
+  # One round says nothing of speed: that it runs, and that the peers compute the same.
+  check 'Benchmarks' bench/run.sh patch-1 caption-120 timestep event-loop memory \
+    --rounds 1 --python none --chart build/benchmarks.svg || true
   suite 'Packaging tests' npm run test:package -- || true
 
   # The NPU path, on a simulated CANN installation: the whole suite on a 910B with the kernels plugin;
@@ -111,6 +114,11 @@ if [ "$built" = yes ]; then
     fail 'Tests on the twin (not run)'
   fi
   check 'Device threads' scripts/check-device-threads.sh || true
+  if [ "$(uname -m)" = x86_64 ] && command -v apt-get >/dev/null; then
+    check 'AArch64 under emulation' scripts/check-aarch64.sh || true
+  else
+    echo 'Not run here: scripts/check-aarch64.sh, which needs x86-64 and apt-get.'
+  fi
 else
   echo 'The tests need the build, so they did not run.' >&2
   fail 'Tests (not run)'

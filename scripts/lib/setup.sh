@@ -1,9 +1,10 @@
 # Shell functions shared by scripts/test.sh and scripts/demo.sh. To be sourced by bash; the caller
 # stands in the project's root folder and has `set -euo pipefail`.
 #
-#   latte_ensure_tools [build] [check]   installs what is missing, or says what to install and exits 2
-#   latte_npm_ci                         the exact dependencies of package-lock.json
-#   latte_build [--werror]               the addon (build/Release) and the JavaScript (dist)
+#   latte_ensure_tools GROUP …   installs what is missing of build, check, aarch64, or says what to
+#                                install and exits 2
+#   latte_npm_ci                 the exact dependencies of package-lock.json
+#   latte_build [--werror]       the addon (build/Release) and the JavaScript (dist)
 
 latte_say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 
@@ -48,6 +49,10 @@ _latte_missing() {
         fi
         # For node-gyp, whose way into the build is tested too, is tested as well.
         _latte_has python3 || echo python3
+        ;;
+      aarch64)
+        _latte_has aarch64-linux-gnu-g++ || echo g++-aarch64-linux-gnu
+        _latte_has qemu-aarch64 || echo qemu-user
         ;;
     esac
   done
