@@ -18,7 +18,11 @@ const sanitized = process.env.LATTE_SANITIZER
 // On the twin (`npm run twin -- npm test`) there are NPUs to test, and what is said of a host without
 // one does not hold.
 const twin = existsSync(join(process.env.ASCEND_HOME_PATH ?? '', 'lib64', 'twin_control.node'));
-const elsewhere = twin ? ['test/device/without-npu.test.ts'] : ['test/npu/**'];
+const fused =
+  process.env.LATTE_ASCEND_FUSED_PATCH === '1' && process.env.LATTE_ASCEND_KERNELS !== 'off';
+const elsewhere = twin
+  ? ['test/device/without-npu.test.ts', ...(fused ? [] : ['test/npu/fused.test.ts'])]
+  : ['test/npu/**'];
 
 export default defineConfig({
   test: {
