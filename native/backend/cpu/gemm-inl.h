@@ -1,10 +1,19 @@
 // The matrix product that linear and the patch projection share. Compiled once a target.
 //
-// C [M, N] = A [M, K] · B [K, N] in float32. B (the weights, transposed) is packed once into panels
-// of kPanel columns, [K][kPanel] each, the last one padded with zeros. A is packed into tiles of
-// some rows, [K][rows] each, as float32. The micro-kernel keeps one tile × panel of C in
-// registers. The order of summation over K never depends on M, tiles, threads or blocks, so a row's
-// result does not either.
+// C [M, N] = A [M, K] · B [K, N], summed in float32.
+//
+// B (the weights, transposed) is packed once into panels of kPanel columns, [K][kPanel] each, the
+// last one padded with zeros; bfloat16 as pairs of neighbours along K, [K/2][kPanel][2]. A is
+// packed into tiles of some rows, [K][rows] each: float32, or pairs of bfloat16 where the processor
+// has a dot product of them (bfloat_dot.h). The micro-kernel keeps one tile × panel of C in
+// registers.
+//
+// K is taken in blocks, so that a panel's share of a block stays in the first-level cache while all
+// tiles of the piece, which lie in the second-level cache, pass by. Meanwhile the next share is
+// fetched from the third level, where the weights live, into the second.
+//
+// Each sum has one accumulator, and the order over K never depends on M, tiles, threads or blocks:
+// a row's result does not either.
 
 #if defined(LATTE_CPU_GEMM_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LATTE_CPU_GEMM_INL_H_
@@ -16,6 +25,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "backend/cpu/bfloat_dot.h"
 #include "backend/cpu/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -42,9 +52,13 @@ using TileSizes = std::integer_sequence<int, 3, 2, 1>;
 #endif
 constexpr int64_t kPanel = kPanelVectors * static_cast<int64_t>(kLanes);
 
-// Rows of K that a block takes: a panel's share (16 KiB of float32) stays in the first-level cache.
+// How much of K a block takes: a panel's share is at most 32 KiB.
 constexpr int64_t kBlockK = 256;
 constexpr int64_t kPanelGroupBytes = 16 << 10;
+
+/// How far ahead of its reads a kernel asks for weights that it reads only once, in bytes.
+constexpr int64_t kStreamAhead = 2048;
+constexpr int64_t kCacheLine = 64;
 
 /// With few rows the micro-kernel takes several panels at once, to have enough sums under way.
 template <int Rows>
@@ -52,48 +66,120 @@ constexpr int kPanelsAtOnce = std::clamp(kTileRows / Rows, 1, 4);
 
 inline int64_t panel_count(int64_t columns) { return (columns + kPanel - 1) / kPanel; }
 
-/// sums[r][p][v] += Σ_k a[k][r] · b[p][k][v]; panels lie panel_stride elements apart.
-template <int Rows, int Panels, class T>
-HWY_INLINE void multiply(const float* HWY_RESTRICT a, const T* HWY_RESTRICT b, int64_t panel_stride,
-                         int64_t count, V (&sums)[Rows][Panels][kPanelVectors]) {
-  for (int64_t k = 0; k < count; ++k) {
-    V columns[Panels][kPanelVectors];
+/// The depth of a packed panel: pairs of bfloat16 are whole.
+template <class B>
+constexpr int64_t panel_depth(int64_t depth) {
+  return std::is_same_v<B, BFloat> ? (depth + 1) / 2 * 2 : depth;
+}
+
+template <int Panels>
+using Columns = V[Panels][kPanelVectors];
+template <int Rows, int Panels>
+using Sums = V[Rows][Panels][kPanelVectors];
+
+/// columns[p][v] = vector v of a row of panel p.
+template <int Panels, class B, class Read>
+HWY_INLINE void read_columns(const B* row, int64_t panel_stride, const Read& read,
+                             Columns<Panels>& columns) {
+#pragma GCC unroll 16
+  for (int p = 0; p < Panels; ++p) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kPanelVectors; ++v) {
+      columns[p][v] = read(row + p * panel_stride, v * static_cast<int64_t>(kLanes));
+    }
+  }
+}
+
+/// Asks for kBytes of each panel, `ahead` bytes from `row`.
+template <int Panels, int64_t kBytes, class B>
+HWY_INLINE void prefetch(const B* row, int64_t panel_stride, int64_t ahead) {
+#pragma GCC unroll 16
+  for (int p = 0; p < Panels; ++p) {
+    const auto* line = reinterpret_cast<const char*>(row + p * panel_stride) + ahead;
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < kBytes; i += kCacheLine) __builtin_prefetch(line + i, 0, 2);
+  }
+}
+
+/// sums[r][p][v] += a[r] · columns[p][v]
+template <int Rows, int Panels>
+HWY_INLINE void multiply_step(const float* HWY_RESTRICT a, const Columns<Panels>& columns,
+                              Sums<Rows, Panels>& sums) {
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r) {
+    const V value = hn::Set(df, a[r]);
 #pragma GCC unroll 16
     for (int p = 0; p < Panels; ++p) {
 #pragma GCC unroll 16
       for (int v = 0; v < kPanelVectors; ++v) {
-        columns[p][v] = load(b + p * panel_stride + k * kPanel + v * static_cast<int64_t>(kLanes));
-      }
-    }
-#pragma GCC unroll 16
-    for (int r = 0; r < Rows; ++r) {
-      const V value = hn::Set(df, a[k * Rows + r]);
-#pragma GCC unroll 16
-      for (int p = 0; p < Panels; ++p) {
-#pragma GCC unroll 16
-        for (int v = 0; v < kPanelVectors; ++v) {
-          sums[r][p][v] = hn::MulAdd(value, columns[p][v], sums[r][p][v]);
-        }
+        sums[r][p][v] = hn::MulAdd(value, columns[p][v], sums[r][p][v]);
       }
     }
   }
 }
 
+/// sums[r][p][v] += Σ_k a[k][r] · b[p][k][v] over `count` k; panels lie panel_stride elements
+/// apart, and weights `ahead` bytes from those in use are asked for.
+template <int Rows, int Panels, class B>
+HWY_INLINE void multiply(const float* HWY_RESTRICT a, const B* HWY_RESTRICT b, int64_t panel_stride,
+                         int64_t count, int64_t ahead, Sums<Rows, Panels>& sums) {
+  const auto read = [](const B* row, int64_t column) { return load(row + column); };
+  for (int64_t k = 0; k < count; ++k, a += Rows, b += kPanel) {
+    prefetch<Panels, kPanel * int64_t{sizeof(B)}>(b, panel_stride, ahead);
+    Columns<Panels> columns;
+    read_columns<Panels>(b, panel_stride, read, columns);
+    multiply_step<Rows, Panels>(a, columns, sums);
+  }
+}
+
+/// The same over pairs. An odd K is filled up with zeros in B, but not in A.
+template <int Rows, int Panels>
+HWY_INLINE void multiply(const float* HWY_RESTRICT a, const BFloat* HWY_RESTRICT b,
+                         int64_t panel_stride, int64_t count, int64_t ahead,
+                         Sums<Rows, Panels>& sums) {
+  const auto even = [](const BFloat* row, int64_t column) { return load_even(row + 2 * column); };
+  const auto odd = [](const BFloat* row, int64_t column) { return load_odd(row + 2 * column); };
+  Columns<Panels> columns;
+  for (int64_t k = 0; k < count; k += 2, a += int64_t{2} * Rows, b += 2 * kPanel) {
+    prefetch<Panels, kPanel * int64_t{sizeof(BFloatPair)}>(b, panel_stride, ahead);
+    read_columns<Panels>(b, panel_stride, even, columns);
+    multiply_step<Rows, Panels>(a, columns, sums);
+    if (k + 1 == count) break;
+    read_columns<Panels>(b, panel_stride, odd, columns);
+    multiply_step<Rows, Panels>(a + Rows, columns, sums);
+  }
+}
+
+#if HWY_TARGET == HWY_AVX3
+/// The same by the processor's dot product: K, `count` and panel_stride count pairs.
+template <int Rows, int Panels>
+HWY_INLINE void multiply(const BFloatPair* a, const BFloatPair* b, int64_t panel_stride,
+                         int64_t count, int64_t ahead, Sums<Rows, Panels>& sums) {
+  static_assert(kPanel == kBFloatDotPanel);
+  multiply_bfloat_pairs(Rows, Panels, a, b, panel_stride, count, ahead,
+                        reinterpret_cast<float*>(&sums));
+}
+#endif
+
 /// One piece of a product: some tiles of A times some panels of B.
-template <class T>
+template <class B, class A = float>
 struct Piece {
-  const float* tiles = nullptr;  // packed A; the tile that begins with row i is at i · depth
-  int64_t rows = 0;              // of all tiles
-  int64_t depth = 0;             // K
-  const T* panels = nullptr;     // all of packed B
+  const A* tiles = nullptr;   // packed A; the tile that begins with row i is at i · depth
+  int64_t rows = 0;           // of all tiles
+  int64_t depth = 0;          // K, in elements of A
+  const B* panels = nullptr;  // all of packed B
   int64_t first_panel = 0, last_panel = 0;  // [first, last)
   float* partial = nullptr;  // sums between blocks of K: rows × panels × kPanel; unused when K fits
+
+  const B* weights(int64_t panel, int64_t k) const {
+    return panels + (panel * panel_depth<B>(depth) + k) * kPanel;
+  }
 };
 
-template <int Rows, int Panels, class T, class Emit>
-HWY_INLINE void multiply_tile(const Piece<T>& piece, int64_t row, int64_t panel, int64_t k,
-                              int64_t count, const Emit& emit) {
-  V sums[Rows][Panels][kPanelVectors];
+template <int Rows, int Panels, class B, class A, class Emit>
+HWY_INLINE void multiply_tile(const Piece<B, A>& piece, int64_t row, int64_t panel, int64_t k,
+                              int64_t count, int64_t ahead, const Emit& emit) {
+  Sums<Rows, Panels> sums;
   float* partial =
       piece.partial +
       (row * (piece.last_panel - piece.first_panel) + (panel - piece.first_panel) * Rows) * kPanel;
@@ -110,16 +196,19 @@ HWY_INLINE void multiply_tile(const Piece<T>& piece, int64_t row, int64_t panel,
       }
     }
   }
-  multiply<Rows, Panels>(piece.tiles + row * piece.depth + k * Rows,
-                         piece.panels + (panel * piece.depth + k) * kPanel, piece.depth * kPanel,
-                         count, sums);
+  multiply<Rows, Panels>(piece.tiles + row * piece.depth + k * Rows, piece.weights(panel, k),
+                         panel_depth<B>(piece.depth) * kPanel, count, ahead, sums);
   const bool last = k + count == piece.depth;
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 16
     for (int p = 0; p < Panels; ++p) {
       if (last) {
-        emit(row + r, panel + p, sums[r][p]);
+        // A copy: what a call may reach would not stay in registers during the loop above.
+        V finished[kPanelVectors];
+#pragma GCC unroll 16
+        for (int v = 0; v < kPanelVectors; ++v) finished[v] = sums[r][p][v];
+        emit(row + r, panel + p, finished);
       } else {
 #pragma GCC unroll 16
         for (int v = 0; v < kPanelVectors; ++v) hn::StoreU(sums[r][p][v], df, slot(r, p, v));
@@ -128,16 +217,18 @@ HWY_INLINE void multiply_tile(const Piece<T>& piece, int64_t row, int64_t panel,
   }
 }
 
-template <int Rows, class T, class Emit>
-HWY_INLINE void multiply_panels(const Piece<T>& piece, int64_t row, int64_t first, int64_t last,
-                                int64_t k, int64_t count, const Emit& emit) {
+template <int Rows, class B, class A, class Emit>
+HWY_INLINE void multiply_panels(const Piece<B, A>& piece, int64_t row, int64_t first, int64_t last,
+                                int64_t k, int64_t count, int64_t ahead, const Emit& emit) {
   constexpr int kAtOnce = kPanelsAtOnce<Rows>;
   int64_t panel = first;
   for (; panel + kAtOnce <= last; panel += kAtOnce) {
-    multiply_tile<Rows, kAtOnce>(piece, row, panel, k, count, emit);
+    multiply_tile<Rows, kAtOnce>(piece, row, panel, k, count, ahead, emit);
   }
   if constexpr (kAtOnce > 1) {
-    for (; panel < last; ++panel) multiply_tile<Rows, 1>(piece, row, panel, k, count, emit);
+    for (; panel < last; ++panel) {
+      multiply_tile<Rows, 1>(piece, row, panel, k, count, ahead, emit);
+    }
   }
 }
 
@@ -159,40 +250,31 @@ HWY_INLINE void with_rows(int64_t rows, const Function& function,
 
 /// Calls emit(row, panel, sums) for every row and panel of the piece, once all of K is summed.
 /// `block` is how much of K to take at a time: kBlockK, or all of it where there is no `partial`.
-template <class T, class Emit>
-HWY_INLINE void multiply_piece(const Piece<T>& piece, int64_t block, const Emit& emit) {
-  const int64_t group =
-      std::max<int64_t>(kPanelGroupBytes / (std::min(block, std::max<int64_t>(piece.depth, 1)) *
-                                            kPanel * static_cast<int64_t>(sizeof(T))),
-                        1);
+template <class B, class A, class Emit>
+HWY_INLINE void multiply_piece(const Piece<B, A>& piece, int64_t block, const Emit& emit) {
+  const int64_t block_bytes =
+      std::min(block, std::max<int64_t>(piece.depth, 1)) * kPanel * static_cast<int64_t>(sizeof(B));
+  const int64_t group = std::max<int64_t>(kPanelGroupBytes / block_bytes, 1);
   for (int64_t k = 0; k == 0 || k < piece.depth; k += block) {
     const int64_t count = std::min(block, piece.depth - k);
     for (int64_t first = piece.first_panel; first < piece.last_panel; first += group) {
       const int64_t last = std::min(first + group, piece.last_panel);
-      for (int64_t row = 0, rows; row < piece.rows; row += rows) {
+      // While the first tile reads this share of B, it asks for the next one.
+      const B* next = last < piece.last_panel ? piece.weights(last, k)
+                                              : piece.weights(piece.first_panel, k + count);
+      int64_t ahead = kStreamAhead;
+      if (piece.rows > kTileRows) {
+        ahead = (next - piece.weights(first, k)) * static_cast<int64_t>(sizeof(B));
+      }
+      for (int64_t row = 0, rows; row < piece.rows; row += rows, ahead = 0) {
         rows = next_tile(piece.rows - row);
         with_rows(
             rows,
-            [&]<int Rows>() { multiply_panels<Rows>(piece, row, first, last, k, count, emit); },
+            [&]<int Rows>() {
+              multiply_panels<Rows>(piece, row, first, last, k, count, ahead, emit);
+            },
             TileSizes());
       }
-    }
-  }
-}
-
-/// Packs one tile of A: tile[k][r] = row(r)[k].
-template <class T>
-HWY_INLINE void pack_tile(const T* rows_begin, int64_t row_stride, int64_t rows, int64_t depth,
-                          Activation activation, float* tile) {
-  HWY_ALIGN float lanes[kLanes];
-  for (int64_t r = 0; r < rows; ++r) {
-    const T* from = rows_begin + r * row_stride;
-    for (int64_t k = 0; k < depth; k += static_cast<int64_t>(kLanes)) {
-      const auto count = static_cast<size_t>(std::min<int64_t>(kLanes, depth - k));
-      V value = count == kLanes ? load(from + k) : load_some(from + k, count);
-      if (activation != Activation::kNone) value = rounded<T>(activate(activation, value));
-      hn::Store(value, df, lanes);
-      for (size_t i = 0; i < count; ++i) tile[(k + static_cast<int64_t>(i)) * rows + r] = lanes[i];
     }
   }
 }

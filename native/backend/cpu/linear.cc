@@ -6,32 +6,34 @@
 #include "backend/cpu/gemm-inl.h"
 #include "backend/cpu/linear_weights.h"
 #include "backend/cpu/operations.h"
+#include "backend/cpu/pack-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace latte::cpu::HWY_NAMESPACE {
 
-template <class T>
+/// Rows of T times panels of B, through tiles of A.
+template <class T, class B, class A>
 class LinearKernel {
  public:
   LinearKernel(const LinearArgs& args, Context& context)
       : args_(args),
         context_(context),
         weights_(as_cpu(*args.weights)),
-        depth_(weights_.in_features),
+        depth_((weights_.in_features + kPerElement<A> - 1) / kPerElement<A>),
         columns_(weights_.out_features),
         panels_(panel_count(columns_)) {
     const double products = static_cast<double>(args.rows) * static_cast<double>(depth_) *
                             static_cast<double>(columns_);
-    // Whichever is slower: some 16 products a nanosecond, or weights at 16 bytes a nanosecond.
-    const double bytes = static_cast<double>(depth_ * columns_) * sizeof(T);
-    threads_ = Context::threads_for(std::max(products, bytes) / 16);
+    // Whichever is slower: some 64 products a nanosecond, or weights at 64 bytes a nanosecond.
+    const double bytes = static_cast<double>(depth_ * columns_) * sizeof(B);
+    threads_ = Context::threads_for(std::max(products, bytes) / 64);
   }
 
   void run() {
     // So many rows at a time: packed rows need memory of their own.
-    constexpr int64_t kMostRows = 32 * kBlockRows;
+    constexpr int64_t kMostRows = 8 * kMostBlockRows;
     auto* tiles =
-        context_.scratch<float>(std::min(args_.rows, kMostRows) * std::max<int64_t>(depth_, 1));
+        context_.scratch<A>(std::min(args_.rows, kMostRows) * std::max<int64_t>(depth_, 1));
     for (int64_t first = 0; first < args_.rows; first += kMostRows) {
       const int64_t rows = std::min(kMostRows, args_.rows - first);
       pack(first, rows, tiles);
@@ -44,56 +46,69 @@ class LinearKernel {
   }
 
  private:
-  static constexpr int64_t kBlockRows = std::max<int64_t>(96 / kTileRows, 1) * kTileRows;
-  static constexpr int64_t kBlockPanels = std::max<int64_t>(128 / kPanel, 1);
+  // A block's share of these rows, 256 elements each, takes a third of a second-level cache of
+  // 1 MiB.
+  static constexpr int64_t kMostBlockRows = std::max<int64_t>(384 / kTileRows, 1) * kTileRows;
+  static constexpr int64_t kMostBlockPanels = 4;
+  static constexpr int64_t kTasksPerThread = 6;
 
-  void pack(int64_t first, int64_t rows, float* tiles) {
-    const T* input = static_cast<const T*>(args_.input) + first * depth_;
+  void pack(int64_t first, int64_t rows, A* tiles) {
+    const int64_t in = weights_.in_features;
+    const T* input = static_cast<const T*>(args_.input) + first * in;
     const int64_t tasks = (rows + kTileRows - 1) / kTileRows;
     context_.parallel_for(tasks, tasks > 4 ? threads_ : 1, [&](int64_t task) {
       const int64_t end = std::min(rows, (task + 1) * kTileRows);
       for (int64_t row = task * kTileRows, count; row < end; row += count) {
         count = next_tile(end - row);
-        pack_tile(input + row * depth_, depth_, count, depth_, args_.input_activation,
-                  tiles + row * depth_);
+        pack_tile(input + row * in, in, count, in, args_.input_activation, tiles + row * depth_);
       }
     });
   }
 
   /// At most one tile of rows: every weight is read once, in order, and all of K summed at once.
-  void stream_weights(int64_t first_row, int64_t rows, const float* tiles) {
-    const int64_t tasks = threads_ == 1 ? 1 : std::min<int64_t>(panels_, int64_t{4} * threads_);
+  void stream_weights(int64_t first_row, int64_t rows, const A* tiles) {
+    constexpr int64_t kAtOnce = 4;
+    const int64_t groups = (panels_ + kAtOnce - 1) / kAtOnce;
+    const int64_t tasks = threads_ == 1 ? 1 : std::min(groups, kTasksPerThread * threads_);
     context_.parallel_for(tasks, threads_, [&](int64_t task) {
-      const int64_t first = panels_ * task / tasks, last = panels_ * (task + 1) / tasks;
+      const int64_t first = groups * task / tasks * kAtOnce;
+      const int64_t last = std::min(groups * (task + 1) / tasks * kAtOnce, panels_);
       multiply_piece(piece(tiles, 0, rows, first, last, nullptr), std::max<int64_t>(depth_, 1),
                      Emit{this, first_row});
     });
   }
 
-  /// Many rows: blocks of A stay in the second-level cache, panels of B in the first.
-  void block(int64_t first_row, int64_t rows, const float* tiles) {
-    const int64_t row_blocks = (rows + kBlockRows - 1) / kBlockRows;
-    const int64_t panel_blocks = (panels_ + kBlockPanels - 1) / kBlockPanels;
+  /// Many rows: a block of them at a time, times some panels.
+  void block(int64_t first_row, int64_t rows, const A* tiles) {
+    int64_t row_blocks = (rows + kMostBlockRows - 1) / kMostBlockRows;
+    const int64_t block_tiles = (rows + row_blocks * kTileRows - 1) / (row_blocks * kTileRows);
+    const int64_t block_rows = block_tiles * kTileRows;
+    row_blocks = (rows + block_rows - 1) / block_rows;
+    const int64_t panel_blocks = std::min(
+        panels_, std::max<int64_t>((kTasksPerThread * threads_ + row_blocks - 1) / row_blocks,
+                                   (panels_ + kMostBlockPanels - 1) / kMostBlockPanels));
     context_.parallel_for(row_blocks * panel_blocks, threads_, [&](int64_t task) {
-      const int64_t row = task % row_blocks * kBlockRows;
-      const int64_t first = task / row_blocks * kBlockPanels;
-      const int64_t last = std::min(first + kBlockPanels, panels_);
+      const int64_t row = task % row_blocks * block_rows;
+      const int64_t first = panels_ * (task / row_blocks) / panel_blocks;
+      const int64_t last = panels_ * (task / row_blocks + 1) / panel_blocks;
+      const int64_t count = std::min(block_rows, rows - row);
       std::shared_ptr<Buffer> partial;
       if (depth_ > kBlockK) {
-        partial = memory_pool().allocate(kBlockRows * kBlockPanels * kPanel * sizeof(float));
+        partial = memory_pool().allocate(static_cast<size_t>(count * (last - first) * kPanel) *
+                                         sizeof(float));
       }
-      multiply_piece(piece(tiles, row, std::min(kBlockRows, rows - row), first, last,
+      multiply_piece(piece(tiles, row, count, first, last,
                            partial ? static_cast<float*>(partial->data()) : nullptr),
                      kBlockK, Emit{this, first_row + row});
     });
   }
 
-  Piece<T> piece(const float* tiles, int64_t row, int64_t rows, int64_t first, int64_t last,
-                 float* partial) const {
+  Piece<B, A> piece(const A* tiles, int64_t row, int64_t rows, int64_t first, int64_t last,
+                    float* partial) const {
     return {tiles + row * depth_,
             rows,
             depth_,
-            static_cast<const T*>(weights_.panels->data()),
+            static_cast<const B*>(weights_.panels->data()),
             first,
             last,
             partial};
@@ -104,7 +119,7 @@ class LinearKernel {
     const LinearKernel* kernel;
     int64_t first_row;
 
-    HWY_INLINE void operator()(int64_t row, int64_t panel, const V (&sums)[kPanelVectors]) const {
+    HWY_NOINLINE void operator()(int64_t row, int64_t panel, const V (&sums)[kPanelVectors]) const {
       const LinearArgs& args = kernel->args_;
       const LinearOutput& output = args.output;
       const int64_t i = first_row + row;
@@ -148,8 +163,15 @@ class LinearKernel {
 };
 
 void linear_kernel(const LinearArgs& args, Context& context) {
-  with_layer_type(args.weights->dtype,
-                  [&](auto tag) { LinearKernel<decltype(tag)>(args, context).run(); });
+#if HWY_TARGET == HWY_AVX3
+  if (args.weights->dtype == DType::kBFloat16 && has_bfloat_dot()) {
+    return LinearKernel<BFloat, BFloatPair, BFloatPair>(args, context).run();
+  }
+#endif
+  with_layer_type(args.weights->dtype, [&](auto tag) {
+    using T = decltype(tag);
+    LinearKernel<T, T, float>(args, context).run();
+  });
 }
 
 int64_t panel_width_of_target() { return kPanel; }

@@ -11,13 +11,24 @@ namespace latte::cpu {
 
 namespace {
 
+/// How many neighbours along K lie side by side in a panel.
+template <class T>
+constexpr int64_t kNeighbours = std::is_same_v<T, BFloat> ? 2 : 1;
+
+int64_t packed_depth(DType dtype, int64_t depth) {
+  return dtype == DType::kBFloat16 ? (depth + 1) / 2 * 2 : depth;
+}
+
 template <class T>
 void pack(const T* weight, int64_t out, int64_t in, int64_t panel, T* panels) {
   for (int64_t first = 0; first < out; first += panel) {
     const int64_t columns = std::min(panel, out - first);
-    for (int64_t k = 0; k < in; ++k, panels += panel) {
-      for (int64_t c = 0; c < columns; ++c) panels[c] = weight[(first + c) * in + k];
-      std::fill(panels + columns, panels + panel, T{});
+    for (int64_t k = 0; k < in; k += kNeighbours<T>) {
+      for (int64_t c = 0; c < panel; ++c) {
+        for (int64_t i = k; i < k + kNeighbours<T>; ++i) {
+          *panels++ = c < columns && i < in ? weight[(first + c) * in + i] : T{};
+        }
+      }
     }
   }
 }
@@ -42,7 +53,8 @@ std::shared_ptr<const LinearWeights> pack_linear(const TensorView& weight, const
     convert(weight.data, weight.dtype, converted->data(), dtype, out * in);
     source = converted->data();
   }
-  packed->panels = memory_pool().allocate(static_cast<size_t>(padded * in) * item_size(dtype));
+  packed->panels = memory_pool().allocate(static_cast<size_t>(padded * packed_depth(dtype, in)) *
+                                          item_size(dtype));
   with_layer_type(dtype, [&](auto tag) {
     using T = decltype(tag);
     pack(static_cast<const T*>(source), out, in, panel, static_cast<T*>(packed->panels->data()));
@@ -63,8 +75,11 @@ void CpuLinearWeights::unpack(void* weight, void* bias_out) const {
     const auto* from = static_cast<const T*>(panels->data());
     auto* to = static_cast<T*>(weight);
     for (int64_t row = 0; row < out_features; ++row) {
-      const T* column = from + (row / panel * in_features) * panel + row % panel;
-      for (int64_t k = 0; k < in_features; ++k) *to++ = column[k * panel];
+      const T* column = from + row / panel * packed_depth(dtype, in_features) * panel +
+                        row % panel * kNeighbours<T>;
+      for (int64_t k = 0; k < in_features; ++k) {
+        *to++ = column[k / kNeighbours<T> * kNeighbours<T> * panel + k % kNeighbours<T>];
+      }
     }
   });
   if (has_bias) convert(bias.data(), DType::kFloat32, bias_out, dtype, out_features);

@@ -11,7 +11,8 @@
 
 namespace latte::cpu {
 
-/// Panels of `panel` output features, [in_features][panel] each, of the weights' dtype; the bias as
+/// Panels of `panel` output features, of the weights' dtype: [in_features][panel] each, but
+/// [in_features / 2][panel][2] of bfloat16 (an odd one is filled up with zeros). The bias as
 /// float32, padded with zeros to whole panels.
 class CpuLinearWeights final : public LinearWeights {
  public:

@@ -43,6 +43,16 @@ HWY_INLINE V load(const BFloat* from) {
   return hn::BitCast(df, hn::ShiftLeft<16>(hn::PromoteTo(du, bits)));
 }
 
+/// The even and the odd ones of 2·kLanes neighbours.
+HWY_INLINE V load_even(const BFloat* from) {
+  const auto pairs = hn::LoadU(du, reinterpret_cast<const uint32_t*>(from));
+  return hn::BitCast(df, hn::ShiftLeft<16>(pairs));
+}
+HWY_INLINE V load_odd(const BFloat* from) {
+  const auto pairs = hn::LoadU(du, reinterpret_cast<const uint32_t*>(from));
+  return hn::BitCast(df, hn::And(pairs, hn::Set(du, 0xFFFF0000)));
+}
+
 HWY_INLINE V load(const Half* from) {
   const auto bits = hn::LoadU(U16(), reinterpret_cast<const uint16_t*>(from));
   if constexpr (kHasFloat16) {

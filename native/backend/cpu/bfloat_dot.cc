@@ -1,0 +1,103 @@
+#include "backend/cpu/bfloat_dot.h"
+
+#include <bit>
+
+#include "backend/cpu/targets.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
+
+namespace latte::cpu {
+
+#if defined(__x86_64__)
+
+bool has_bfloat_dot() {
+  static const bool has = [] {
+    // CPUID leaf 7, subleaf 1: EAX bit 5.
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return target() == Target::kAvx3 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 &&
+           (a >> 5 & 1) != 0;
+  }();
+  return has;
+}
+
+namespace {
+
+template <int Rows, int Panels>
+__attribute__((target("avx512f,avx512bf16"))) void multiply(const BFloatPair* a,
+                                                            const BFloatPair* b,
+                                                            int64_t panel_stride, int64_t count,
+                                                            int64_t ahead, float* sums) {
+  constexpr int kVectors = 2;
+  constexpr int64_t kLanes = kBFloatDotPanel / kVectors;
+  __m512 total[Rows][Panels][kVectors];
+#pragma GCC unroll 64
+  for (int i = 0; i < Rows * Panels * kVectors; ++i) {
+    total[i / (Panels * kVectors)][i / kVectors % Panels][i % kVectors] =
+        _mm512_loadu_ps(sums + i * kLanes);
+  }
+  for (int64_t k = 0; k < count; ++k, a += Rows, b += kBFloatDotPanel) {
+    __m512i columns[Panels][kVectors];
+#pragma GCC unroll 16
+    for (int p = 0; p < Panels; ++p) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) {
+        const BFloatPair* from = b + p * panel_stride + v * kLanes;
+        __builtin_prefetch(reinterpret_cast<const char*>(from) + ahead, 0, 2);
+        columns[p][v] = _mm512_loadu_si512(from);
+      }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+      const auto value = (__m512bh)_mm512_set1_epi32(std::bit_cast<int>(a[r]));
+#pragma GCC unroll 16
+      for (int p = 0; p < Panels; ++p) {
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v) {
+          total[r][p][v] = _mm512_dpbf16_ps(total[r][p][v], value, (__m512bh)columns[p][v]);
+        }
+      }
+    }
+  }
+#pragma GCC unroll 64
+  for (int i = 0; i < Rows * Panels * kVectors; ++i) {
+    _mm512_storeu_ps(sums + i * kLanes,
+                     total[i / (Panels * kVectors)][i / kVectors % Panels][i % kVectors]);
+  }
+}
+
+}  // namespace
+
+void multiply_bfloat_pairs(int rows, int panels, const BFloatPair* a, const BFloatPair* b,
+                           int64_t panel_stride, int64_t count, int64_t ahead, float* sums) {
+  const auto tile = [&] {
+    switch (rows) {
+      case 12:
+        return multiply<12, 1>;
+      case 8:
+        return multiply<8, 1>;
+      case 4:
+        return panels == 1 ? multiply<4, 1> : multiply<4, 3>;
+      case 3:
+        return panels == 1 ? multiply<3, 1> : multiply<3, 4>;
+      case 2:
+        return panels == 1 ? multiply<2, 1> : multiply<2, 4>;
+      default:
+        return panels == 1 ? multiply<1, 1> : multiply<1, 4>;
+    }
+  }();
+  tile(a, b, panel_stride, count, ahead, sums);
+}
+
+#else
+
+bool has_bfloat_dot() { return false; }
+
+void multiply_bfloat_pairs(int, int, const BFloatPair*, const BFloatPair*, int64_t, int64_t,
+                           int64_t, float*) {}
+
+#endif
+
+}  // namespace latte::cpu

@@ -1,0 +1,29 @@
+// The dot product of bfloat16 pairs that some x86 processors have (AVX-512 BF16).
+//
+// A unit of its own, in intrinsics: Highway has the instruction only from 1.0.5 on, and only in
+// targets of their own. It multiplies exactly, takes subnormal factors and sums for zero, and adds
+// the two products of a pair to a float32 sum one after the other, each rounded to nearest.
+#pragma once
+
+#include <cstdint>
+
+namespace latte::cpu {
+
+/// Neighbours along K.
+struct BFloatPair {
+  uint16_t even, odd;
+};
+
+/// The panels of this kernel have so many columns.
+constexpr int64_t kBFloatDotPanel = 32;
+
+/// Whether this processor has the instruction (and LATTE_CPU_TARGET lets it be used).
+bool has_bfloat_dot();
+
+/// sums[r][p][c] += Σ_k a[k][r] · b[p][k][c] over `count` pairs, for a tile of `rows` rows times
+/// `panels` panels as gemm-inl.h cuts them for AVX-512. Panels lie panel_stride pairs apart, and
+/// weights `ahead` bytes from those in use are asked for. Only where has_bfloat_dot().
+void multiply_bfloat_pairs(int rows, int panels, const BFloatPair* a, const BFloatPair* b,
+                           int64_t panel_stride, int64_t count, int64_t ahead, float* sums);
+
+}  // namespace latte::cpu
