@@ -35,7 +35,7 @@ class Job : public std::enable_shared_from_this<Job> {
   void start() {
     Lanes& lanes = Environment::of(env_).lanes;
     task_ = make_task(bound_->device(), [bound = bound_](Queue& queue) { bound->run(queue); });
-    task_->finished = [self = shared_from_this()] { self->settle(self->task_->run->error); };
+    task_->finished = [self = shared_from_this()] { self->settle(self->outcome()); };
     try {
       for (size_t i = 0; i < bound_->inputs().size(); ++i) {
         if (bound_->is_foreign(bound_->inputs()[i])) start_copy(lanes, i);
@@ -52,12 +52,14 @@ class Job : public std::enable_shared_from_this<Job> {
     if (settled_) return;
     Lanes& lanes = Environment::of(env_).lanes;
     if (leave(lanes)) {
-      settle(Error(ErrorCode::kAborted, "the operation was aborted"));
+      settle(aborted());
       lanes.advance(bound_->device());
     }
   }
 
  private:
+  static Error aborted() { return {ErrorCode::kAborted, "the operation was aborted"}; }
+
   static std::shared_ptr<Task> make_task(Device& device, std::function<void(Queue&)> work) {
     auto run = std::make_shared<Run>();
     run->work = std::move(work);
@@ -120,6 +122,14 @@ class Job : public std::enable_shared_from_this<Job> {
     }
     task_->run->cancelled.store(true, std::memory_order_relaxed);
     return lanes.withdraw(task_);
+  }
+
+  /// What became of the task. Whoever aborted it in time hears so, even where its last piece of
+  /// work was done already.
+  std::optional<Error> outcome() const {
+    const Run& run = *task_->run;
+    if (!run.error && run.cancelled.load(std::memory_order_relaxed)) return aborted();
+    return run.error;
   }
 
   void settle(std::optional<Error> error) {

@@ -29,7 +29,7 @@ template <int Rows, int Panels>
 __attribute__((target("avx512f,avx512bf16"))) void multiply(const BFloatPair* a,
                                                             const BFloatPair* b,
                                                             int64_t panel_stride, int64_t count,
-                                                            int64_t ahead, float* sums) {
+                                                            float* sums) {
   constexpr int kVectors = 2;
   constexpr int64_t kLanes = kBFloatDotPanel / kVectors;
   __m512 total[Rows][Panels][kVectors];
@@ -44,9 +44,7 @@ __attribute__((target("avx512f,avx512bf16"))) void multiply(const BFloatPair* a,
     for (int p = 0; p < Panels; ++p) {
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) {
-        const BFloatPair* from = b + p * panel_stride + v * kLanes;
-        __builtin_prefetch(reinterpret_cast<const char*>(from) + ahead, 0, 2);
-        columns[p][v] = _mm512_loadu_si512(from);
+        columns[p][v] = _mm512_loadu_si512(b + p * panel_stride + v * kLanes);
       }
     }
 #pragma GCC unroll 16
@@ -71,7 +69,7 @@ __attribute__((target("avx512f,avx512bf16"))) void multiply(const BFloatPair* a,
 }  // namespace
 
 void multiply_bfloat_pairs(int rows, int panels, const BFloatPair* a, const BFloatPair* b,
-                           int64_t panel_stride, int64_t count, int64_t ahead, float* sums) {
+                           int64_t panel_stride, int64_t count, float* sums) {
   const auto tile = [&] {
     switch (rows) {
       case 12:
@@ -81,14 +79,14 @@ void multiply_bfloat_pairs(int rows, int panels, const BFloatPair* a, const BFlo
       case 4:
         return panels == 1 ? multiply<4, 1> : multiply<4, 3>;
       case 3:
-        return panels == 1 ? multiply<3, 1> : multiply<3, 4>;
+        return panels == 1 ? multiply<3, 1> : multiply<3, 3>;
       case 2:
-        return panels == 1 ? multiply<2, 1> : multiply<2, 4>;
+        return panels == 1 ? multiply<2, 1> : multiply<2, 3>;
       default:
-        return panels == 1 ? multiply<1, 1> : multiply<1, 4>;
+        return panels == 1 ? multiply<1, 1> : multiply<1, 3>;
     }
   }();
-  tile(a, b, panel_stride, count, ahead, sums);
+  tile(a, b, panel_stride, count, sums);
 }
 
 #else
@@ -96,7 +94,7 @@ void multiply_bfloat_pairs(int rows, int panels, const BFloatPair* a, const BFlo
 bool has_bfloat_dot() { return false; }
 
 void multiply_bfloat_pairs(int, int, const BFloatPair*, const BFloatPair*, int64_t, int64_t,
-                           int64_t, float*) {}
+                           float*) {}
 
 #endif
 

@@ -21,9 +21,9 @@ constexpr int64_t kBFloatDotPanel = 32;
 bool has_bfloat_dot();
 
 /// sums[r][p][c] += Σ_k a[k][r] · b[p][k][c] over `count` pairs, for a tile of `rows` rows times
-/// `panels` panels as gemm-inl.h cuts them for AVX-512. Panels lie panel_stride pairs apart, and
-/// weights `ahead` bytes from those in use are asked for. Only where has_bfloat_dot().
+/// `panels` panels as gemm-inl.h cuts them for AVX-512. Panels lie panel_stride pairs apart.
+/// Only where has_bfloat_dot().
 void multiply_bfloat_pairs(int rows, int panels, const BFloatPair* a, const BFloatPair* b,
-                           int64_t panel_stride, int64_t count, int64_t ahead, float* sums);
+                           int64_t panel_stride, int64_t count, float* sums);
 
 }  // namespace latte::cpu

@@ -1,4 +1,4 @@
-// The matrix product that linear and the patch projection share. Compiled once a target.
+// The matrix product of linear. Compiled once a target.
 //
 // C [M, N] = A [M, K] · B [K, N], summed in float32.
 //
@@ -8,9 +8,10 @@
 // has a dot product of them (bfloat_dot.h). The micro-kernel keeps one tile × panel of C in
 // registers.
 //
-// K is taken in blocks, so that a panel's share of a block stays in the first-level cache while all
-// tiles of the piece, which lie in the second-level cache, pass by. Meanwhile the next share is
-// fetched from the third level, where the weights live, into the second.
+// K is taken in blocks, as deep as a panel's share fits half of the second-level cache: there it
+// stays while all tiles of the piece pass by, each read once in order, as the panel is, which the
+// processor's own prefetching keeps up with. Shallower blocks, for the first-level cache, lose more
+// to the sums that wait in memory between two blocks.
 //
 // Each sum has one accumulator, and the order over K never depends on M, tiles, threads or blocks:
 // a row's result does not either.
@@ -27,6 +28,7 @@
 
 #include "backend/cpu/bfloat_dot.h"
 #include "backend/cpu/simd-inl.h"
+#include "backend/cpu/targets.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace latte::cpu::HWY_NAMESPACE {
@@ -52,17 +54,21 @@ using TileSizes = std::integer_sequence<int, 3, 2, 1>;
 #endif
 constexpr int64_t kPanel = kPanelVectors * static_cast<int64_t>(kLanes);
 
-// How much of K a block takes: a panel's share is at most 32 KiB.
-constexpr int64_t kBlockK = 256;
+/// Panels of a shallow product that the first-level cache holds together.
 constexpr int64_t kPanelGroupBytes = 16 << 10;
 
-/// How far ahead of its reads a kernel asks for weights that it reads only once, in bytes.
-constexpr int64_t kStreamAhead = 2048;
-constexpr int64_t kCacheLine = 64;
+/// How much of K a block takes, in rows of a panel of B.
+template <class B>
+int64_t block_depth() {
+  constexpr int64_t kRowBytes = kPanel * int64_t{sizeof(B)};
+  return second_level_cache() / (2 * kRowBytes) / 2 * 2;  // pairs stay whole
+}
+
+constexpr int kMostPanelsAtOnce = 3;
 
 /// With few rows the micro-kernel takes several panels at once, to have enough sums under way.
 template <int Rows>
-constexpr int kPanelsAtOnce = std::clamp(kTileRows / Rows, 1, 4);
+constexpr int kPanelsAtOnce = std::clamp(kTileRows / Rows, 1, kMostPanelsAtOnce);
 
 inline int64_t panel_count(int64_t columns) { return (columns + kPanel - 1) / kPanel; }
 
@@ -90,17 +96,6 @@ HWY_INLINE void read_columns(const B* row, int64_t panel_stride, const Read& rea
   }
 }
 
-/// Asks for kBytes of each panel, `ahead` bytes from `row`.
-template <int Panels, int64_t kBytes, class B>
-HWY_INLINE void prefetch(const B* row, int64_t panel_stride, int64_t ahead) {
-#pragma GCC unroll 16
-  for (int p = 0; p < Panels; ++p) {
-    const auto* line = reinterpret_cast<const char*>(row + p * panel_stride) + ahead;
-#pragma GCC unroll 16
-    for (int64_t i = 0; i < kBytes; i += kCacheLine) __builtin_prefetch(line + i, 0, 2);
-  }
-}
-
 /// sums[r][p][v] += a[r] · columns[p][v]
 template <int Rows, int Panels>
 HWY_INLINE void multiply_step(const float* HWY_RESTRICT a, const Columns<Panels>& columns,
@@ -119,13 +114,12 @@ HWY_INLINE void multiply_step(const float* HWY_RESTRICT a, const Columns<Panels>
 }
 
 /// sums[r][p][v] += Σ_k a[k][r] · b[p][k][v] over `count` k; panels lie panel_stride elements
-/// apart, and weights `ahead` bytes from those in use are asked for.
+/// apart.
 template <int Rows, int Panels, class B>
 HWY_INLINE void multiply(const float* HWY_RESTRICT a, const B* HWY_RESTRICT b, int64_t panel_stride,
-                         int64_t count, int64_t ahead, Sums<Rows, Panels>& sums) {
+                         int64_t count, Sums<Rows, Panels>& sums) {
   const auto read = [](const B* row, int64_t column) { return load(row + column); };
   for (int64_t k = 0; k < count; ++k, a += Rows, b += kPanel) {
-    prefetch<Panels, kPanel * int64_t{sizeof(B)}>(b, panel_stride, ahead);
     Columns<Panels> columns;
     read_columns<Panels>(b, panel_stride, read, columns);
     multiply_step<Rows, Panels>(a, columns, sums);
@@ -135,13 +129,11 @@ HWY_INLINE void multiply(const float* HWY_RESTRICT a, const B* HWY_RESTRICT b, i
 /// The same over pairs. An odd K is filled up with zeros in B, but not in A.
 template <int Rows, int Panels>
 HWY_INLINE void multiply(const float* HWY_RESTRICT a, const BFloat* HWY_RESTRICT b,
-                         int64_t panel_stride, int64_t count, int64_t ahead,
-                         Sums<Rows, Panels>& sums) {
+                         int64_t panel_stride, int64_t count, Sums<Rows, Panels>& sums) {
   const auto even = [](const BFloat* row, int64_t column) { return load_even(row + 2 * column); };
   const auto odd = [](const BFloat* row, int64_t column) { return load_odd(row + 2 * column); };
   Columns<Panels> columns;
   for (int64_t k = 0; k < count; k += 2, a += int64_t{2} * Rows, b += 2 * kPanel) {
-    prefetch<Panels, kPanel * int64_t{sizeof(BFloatPair)}>(b, panel_stride, ahead);
     read_columns<Panels>(b, panel_stride, even, columns);
     multiply_step<Rows, Panels>(a, columns, sums);
     if (k + 1 == count) break;
@@ -154,10 +146,9 @@ HWY_INLINE void multiply(const float* HWY_RESTRICT a, const BFloat* HWY_RESTRICT
 /// The same by the processor's dot product: K, `count` and panel_stride count pairs.
 template <int Rows, int Panels>
 HWY_INLINE void multiply(const BFloatPair* a, const BFloatPair* b, int64_t panel_stride,
-                         int64_t count, int64_t ahead, Sums<Rows, Panels>& sums) {
+                         int64_t count, Sums<Rows, Panels>& sums) {
   static_assert(kPanel == kBFloatDotPanel);
-  multiply_bfloat_pairs(Rows, Panels, a, b, panel_stride, count, ahead,
-                        reinterpret_cast<float*>(&sums));
+  multiply_bfloat_pairs(Rows, Panels, a, b, panel_stride, count, reinterpret_cast<float*>(&sums));
 }
 #endif
 
@@ -178,7 +169,7 @@ struct Piece {
 
 template <int Rows, int Panels, class B, class A, class Emit>
 HWY_INLINE void multiply_tile(const Piece<B, A>& piece, int64_t row, int64_t panel, int64_t k,
-                              int64_t count, int64_t ahead, const Emit& emit) {
+                              int64_t count, const Emit& emit) {
   Sums<Rows, Panels> sums;
   float* partial =
       piece.partial +
@@ -197,7 +188,7 @@ HWY_INLINE void multiply_tile(const Piece<B, A>& piece, int64_t row, int64_t pan
     }
   }
   multiply<Rows, Panels>(piece.tiles + row * piece.depth + k * Rows, piece.weights(panel, k),
-                         panel_depth<B>(piece.depth) * kPanel, count, ahead, sums);
+                         panel_depth<B>(piece.depth) * kPanel, count, sums);
   const bool last = k + count == piece.depth;
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
@@ -219,15 +210,15 @@ HWY_INLINE void multiply_tile(const Piece<B, A>& piece, int64_t row, int64_t pan
 
 template <int Rows, class B, class A, class Emit>
 HWY_INLINE void multiply_panels(const Piece<B, A>& piece, int64_t row, int64_t first, int64_t last,
-                                int64_t k, int64_t count, int64_t ahead, const Emit& emit) {
+                                int64_t k, int64_t count, const Emit& emit) {
   constexpr int kAtOnce = kPanelsAtOnce<Rows>;
   int64_t panel = first;
   for (; panel + kAtOnce <= last; panel += kAtOnce) {
-    multiply_tile<Rows, kAtOnce>(piece, row, panel, k, count, ahead, emit);
+    multiply_tile<Rows, kAtOnce>(piece, row, panel, k, count, emit);
   }
   if constexpr (kAtOnce > 1) {
     for (; panel < last; ++panel) {
-      multiply_tile<Rows, 1>(piece, row, panel, k, count, ahead, emit);
+      multiply_tile<Rows, 1>(piece, row, panel, k, count, emit);
     }
   }
 }
@@ -249,7 +240,7 @@ HWY_INLINE void with_rows(int64_t rows, const Function& function,
 }
 
 /// Calls emit(row, panel, sums) for every row and panel of the piece, once all of K is summed.
-/// `block` is how much of K to take at a time: kBlockK, or all of it where there is no `partial`.
+/// `block` is how much of K to take at a time: all of it where there is no `partial`.
 template <class B, class A, class Emit>
 HWY_INLINE void multiply_piece(const Piece<B, A>& piece, int64_t block, const Emit& emit) {
   const int64_t block_bytes =
@@ -259,20 +250,11 @@ HWY_INLINE void multiply_piece(const Piece<B, A>& piece, int64_t block, const Em
     const int64_t count = std::min(block, piece.depth - k);
     for (int64_t first = piece.first_panel; first < piece.last_panel; first += group) {
       const int64_t last = std::min(first + group, piece.last_panel);
-      // While the first tile reads this share of B, it asks for the next one.
-      const B* next = last < piece.last_panel ? piece.weights(last, k)
-                                              : piece.weights(piece.first_panel, k + count);
-      int64_t ahead = kStreamAhead;
-      if (piece.rows > kTileRows) {
-        ahead = (next - piece.weights(first, k)) * static_cast<int64_t>(sizeof(B));
-      }
-      for (int64_t row = 0, rows; row < piece.rows; row += rows, ahead = 0) {
+      for (int64_t row = 0, rows; row < piece.rows; row += rows) {
         rows = next_tile(piece.rows - row);
         with_rows(
             rows,
-            [&]<int Rows>() {
-              multiply_panels<Rows>(piece, row, first, last, k, count, ahead, emit);
-            },
+            [&]<int Rows>() { multiply_panels<Rows>(piece, row, first, last, k, count, emit); },
             TileSizes());
       }
     }

@@ -46,8 +46,8 @@ class LinearKernel {
   }
 
  private:
-  // A block's share of these rows, 256 elements each, takes a third of a second-level cache of
-  // 1 MiB.
+  // More rows use a panel more often while it is in the second-level cache; fewer leave the threads
+  // more tasks to share.
   static constexpr int64_t kMostBlockRows = std::max<int64_t>(384 / kTileRows, 1) * kTileRows;
   static constexpr int64_t kMostBlockPanels = 4;
   static constexpr int64_t kTasksPerThread = 6;
@@ -67,12 +67,11 @@ class LinearKernel {
 
   /// At most one tile of rows: every weight is read once, in order, and all of K summed at once.
   void stream_weights(int64_t first_row, int64_t rows, const A* tiles) {
-    constexpr int64_t kAtOnce = 4;
-    const int64_t groups = (panels_ + kAtOnce - 1) / kAtOnce;
+    const int64_t groups = (panels_ + kMostPanelsAtOnce - 1) / kMostPanelsAtOnce;
     const int64_t tasks = threads_ == 1 ? 1 : std::min(groups, kTasksPerThread * threads_);
     context_.parallel_for(tasks, threads_, [&](int64_t task) {
-      const int64_t first = groups * task / tasks * kAtOnce;
-      const int64_t last = std::min(groups * (task + 1) / tasks * kAtOnce, panels_);
+      const int64_t first = groups * task / tasks * kMostPanelsAtOnce;
+      const int64_t last = std::min(groups * (task + 1) / tasks * kMostPanelsAtOnce, panels_);
       multiply_piece(piece(tiles, 0, rows, first, last, nullptr), std::max<int64_t>(depth_, 1),
                      Emit{this, first_row});
     });
@@ -87,19 +86,20 @@ class LinearKernel {
     const int64_t panel_blocks = std::min(
         panels_, std::max<int64_t>((kTasksPerThread * threads_ + row_blocks - 1) / row_blocks,
                                    (panels_ + kMostBlockPanels - 1) / kMostBlockPanels));
+    const int64_t deepest = block_depth<B>();
     context_.parallel_for(row_blocks * panel_blocks, threads_, [&](int64_t task) {
       const int64_t row = task % row_blocks * block_rows;
       const int64_t first = panels_ * (task / row_blocks) / panel_blocks;
       const int64_t last = panels_ * (task / row_blocks + 1) / panel_blocks;
       const int64_t count = std::min(block_rows, rows - row);
       std::shared_ptr<Buffer> partial;
-      if (depth_ > kBlockK) {
+      if (depth_ > deepest) {
         partial = memory_pool().allocate(static_cast<size_t>(count * (last - first) * kPanel) *
                                          sizeof(float));
       }
       multiply_piece(piece(tiles, row, count, first, last,
                            partial ? static_cast<float*>(partial->data()) : nullptr),
-                     kBlockK, Emit{this, first_row + row});
+                     deepest, Emit{this, first_row + row});
     });
   }
 

@@ -1,5 +1,7 @@
 #include "backend/cpu/targets.h"
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <cstring>
 
@@ -49,6 +51,17 @@ Target choose() {
 Target target() {
   static const Target chosen = choose();
   return chosen;
+}
+
+int64_t second_level_cache() {
+  static const int64_t bytes = [] {
+    constexpr int64_t kSmall = 512 << 10;
+#ifdef _SC_LEVEL2_CACHE_SIZE
+    if (const int64_t known = sysconf(_SC_LEVEL2_CACHE_SIZE); known > 0) return known;
+#endif
+    return kSmall;
+  }();
+  return bytes;
 }
 
 const char* target_name() {

@@ -24,6 +24,8 @@
 #endif
 #endif
 
+#include <cstdint>
+
 namespace latte::cpu {
 
 enum class Target { kBaseline, kAvx2, kAvx3 };
@@ -34,6 +36,9 @@ Target target();
 
 /// 'SSE2', 'AVX2', 'AVX3' or 'NEON'.
 const char* target_name();
+
+/// Bytes of a core's second-level cache, or of a small one where the system does not say.
+int64_t second_level_cache();
 
 /// The version of a kernel for target(); a version that was not compiled is null.
 template <class Function>
