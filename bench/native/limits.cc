@@ -97,13 +97,16 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"))) void bf16_avx512
     int64_t operations) {
   constexpr int kSums = 24;
   __m512 sum[kSums];
+#pragma GCC unroll 24
   for (int k = 0; k < kSums; ++k) sum[k] = _mm512_set1_ps(sink);
   const __m512 value = _mm512_set1_ps(sink + 1.1F);
   const __m512bh a = _mm512_cvtne2ps_pbh(value, value);
   const int64_t each = kSums * 2 * 32;  // 32 products and 32 additions an instruction
   for (int64_t done = 0; done < operations; done += each) {
+#pragma GCC unroll 24  // or the sums wait in memory
     for (int k = 0; k < kSums; ++k) sum[k] = _mm512_dpbf16_ps(sum[k], a, a);
   }
+#pragma GCC unroll 24
   for (int k = 1; k < kSums; ++k) sum[0] += sum[k];
   sink = sum[0][0] * 1e-30F;
 }

@@ -11,8 +11,10 @@
 //            and the variance follows from the patch alone, in K²/2 products: the patch is scaled
 //            by 1/σ before it is multiplied, and the layer norm costs no pass.
 //   buffered Some rows at a time go through a float32 buffer that stays in the second-level cache:
-//            where K is cut into blocks, and for a layer norm with large K or of rounded values (in
-//            half types it has to see the rounded convolution).
+//            where K is cut into blocks, and for a layer norm with large K.
+//
+// Half types are rounded once, at the end. The reference rounds the convolution, and its layer
+// norm, as well; what is kept here is nearer to the exact result.
 #include "backend/cpu/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -46,8 +48,7 @@ class PatchKernel {
         depth_(args.weights->in_features),
         dim_(args.weights->out_features),
         panels_((dim_ + kPatchPanel - 1) / kPatchPanel),
-        centred_(args.layer_norm && std::is_same_v<T, float> && depth_ <= kNormDepth &&
-                 !args.channels_first),
+        centred_(args.layer_norm && depth_ <= kNormDepth && !args.channels_first),
         weights_(packed_weights()) {}
 
   void run() {
@@ -170,7 +171,6 @@ class PatchKernel {
     HWY_INLINE void multiply(PatchSums& product, int64_t i, int64_t panel) const {
       product.begin<kScaled>(kernel_.weights_.bias.data() + panel * kPatchPanel, scales_[i]);
       product.multiply(tile(i), panel_at(panel, 0), kernel_.depth_);
-      product.template round<T>();
     }
 
     template <bool kScaled, bool kStream>
@@ -230,13 +230,11 @@ class PatchKernel {
       for (int64_t k = 0; k == 0 || k < kernel_.depth_; k += kPatchDepth) {
         const int64_t count = std::min(kPatchDepth, kernel_.depth_ - k);
         for_each(count, [&](int64_t i, int64_t first, int64_t last) {
-          k + count == kernel_.depth_ ? buffered_panels<true>(i, first, last, k, count)
-                                      : buffered_panels<false>(i, first, last, k, count);
+          buffered_panels(i, first, last, k, count);
         });
       }
     }
 
-    template <bool kLast>
     HWY_NOINLINE void buffered_panels(int64_t i, int64_t first, int64_t last, int64_t k,
                                       int64_t count) const {
       for (int64_t panel = first; panel < last; ++panel) {
@@ -248,7 +246,6 @@ class PatchKernel {
           product.load_from(sums, stride_);
         }
         product.multiply(tile(i) + k * kPatchRows, panel_at(panel, k), count);
-        if constexpr (kLast) product.template round<T>();
         product.store_to(sums, stride_);
       }
     }
@@ -286,7 +283,7 @@ class PatchKernel {
                      int64_t count) const {
       const V mean = hn::Set(df, norm.mean), scale = hn::Set(df, norm.inverse_deviation);
       const auto finished = [&](V value, V position) HWY_ATTR {
-        if constexpr (kScaled) value = rounded_sum<T>(hn::Mul(hn::Sub(value, mean), scale));
+        if constexpr (kScaled) value = hn::Mul(hn::Sub(value, mean), scale);
         return hn::Add(value, position);
       };
       int64_t i = 0;

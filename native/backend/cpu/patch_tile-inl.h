@@ -32,20 +32,6 @@ constexpr int kPatchRows = 2, kPatchVectors = 4;
 static_assert(kPatchVectors % 2 == 0, "half types are stored two vectors at a time");
 constexpr int64_t kPatchPanel = kPatchVectors * static_cast<int64_t>(kLanes);
 
-/// rounded<T>() for sums of products of T's own values: a NaN among them has no low bits that
-/// rounding could carry into the exponent, so that bfloat16 needs no case of its own for it.
-template <class T>
-HWY_INLINE V rounded_sum(V value) {
-  if constexpr (std::is_same_v<T, BFloat>) {
-    const auto bits = hn::BitCast(du, value);
-    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
-    const auto sum = hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7FFF)));
-    return hn::BitCast(df, hn::And(sum, hn::Set(du, 0xFFFF0000)));
-  } else {
-    return rounded<T>(value);
-  }
-}
-
 /// Stores one row's channels of a panel, past the caches if kStream; no vector straddles a line
 /// then.
 /// Half types go two vectors at a time.
@@ -103,15 +89,6 @@ struct PatchSums {
       for (int v = 0; v < kPatchVectors; ++v) {
         sums[r][v] = hn::LoadU(df, from + r * stride + v * static_cast<int64_t>(kLanes));
       }
-    }
-  }
-
-  template <class T>
-  HWY_INLINE void round() {
-#pragma GCC unroll 16
-    for (int r = 0; r < kPatchRows; ++r) {
-#pragma GCC unroll 16
-      for (int v = 0; v < kPatchVectors; ++v) sums[r][v] = rounded_sum<T>(sums[r][v]);
     }
   }
 
