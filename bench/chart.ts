@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import * as vega from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
 import { bestOf } from './marks.js';
-import { formatFigure, referenceRow, type Report } from './report.js';
+import { formatFigure, referenceRow, times, type Report } from './report.js';
 import type { CaseResult } from './types.js';
 
 interface Bar {
@@ -14,12 +14,16 @@ interface Bar {
   text: string;
 }
 
-/** The product's first row and each peer's best, of every case in which time is measured. */
+/** The product's first row in each precision that peers have, and each peer's best. */
 function barsOf(results: CaseResult[]): Bar[] {
   return results.flatMap((result) => {
     const names = new Set(result.rows.filter(({ side }) => side === 'peer').map((r) => r.name));
     const own = referenceRow(result);
+    const half = [...names].some((name) => name.endsWith('bfloat16'))
+      ? result.rows.find(({ side, dtype }) => side === 'product' && dtype === 'bfloat16')
+      : undefined;
     const rows = [own, ...[...names].map((name) => bestOf(result, name)!)];
+    if (half !== undefined) rows.push({ ...half, name: `${half.name} bfloat16` });
     return rows.map((row) => ({
       case: result.title,
       who: row.name,
@@ -28,7 +32,7 @@ function barsOf(results: CaseResult[]): Bar[] {
       high: row.max / 1e6,
       text:
         formatFigure(row.median, 'ns') +
-        (row === own ? '' : `  (${(row.median / own.median).toPrecision(2)}×)`),
+        (row === own ? '' : `  (${times(row.median / own.median)})`),
     }));
   });
 }
@@ -83,7 +87,10 @@ function specOf(bars: Bar[]): TopLevelSpec {
           encoding: {
             x: { field: 'milliseconds', type: 'quantitative' },
             color: {
-              condition: { test: "datum.who === 'latte-embeddings'", value: '#c2410c' },
+              condition: {
+                test: "slice(datum.who, 0, 16) === 'latte-embeddings'",
+                value: '#c2410c',
+              },
               value: '#4b6a8a',
             },
           },

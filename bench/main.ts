@@ -22,6 +22,7 @@ interface Options {
   chart?: string;
   markdown?: string;
   check?: string;
+  from?: string;
 }
 
 const folder = dirname(fileURLToPath(import.meta.url));
@@ -77,24 +78,32 @@ async function measureAll(filters: string[], options: Options): Promise<CaseResu
   return results;
 }
 
+async function measured(filters: string[], options: Options): Promise<Report> {
+  buildLimits();
+  const machine = await describeMachine();
+  const words = [...filters, '--rounds', options.rounds];
+  return {
+    date: new Date().toISOString(),
+    command: `npm run bench -- ${words.join(' ')}`,
+    rounds: options.rounds,
+    machine,
+    results: await measureAll(filters, options),
+    verdicts: [],
+  };
+}
+
 async function run(filters: string[], options: Options): Promise<void> {
   if (options.list === true) {
     for (const { id, title } of allCases()) console.log(`${id.padEnd(20)} ${title}`);
     return;
   }
-  buildLimits();
   const marksFile = options.check ?? ownMarks;
   const marks = JSON.parse(readFileSync(marksFile, 'utf8')) as Mark[];
-  const machine = await describeMachine();
-  const results = await measureAll(filters, options);
-  const report: Report = {
-    date: new Date().toISOString(),
-    command: `npm run bench${filters.length > 0 ? ` -- ${filters.join(' ')}` : ''}`,
-    rounds: options.rounds,
-    machine,
-    results,
-    verdicts: judge(marks, results),
-  };
+  const report =
+    options.from === undefined
+      ? await measured(filters, options)
+      : (JSON.parse(readFileSync(options.from, 'utf8')) as Report);
+  report.verdicts = judge(marks, report.results);
   if (report.verdicts.length > 0) console.log(`\n### Marks\n\n${verdictTable(report.verdicts)}`);
   if (options.json !== undefined) {
     writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
@@ -142,6 +151,7 @@ await new Command('bench')
   .option('--json <file>', 'all figures')
   .option('--chart <file>', 'a picture, as SVG')
   .option('--markdown <file>', 'replaces the generated part of docs/benchmarks.md')
+  .option('--from <file>', 'the figures of an earlier --json, instead of measuring')
   .option('--check <file>', 'exit status 1 unless all marks of the file are reached')
   .action(run)
   .parseAsync();

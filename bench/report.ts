@@ -20,7 +20,7 @@ export function formatFigure(figure: number, unit: Unit): string {
   return `${(milliseconds * 1000).toPrecision(3)} µs`;
 }
 
-const times = (ratio: number): string =>
+export const times = (ratio: number): string =>
   `${ratio >= 100 ? ratio.toFixed(0) : ratio.toPrecision(3)}×`;
 
 const percent = (part: number): string => `${(100 * part).toFixed(0)} %`;
@@ -121,9 +121,13 @@ export function markdownReport(report: Report, chart: string | undefined): strin
   if (chart !== undefined) parts.push(`![The product beside its peers](${chart})`);
   if (report.verdicts.length > 0) {
     parts.push('## Marks', verdictTable(report.verdicts));
-    const notes = report.verdicts
-      .filter(({ reached, mark }) => !reached && mark.note !== undefined)
-      .map(({ title, mark }) => `- ${title}, ${mark.row}: ${mark.note}`);
+    const missed = report.verdicts.filter(({ reached, mark }) => !reached && mark.note);
+    const notes = [...new Set(missed.map(({ mark }) => mark.note!))].map((note) => {
+      const shapes = missed
+        .filter(({ mark }) => mark.note === note)
+        .map(({ title, mark }) => `${title}, ${mark.row}`);
+      return `- ${shapes.join('; ')}: ${note}.`;
+    });
     if (notes.length > 0) parts.push('Where a mark is missed:', notes.join('\n'));
   }
   let group = '';
