@@ -146,7 +146,8 @@ function runWay(name) {
   say('parity table');
   const parity = runParity(env);
   say('timings');
-  const timings = runJson(['scripts/verify/time-layers.mjs', ...(quick ? ['--quick'] : [])], env);
+  const bench = ['dist/cli/main.js', 'bench', '--device', 'npu:0', '--json'];
+  const timings = runJson([...bench, ...(quick ? ['--quick'] : [])], env);
   return { doctor, parity, timings };
 }
 

@@ -1,0 +1,66 @@
+import { Command, Option } from 'commander';
+import type { FloatDType } from '../index.js';
+import { latteXl, small, timeLayers, type Timing } from './bench/time-layers.js';
+import { formatTable, printJson } from './format.js';
+import { deviceName } from './options.js';
+import { createProgress } from './progress.js';
+
+interface BenchOptions {
+  device?: string;
+  dtype?: FloatDType;
+  quick?: boolean;
+  json?: boolean;
+}
+
+const dtypes: readonly FloatDType[] = ['float32', 'float16', 'bfloat16'];
+
+/** Three digits, from microseconds to seconds. */
+function formatMilliseconds(milliseconds: number): string {
+  if (milliseconds < 1) return `${Number((milliseconds * 1000).toPrecision(3))} µs`;
+  if (milliseconds < 1000) return `${Number(milliseconds.toPrecision(3))} ms`;
+  return `${Number((milliseconds / 1000).toPrecision(3))} s`;
+}
+
+function rowOf({ layer, dtype, milliseconds, code }: Timing): string[] {
+  if (milliseconds === undefined) return [layer, dtype, code ?? 'failed', '', ''];
+  const { median, least, queued } = milliseconds;
+  return [layer, dtype, ...[median, least, queued].map(formatMilliseconds)];
+}
+
+/** `bench`: how fast the layers are on this machine. */
+export function benchCommand(): Command {
+  return new Command('bench')
+    .description('time a forward of each layer at the sizes of Latte-XL')
+    .option('--device <name>', 'auto, cpu, npu or npu:0, npu:1 … (default: auto)', deviceName)
+    .addOption(new Option('--dtype <name>', 'one dtype instead of all').choices(dtypes))
+    .option('--quick', 'tiny layers: shows that they run, and nothing of speed')
+    .option('--json', 'print JSON instead of a table')
+    .addHelpText(
+      'after',
+      `
+MEDIAN and LEAST are of one forward that is awaited, with inputs and results on the device;
+QUEUED is one among many that were started together. An error takes the place of MEDIAN.`,
+    )
+    .action(async ({ device: wanted, dtype, quick, json }: BenchOptions) => {
+      const library = await import('../index.js');
+      const npu = library.devices().find(({ kind }) => kind === 'npu');
+      const device = wanted === undefined || wanted === 'auto' ? (npu?.name ?? 'cpu') : wanted;
+      const sizes = quick ? small : latteXl;
+      const progress = createProgress();
+      let timings: Timing[];
+      try {
+        const asked = dtype === undefined ? dtypes : [dtype];
+        timings = await timeLayers(library, sizes, device, asked, (done, activity) =>
+          progress.show(done, activity),
+        );
+      } finally {
+        progress.stop();
+      }
+      if (json) return printJson({ device, sizes, timings });
+      const header = ['LAYER', 'DTYPE', 'MEDIAN', 'LEAST', 'QUEUED'];
+      process.stdout.write(formatTable([header, ...timings.map(rowOf)], [2, 3, 4]));
+      process.stdout.write(
+        `\n${quick ? 'Tiny layers' : 'Latte-XL, 16 frames of 512×512 with guidance'}, on ${device}.\n`,
+      );
+    });
+}

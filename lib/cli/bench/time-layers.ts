@@ -1,0 +1,205 @@
+import type { FloatDType, StateDict, Tensor } from '../../index.js';
+import { randomNormal } from '../random.js';
+
+// How long a forward of each layer takes on a device, with inputs and results on it.
+
+type Library = typeof import('../../index.js');
+
+/** What is measured. */
+export interface Sizes {
+  /** Of the embeddings. */
+  dim: number;
+  /** Of the text encoder's states. */
+  text: number;
+  /** [B, C, H, W]; H = W. */
+  latent: [number, number, number, number];
+  /** Of the caption, whose batch is two. */
+  tokens: number;
+  /** Forwards of which the median is taken. */
+  repetitions: number;
+}
+
+/** Latte-XL at 512×512: 16 frames with guidance, 120 tokens. */
+export const latteXl: Sizes = {
+  dim: 1152,
+  text: 4096,
+  latent: [32, 4, 64, 64],
+  tokens: 120,
+  repetitions: 50,
+};
+/** So small that it says nothing of speed: that everything runs. */
+export const small: Sizes = { dim: 48, text: 64, latent: [2, 4, 8, 8], tokens: 7, repetitions: 3 };
+
+export interface Timing {
+  layer: string;
+  dtype: FloatDType;
+  /**
+   * Of one forward that is awaited (median and least), and of one among `repetitions` that were
+   * started together. Absent after an error.
+   */
+  milliseconds?: { median: number; least: number; queued: number };
+  error?: string;
+  code?: string;
+}
+
+/** A layer with its weights and inputs. */
+interface Prepared {
+  forward(): Promise<Tensor[]>;
+  dispose(): void;
+}
+
+type Shapes = Record<string, number[]>;
+
+interface AnyLayer {
+  loadStateDict(weights: StateDict): unknown;
+  dispose(): void;
+}
+
+const linear = (name: string, out: number, into: number): Shapes => ({
+  [`${name}.weight`]: [out, into],
+  [`${name}.bias`]: [out],
+});
+const mlp = (name: string, out: number, into: number): Shapes => ({
+  ...linear(`${name}linear_1`, out, into),
+  ...linear(`${name}linear_2`, out, out),
+});
+
+function makers(
+  library: Library,
+  { dim, text, latent, tokens }: Sizes,
+  device: string,
+): Record<string, (dtype: FloatDType) => Promise<Prepared>> {
+  const tensor = (name: string, shape: number[]): Tensor => {
+    const count = shape.reduce((product, length) => product * length, 1);
+    return new library.Tensor('float32', randomNormal(count, 0, `bench ${name}`), shape);
+  };
+  const onDevice = (name: string, shape: number[], dtype: FloatDType): Promise<Tensor> =>
+    tensor(name, shape).to({ device, dtype });
+  const load = <Layer extends AnyLayer>(layer: Layer, shapes: Shapes): Layer => {
+    const weights = Object.entries(shapes).map(([name, shape]) => [name, tensor(name, shape)]);
+    layer.loadStateDict(Object.fromEntries(weights) as StateDict);
+    return layer;
+  };
+  const prepared = (
+    layer: AnyLayer,
+    inputs: Tensor[],
+    forward: () => Promise<Tensor[]>,
+  ): Prepared => ({
+    forward,
+    dispose: () => {
+      layer.dispose();
+      for (const input of inputs) input.dispose();
+    },
+  });
+  return {
+    PatchEmbed: async (dtype) => {
+      const side = latent[2];
+      const layer = load(
+        new library.PatchEmbed({
+          ...{ height: side, width: side, patchSize: 2, inChannels: latent[1], embedDim: dim },
+          ...{ device, dtype },
+        }),
+        { 'proj.weight': [dim, latent[1], 2, 2], 'proj.bias': [dim] },
+      );
+      const input = await onDevice('latent', latent, dtype);
+      return prepared(layer, [input], async () => [await layer.forward(input)]);
+    },
+    AdaLayerNormSingle: async (dtype) => {
+      const layer = load(new library.AdaLayerNormSingle({ embeddingDim: dim, device, dtype }), {
+        ...mlp('emb.timestep_embedder.', dim, 256),
+        ...linear('linear', 6 * dim, dim),
+      });
+      const timestep = Array.from({ length: 20 }, (_, i) => 999 - 50 * i);
+      return prepared(layer, [], async () => {
+        const { modulation, embeddedTimestep } = await layer.forward({ timestep });
+        return [modulation, embeddedTimestep];
+      });
+    },
+    CombinedTimestepSizeEmbeddings: async (dtype) => {
+      const layer = load(
+        new library.CombinedTimestepSizeEmbeddings({
+          ...{ embeddingDim: dim, sizeEmbDim: dim / 3, useAdditionalConditions: true },
+          ...{ device, dtype },
+        }),
+        {
+          ...mlp('timestep_embedder.', dim, 256),
+          ...mlp('resolution_embedder.', dim / 3, 256),
+          ...mlp('aspect_ratio_embedder.', dim / 3, 256),
+        },
+      );
+      const inputs = {
+        timestep: [999, 999],
+        resolution: new library.Tensor('float32', [512, 512, 512, 512], [2, 2]),
+        aspectRatio: new library.Tensor('float32', [1, 1], [2, 1]),
+      };
+      return prepared(layer, [], async () => [await layer.forward(inputs)]);
+    },
+    CaptionProjection: async (dtype) => {
+      const layer = load(
+        new library.CaptionProjection({ inFeatures: text, hiddenSize: dim, device, dtype }),
+        mlp('', dim, text),
+      );
+      const caption = await onDevice('caption', [2, tokens, text], dtype);
+      return prepared(layer, [caption], async () => [await layer.forward(caption)]);
+    },
+  };
+}
+
+const dispose = (tensors: Tensor[]): void => tensors.forEach((tensor) => tensor.dispose());
+
+async function time(
+  layer: Prepared,
+  repetitions: number,
+): Promise<NonNullable<Timing['milliseconds']>> {
+  for (let i = 0; i < 3; i++) dispose(await layer.forward());
+  const alone: number[] = [];
+  for (let i = 0; i < repetitions; i++) {
+    const begin = performance.now();
+    const results = await layer.forward();
+    alone.push(performance.now() - begin);
+    dispose(results);
+  }
+  alone.sort((a, b) => a - b);
+  const begin = performance.now();
+  await Promise.all(
+    Array.from({ length: repetitions }, async () => dispose(await layer.forward())),
+  );
+  const queued = (performance.now() - begin) / repetitions;
+  const rounded = (value: number): number => Math.round(value * 1000) / 1000;
+  return {
+    median: rounded(alone[alone.length >> 1]!),
+    least: rounded(alone[0]!),
+    queued: rounded(queued),
+  };
+}
+
+/** Every layer in each of `dtypes`, one after another; `show` hears which is next. */
+export async function timeLayers(
+  library: Library,
+  sizes: Sizes,
+  device: string,
+  dtypes: readonly FloatDType[],
+  show: (done: number, activity: string) => void,
+): Promise<Timing[]> {
+  const timings: Timing[] = [];
+  const layers = Object.entries(makers(library, sizes, device));
+  for (const [layer, make] of layers) {
+    for (const dtype of dtypes) {
+      show(timings.length / (layers.length * dtypes.length), `${layer} ${dtype}`);
+      try {
+        const prepared = await make(dtype);
+        try {
+          timings.push({ layer, dtype, milliseconds: await time(prepared, sizes.repetitions) });
+        } finally {
+          prepared.dispose();
+        }
+      } catch (error) {
+        // A chip that does not compute in this dtype, say: the others are measured all the same.
+        if (!(error instanceof library.LatteError)) throw error;
+        if (error.code === 'ERR_DEVICE_UNAVAILABLE') throw error;
+        timings.push({ layer, dtype, error: error.message, code: error.code });
+      }
+    }
+  }
+  return timings;
+}

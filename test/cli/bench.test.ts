@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest';
+import { run } from './run.js';
+
+interface Report {
+  device: string;
+  timings: {
+    layer: string;
+    dtype: string;
+    milliseconds: { median: number; least: number; queued: number };
+  }[];
+}
+
+const layers = [
+  'PatchEmbed',
+  'AdaLayerNormSingle',
+  'CombinedTimestepSizeEmbeddings',
+  'CaptionProjection',
+];
+
+describe('bench', () => {
+  it('times each layer in each dtype', async () => {
+    const { status, stdout, stderr } = await run(['bench', '--device', 'cpu', '--quick']);
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^ {2}LAYER +DTYPE +MEDIAN +LEAST +QUEUED$/m);
+    for (const layer of layers) {
+      for (const dtype of ['float32', 'float16', 'bfloat16']) {
+        expect(stdout).toMatch(new RegExp(`^ {2}${layer} +${dtype}( +[\\d.]+ (µs|ms|s)){3}$`, 'm'));
+      }
+    }
+    expect(stdout).toMatch(/\nTiny layers, on cpu\.\n$/);
+  });
+
+  it('gives scripts the figures in milliseconds, of one dtype where that is asked for', async () => {
+    const { status, stdout } = await run([
+      'bench',
+      '--device',
+      'cpu',
+      '--quick',
+      '--dtype',
+      'float16',
+      '--json',
+    ]);
+    expect(status).toBe(0);
+    const { device, timings } = JSON.parse(stdout) as Report;
+    expect(device).toBe('cpu');
+    expect(timings.map(({ layer, dtype }) => [layer, dtype])).toEqual(
+      layers.map((layer) => [layer, 'float16']),
+    );
+    for (const { milliseconds } of timings) {
+      expect(milliseconds.least).toBeGreaterThan(0);
+      expect(milliseconds.median).toBeGreaterThanOrEqual(milliseconds.least);
+      expect(milliseconds.queued).toBeGreaterThan(0);
+    }
+  });
+
+  it('says what a device lacks, and which dtypes there are', async () => {
+    const lacking = await run(['bench', '--device', 'npu:9', '--quick']);
+    expect([lacking.status, lacking.stdout]).toEqual([1, '']);
+    expect(lacking.stderr).toMatch(/npu:9/);
+    const wrong = await run(['bench', '--dtype', 'int8']);
+    expect(wrong.status).toBe(2);
+    expect(wrong.stderr).toMatch(/float32, float16, bfloat16/);
+  });
+});
