@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { LatteError, type FloatDType } from '../../lib/index.js';
+import { LatteError, Timesteps, type FloatDType } from '../../lib/index.js';
 import { twin, type Fault } from '../support/twin.js';
 import { children } from '../support/child.js';
 import { kinds, makeForward, toHost, type Forward } from './layers.js';
@@ -13,7 +13,10 @@ const code = 507011;
 const nullCode = 107000;
 
 /** Runs a forward with a fault; gives what it was rejected with, if it was. */
-async function withFault(forward: Forward, fault: Fault): Promise<LatteError | undefined> {
+async function withFault(
+  forward: Pick<Forward, 'forward'>,
+  fault: Fault,
+): Promise<LatteError | undefined> {
   twin().inject(fault);
   try {
     await toHost(await forward.forward());
@@ -23,6 +26,11 @@ async function withFault(forward: Forward, fault: Fault): Promise<LatteError | u
   } finally {
     twin().clearFaults();
   }
+}
+
+function maxDifference(a: Float32Array, b: Float32Array): number {
+  expect(a.length).toBe(b.length);
+  return a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0);
 }
 
 /** What the process holds of CANN's, in numbers of handles and bytes. */
@@ -128,6 +136,22 @@ describe.each(Object.keys(kinds))('every call of %s that fails', (name) => {
     }
     expect(failures).toEqual([]);
     forward.dispose();
+  });
+});
+
+describe('a constant that did not arrive', () => {
+  it.each([1, 2])('is copied again: copy #%i of the first forward fails', async (nth) => {
+    // Frequencies that no forward before has brought to the device.
+    const options = { numChannels: 310 + 2 * nth, flipSinToCos: true, downscaleFreqShift: 0 };
+    const timesteps = [1, 50.5, 999];
+    const layer = new Timesteps({ ...options, device: 'npu:0' });
+    const forward = { forward: async () => [await layer.forward(timesteps)] };
+    const error = await withFault(forward, { call: 'copy', nth, code, async: true });
+    expect(error).toMatchObject({ code: 'ERR_DEVICE', aclCode: code });
+    const [values] = await toHost(await forward.forward());
+    const right = new Timesteps({ ...options, device: 'cpu' }).forwardSync(timesteps);
+    expect(maxDifference(values!, right.toFloat32Array())).toBeLessThan(1e-4);
+    layer.dispose();
   });
 });
 
