@@ -133,13 +133,16 @@ HWY_INLINE void multiply(const float* HWY_RESTRICT a, const BFloat* HWY_RESTRICT
   const auto even = [](const BFloat* row, int64_t column) { return load_even(row + 2 * column); };
   const auto odd = [](const BFloat* row, int64_t column) { return load_odd(row + 2 * column); };
   Columns<Panels> columns;
-  for (int64_t k = 0; k < count; k += 2, a += int64_t{2} * Rows, b += 2 * kPanel) {
+  int64_t k = 0;
+  for (; k + 2 <= count; k += 2, a += int64_t{2} * Rows, b += 2 * kPanel) {
     read_columns<Panels>(b, panel_stride, even, columns);
     multiply_step<Rows, Panels>(a, columns, sums);
-    if (k + 1 == count) break;
     read_columns<Panels>(b, panel_stride, odd, columns);
     multiply_step<Rows, Panels>(a + Rows, columns, sums);
   }
+  if (k == count) return;
+  read_columns<Panels>(b, panel_stride, even, columns);
+  multiply_step<Rows, Panels>(a, columns, sums);
 }
 
 #if HWY_TARGET == HWY_AVX3
