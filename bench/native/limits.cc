@@ -14,6 +14,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -112,12 +113,15 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"))) void bf16_avx512
 }
 
 Kernels choose() {
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+  // The limit of what the product may use.
+  const char* given = std::getenv("LATTE_CPU_TARGET");
+  const std::string target = given == nullptr ? "" : given;
+  if (target.empty() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512vl")) {
     return {"AVX-512", write_avx512, read_avx512, fma_avx512,
             __builtin_cpu_supports("avx512bf16") ? bf16_avx512 : nullptr};
   }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+  if (target != "SSE2" && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
     return {"AVX2", write_avx2, read_avx2, fma_avx2, nullptr};
   }
   return {"SSE2", write_sse2, read_sse2, fma_sse2, nullptr};
