@@ -1,8 +1,19 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import * as latte from '../../lib/index.js';
 import { children } from '../support/child.js';
 
 const { run } = children();
+
+function bestInstructionSet(): string {
+  if (process.arch === 'arm64') return 'NEON';
+  const [, line] = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))!;
+  const flags = new Set(line!.split(' '));
+  const has = (...names: string[]) => names.every((name) => flags.has(name));
+  const avx2 = has('avx2', 'fma', 'bmi1', 'bmi2', 'aes', 'pclmulqdq', 'f16c', 'abm');
+  const avx3 = avx2 && has('avx512f', 'avx512vl', 'avx512dq', 'avx512bw', 'avx512cd');
+  return avx3 ? 'AVX3' : avx2 ? 'AVX2' : 'SSE2';
+}
 
 describe('devices()', () => {
   it('lists the cpu first, with its instruction set, threads and memory', () => {
@@ -13,6 +24,11 @@ describe('devices()', () => {
     expect(cpu!.memory.total).toBeGreaterThan(2 ** 28);
     expect(cpu!.memory.free).toBeGreaterThan(0);
     expect(cpu!.memory.free).toBeLessThanOrEqual(cpu!.memory.total);
+  });
+
+  // Compilers differ in what their run-time library knows of a processor, so the kernel is asked here.
+  it('chooses the best instruction set that the processor has', () => {
+    expect(latte.devices()[0]!.instructionSet).toBe(bestInstructionSet());
   });
 
   it("gives a list of the caller's own", () => {

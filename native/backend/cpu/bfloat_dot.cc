@@ -2,10 +2,10 @@
 
 #include <bit>
 
+#include "backend/cpu/processor.h"
 #include "backend/cpu/targets.h"
 
 #if defined(__x86_64__)
-#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -13,15 +13,7 @@ namespace latte::cpu {
 
 #if defined(__x86_64__)
 
-bool has_bfloat_dot() {
-  static const bool has = [] {
-    // CPUID leaf 7, subleaf 1: EAX bit 5.
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    return target() == Target::kAvx3 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 &&
-           (a >> 5 & 1) != 0;
-  }();
-  return has;
-}
+bool has_bfloat_dot() { return target() == Target::kAvx3 && x86_features().avx512_bf16; }
 
 namespace {
 

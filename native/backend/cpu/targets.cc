@@ -5,33 +5,16 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "backend/cpu/processor.h"
 #include "hwy/highway.h"
-
-#if HWY_ARCH_X86
-#include <cpuid.h>
-#endif
 
 namespace latte::cpu {
 
 namespace {
 
 Target best() {
-#if HWY_ARCH_X86
-  // What Highway's AVX2 and AVX3 code may use; the builtin also asks whether the system saves the
-  // wide registers. Clang 14's does not know the last two.
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  const bool f16c = __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
-  const bool lzcnt = __get_cpuid(0x80000001, &a, &b, &c, &d) != 0 && (c & bit_LZCNT) != 0;
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                    __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-                    __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul") && f16c &&
-                    lzcnt;
-  const bool avx3 = avx2 && __builtin_cpu_supports("avx512f") &&
-                    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd");
-  if (avx3) return Target::kAvx3;
-  if (avx2) return Target::kAvx2;
-#endif
+  if (x86_features().avx512) return Target::kAvx3;
+  if (x86_features().avx2) return Target::kAvx2;
   return Target::kBaseline;
 }
 

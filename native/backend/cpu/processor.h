@@ -1,0 +1,22 @@
+// What this processor can do, read from the processor itself.
+//
+// Compilers offer __builtin_cpu_supports for this, but its answer comes from their run-time
+// library, and that of some (zig's) answers no to everything.
+#pragma once
+
+namespace latte::cpu {
+
+/// Instruction sets of x86-64 that the kernels use, each only where the operating system saves its
+/// registers. All are false on other processors.
+struct X86Features {
+  /// AVX2 with FMA, BMI, BMI2, AES, PCLMUL, F16C and LZCNT: what Highway's AVX2 code may use.
+  bool avx2 = false;
+  /// AVX-512 F, VL, DQ, BW and CD, with all of `avx2`: Highway's AVX3.
+  bool avx512 = false;
+  /// The dot product of bfloat16 pairs (AVX-512 BF16), with all of `avx512`.
+  bool avx512_bf16 = false;
+};
+
+const X86Features& x86_features();
+
+}  // namespace latte::cpu
