@@ -2,32 +2,47 @@
 
 #include <condition_variable>
 #include <mutex>
-#include <utility>
 
 namespace latte {
+
+namespace {
+
+class WaitedWork final : public Work {
+ public:
+  explicit WaitedWork(const std::function<void(Queue&)>& function) : function_(function) {}
+
+  void run(Queue& queue) override { function_(queue); }
+
+  void wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return finished_; });
+  }
+
+ protected:
+  void done() noexcept override {
+    const std::lock_guard lock(mutex_);
+    finished_ = true;
+    changed_.notify_one();
+  }
+
+ private:
+  const std::function<void(Queue&)>& function_;  // the waiting thread's
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool finished_ = false;
+};
+
+}  // namespace
 
 std::shared_ptr<Buffer> Device::adopt(void*, size_t, void*) {
   fail(ErrorCode::kValue, "device '", name(), "' takes in no memory of others");
 }
 
-void run_and_wait(Device& device, std::function<void(Queue&)> run) {
-  std::mutex mutex;
-  std::condition_variable changed;
-  bool finished = false;
-  std::optional<Error> error;
-  Work work;
-  work.run = std::move(run);
-  work.done = [&](const std::optional<Error>& outcome) {
-    // Notified under the lock: the waiting thread destroys both as soon as it may.
-    const std::lock_guard lock(mutex);
-    error = outcome;
-    finished = true;
-    changed.notify_one();
-  };
-  device.submit(std::move(work));
-  std::unique_lock lock(mutex);
-  changed.wait(lock, [&] { return finished; });
-  if (error) throw *error;
+void run_and_wait(Device& device, const std::function<void(Queue&)>& run) {
+  const auto work = std::make_shared<WaitedWork>(run);
+  device.submit(work);
+  work->wait();
+  if (work->error) throw *work->error;
 }
 
 }  // namespace latte

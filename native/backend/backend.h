@@ -158,13 +158,31 @@ struct MemoryUsage {
 /// Asks a job to end early; queues look at it between pieces of work and throw ERR_ABORTED.
 using CancelFlag = std::atomic<bool>;
 
-/// One piece of work for a device.
-struct Work {
-  std::function<void(Queue&)> run;
-  /// Called once, when all that `run` gave the queue is done (or has failed, or the device is
-  /// lost). Must not throw.
-  std::function<void(const std::optional<Error>& error)> done;
-  const CancelFlag* cancelled = nullptr;
+/// One piece of work for a device. The device and whoever waits for the work share it: the device
+/// keeps its reference until finish() has returned.
+class Work {
+ public:
+  virtual ~Work() = default;
+
+  /// Gives the work's operations to the queue. What it throws fails this work alone.
+  virtual void run(Queue& queue) = 0;
+
+  /// For devices: called exactly once for each work that submit() took, when all that run() gave
+  /// the queue is done or has failed, or when the device will not run the work.
+  void finish(const std::optional<Error>& outcome) noexcept {
+    error = outcome;
+    done();
+  }
+
+  /// Asks the device to end the work early.
+  void cancel() { cancelled.store(true, std::memory_order_relaxed); }
+
+  CancelFlag cancelled{false};
+  std::optional<Error> error;  // what the work failed with; written before done() is called
+
+ protected:
+  /// The work has ended. Called on the thread that ended it.
+  virtual void done() noexcept = 0;
 };
 
 class Device {
@@ -189,7 +207,8 @@ class Device {
   /// device has a thread of its own: works run there in the order of their submission, `done` is
   /// called there, and submit() returns at once.
   virtual bool runs_on_caller() const = 0;
-  virtual void submit(Work work) = 0;
+  /// If submit() throws, the work was not taken: it neither runs nor finishes.
+  virtual void submit(std::shared_ptr<Work> work) = 0;
   /// Copies at once, on whichever thread; the calling thread waits.
   virtual void copy_in(void* device, const void* host, size_t bytes) = 0;
   virtual void copy_out(void* host, const void* device, size_t bytes) = 0;
@@ -202,7 +221,7 @@ class Device {
 
 /// Submits a work and waits until it is done; throws what it failed with. Not to be called from
 /// inside a work.
-void run_and_wait(Device& device, std::function<void(Queue&)> run);
+void run_and_wait(Device& device, const std::function<void(Queue&)>& run);
 
 /// A tensor in new memory of a device.
 inline Tensor allocate(Device& device, const TensorSpec& spec) {

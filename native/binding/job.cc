@@ -61,9 +61,7 @@ class Job : public std::enable_shared_from_this<Job> {
   static Error aborted() { return {ErrorCode::kAborted, "the operation was aborted"}; }
 
   static std::shared_ptr<Task> make_task(Device& device, std::function<void(Queue&)> work) {
-    auto run = std::make_shared<Run>();
-    run->work = std::move(work);
-    return std::make_shared<Task>(Task{device, std::move(run), nullptr});
+    return std::make_shared<Task>(Task{device, std::make_shared<Run>(std::move(work)), nullptr});
   }
 
   /// An out that belongs to the caller is filled at the end.

@@ -12,10 +12,7 @@ struct Lanes::HostWork {
 
   static void execute(napi_env, void* data) {
     const auto& task = static_cast<HostWork*>(data)->task;
-    Run& run = *task->run;
-    task->device.submit({[&](Queue& queue) { run.work(queue); },
-                         [&](const std::optional<Error>& error) { run.error = error; },
-                         &run.cancelled});
+    task->device.submit(task->run);
   }
 
   static void complete(napi_env env, napi_status status, void* data) {

@@ -23,14 +23,12 @@ void Mailbox::send(Device& device, const std::shared_ptr<Run>& run) {
     ++under_way_;
   }
   if (sent_++ == 0) napi_ref_threadsafe_function(env_, waker_);
-  Work work;
-  work.cancelled = &run->cancelled;
-  work.run = [run](Queue& queue) { run->work(queue); };
-  work.done = [run, mailbox = shared_from_this()](const std::optional<Error>& error) {
-    run->error = error;
-    mailbox->deliver(run);
-  };
-  device.submit(std::move(work));
+  run->mailbox = shared_from_this();
+  device.submit(run);
+}
+
+void Run::done() noexcept {
+  if (mailbox) mailbox->deliver(shared_from_this());
 }
 
 void Mailbox::deliver(std::shared_ptr<Run> run) {

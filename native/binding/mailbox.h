@@ -15,12 +15,22 @@
 
 namespace latte::binding {
 
+class Mailbox;
+
 /// What other threads hold of a task. Nothing of JavaScript's is in it: references to that die on
 /// the JavaScript thread only.
-struct Run {
-  std::function<void(Queue&)> work;
-  CancelFlag cancelled{false};
-  std::optional<Error> error;
+class Run final : public Work, public std::enable_shared_from_this<Run> {
+ public:
+  explicit Run(std::function<void(Queue&)> work) : work_(std::move(work)) {}
+  void run(Queue& queue) override { work_(queue); }
+
+  std::shared_ptr<Mailbox> mailbox;  // where the run is delivered; null: nowhere
+
+ protected:
+  void done() noexcept override;
+
+ private:
+  std::function<void(Queue&)> work_;
 };
 
 /// Shared with the devices' threads, so that it is there whatever becomes of the environment.
@@ -37,8 +47,9 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   /// Waits until nothing is under way. The JavaScript thread is not called any more.
   void close();
 
- private:
   void deliver(std::shared_ptr<Run> run);
+
+ private:
   static void wake(napi_env env, napi_value, void* context, void*);
 
   Napi::Env env_;

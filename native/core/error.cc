@@ -1,6 +1,17 @@
 #include "core/error.h"
 
+#include <new>
+#include <stdexcept>
+
 namespace latte {
+
+namespace {
+
+// Made when the addon is loaded: later there may be no memory for them.
+const Error out_of_memory(ErrorCode::kOutOfMemory, "the system is out of memory");
+const Error unknown(ErrorCode::kState, "an exception of an unknown type was thrown");
+
+}  // namespace
 
 const char* error_code_name(ErrorCode code) {
   switch (code) {
@@ -24,6 +35,27 @@ const char* error_code_name(ErrorCode code) {
       return "ERR_ABORTED";
   }
   return "ERR_STATE";
+}
+
+Error current_error() noexcept {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return error;
+  } catch (const std::bad_alloc&) {
+    return out_of_memory;
+  } catch (const std::exception& error) {
+    // A container that was asked for more than it can ever hold throws length_error.
+    const bool too_long = dynamic_cast<const std::length_error*>(&error) != nullptr;
+    try {
+      return {too_long ? ErrorCode::kOutOfMemory : ErrorCode::kState,
+              std::string("an unexpected error in the addon: ") + error.what()};
+    } catch (...) {
+      return out_of_memory;
+    }
+  } catch (...) {
+    return unknown;
+  }
 }
 
 }  // namespace latte

@@ -49,31 +49,29 @@ bool Chip::runs_kernels() const { return soc.starts_with("Ascend910") && !float1
 /// A work on its way: its queue holds what it uses until it has landed.
 class AscendDevice::AscendFlight final : public Flight {
  public:
-  AscendFlight(AscendDevice& device, Work work) : device_(device), work_(std::move(work)) {}
+  AscendFlight(AscendDevice& device, std::shared_ptr<Work> work)
+      : device_(device), work_(std::move(work)) {}
 
   void launch() override {
-    if (work_.cancelled != nullptr && work_.cancelled->load()) {
-      fail(ErrorCode::kAborted, "the operation was aborted");
-    }
+    if (work_->cancelled) fail(ErrorCode::kAborted, "the operation was aborted");
     queue_ = std::make_unique<AscendQueue>(
         QueueResources{device_.acl_, device_.name_, device_.memory_, device_.operations_,
                        device_.constants_, device_.plugin_, device_.cores_,
                        device_.thread_.stream(), device_.chip_.float16_only(), device_.resets_},
-        work_.cancelled);
-    work_.run(*queue_);
+        &work_->cancelled);
+    work_->run(*queue_);
   }
 
   void land(const std::optional<Error>& error) override {
     if (queue_ && !error) queue_->finish();
-    // Its memory is free before anyone hears of the end.
+    // The queue's memory is free before the work ends.
     queue_.reset();
-    work_.run = nullptr;
-    work_.done(error);
+    work_->finish(error);
   }
 
  private:
   AscendDevice& device_;
-  Work work_;
+  std::shared_ptr<Work> work_;
   std::unique_ptr<AscendQueue> queue_;
 };
 
@@ -190,7 +188,7 @@ std::shared_ptr<Buffer> AscendDevice::allocate_staging(size_t bytes) {
   return open_device("cpu").allocate(bytes);
 }
 
-void AscendDevice::submit(Work work) {
+void AscendDevice::submit(std::shared_ptr<Work> work) {
   thread_.submit(std::make_unique<AscendFlight>(*this, std::move(work)));
 }
 

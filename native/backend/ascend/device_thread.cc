@@ -23,16 +23,6 @@ bool means_lost(int status) {
   return std::find(std::begin(kLost), std::end(kLost), status) != std::end(kLost);
 }
 
-Error as_error(const std::exception_ptr& thrown) {
-  try {
-    std::rethrow_exception(thrown);
-  } catch (const Error& error) {
-    return error;
-  } catch (const std::exception& error) {
-    return {ErrorCode::kOutOfMemory, error.what()};
-  }
-}
-
 }  // namespace
 
 void DeviceThread::start() {
@@ -66,7 +56,7 @@ void DeviceThread::call(const std::function<void()>& function) {
       function();
     } catch (...) {
       failure = std::current_exception();
-      const Error error = as_error(failure);
+      const Error error = current_error();
       if (error.code() == ErrorCode::kDevice && means_lost(error.status())) lose(error);
     }
     const std::lock_guard finished_lock(mutex_);
@@ -112,7 +102,7 @@ void DeviceThread::run() {
   try {
     open();
   } catch (...) {
-    lose(as_error(std::current_exception()));
+    lose(current_error());
   }
   auto last_activity = Clock::now();
   while (true) {
@@ -188,7 +178,7 @@ void DeviceThread::begin(std::unique_ptr<Flight> flight) {
     LATTE_ACL(acl_, aclrtRecordEvent, event.get(), stream());
     in_flight_.push_back({std::move(flight), std::move(event)});
   } catch (...) {
-    const Error error = as_error(std::current_exception());
+    const Error error = current_error();
     // What was launched before the failure still uses the work's memory: let it end first.
     const int status = acl_.aclrtSynchronizeStream(stream());
     if (status != ACL_SUCCESS) recover(device_error(acl_, "aclrtSynchronizeStream", status));

@@ -76,20 +76,16 @@ class CpuDevice final : public Device {
   std::shared_ptr<Buffer> allocate(size_t bytes) override { return memory_pool().allocate(bytes); }
   std::shared_ptr<Buffer> allocate_staging(size_t bytes) override { return allocate(bytes); }
   bool runs_on_caller() const override { return true; }
-  void submit(Work work) override {
+  void submit(std::shared_ptr<Work> work) override {
     std::optional<Error> error;
     try {
-      CpuQueue queue(work.cancelled);
-      if (work.cancelled != nullptr && work.cancelled->load()) {
-        fail(ErrorCode::kAborted, "the operation was aborted");
-      }
-      work.run(queue);
-    } catch (const Error& thrown) {
-      error = thrown;
-    } catch (const std::exception& thrown) {
-      error = Error(ErrorCode::kOutOfMemory, thrown.what());
+      CpuQueue queue(&work->cancelled);
+      if (work->cancelled) fail(ErrorCode::kAborted, "the operation was aborted");
+      work->run(queue);
+    } catch (...) {
+      error = current_error();
     }
-    work.done(error);
+    work->finish(error);
   }
   void copy_in(void* device, const void* host, size_t bytes) override {
     if (bytes > 0) std::memcpy(device, host, bytes);
