@@ -48,6 +48,9 @@ export default defineConfig(
       // `== null` asks for null and undefined at once.
       eqeqeq: ['error', 'always', { null: 'ignore' }],
       'no-console': 'error',
+      // Public functions count what they were given: an argument too many is refused, and the
+      // signature that users see stays what it is.
+      'prefer-rest-params': 'off',
     },
   },
   {

@@ -63,6 +63,45 @@ export function typedArrayKind(value: unknown): string | undefined {
 }
 
 /**
+ * A field of a typed array as the array itself knows it. A property of this name that the caller
+ * put on the array, or on a subclass, does not count.
+ */
+export function typedArrayField<Name extends 'buffer' | 'byteOffset' | 'byteLength' | 'length'>(
+  array: ArrayBufferView,
+  name: Name,
+): Uint8Array[Name] {
+  return Reflect.get(typedArrayPrototype, name, array);
+}
+
+/** Whether a value is a proxy that was revoked: everything that is asked of it throws a TypeError. */
+export function isRevoked(value: unknown): boolean {
+  if (!types.isProxy(value)) return false;
+  try {
+    // Asks no trap of a live proxy.
+    Array.isArray(value);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** Array.isArray, which throws for a revoked proxy: this returns false. */
+export function isArray(value: unknown): value is unknown[] {
+  return !isRevoked(value) && Array.isArray(value);
+}
+
+/** 'an object of class Map' …; 'an object' if it is a plain one. Runs no code of the value's own. */
+function showObject(value: object): string {
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  if (prototype === null || types.isProxy(prototype)) return 'an object';
+  const kind: unknown = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value;
+  if (typeof kind !== 'function' || types.isProxy(kind)) return 'an object';
+  const name: unknown = Object.getOwnPropertyDescriptor(kind, 'name')?.value;
+  if (typeof name !== 'string' || !/^[A-Z]\w{0,39}$/.test(name)) return 'an object';
+  return name === 'Object' ? 'an object' : `an object of class ${name}`;
+}
+
+/**
  * A short picture of any JavaScript value for error messages: never throws, never long, never runs
  * code of the value's own (a getter, a proxy or a toString might).
  */
@@ -82,12 +121,12 @@ export function show(value: unknown): string {
       return String(value);
   }
   if (value === null) return 'null';
-  if (types.isProxy(value)) return 'an object';
+  if (types.isProxy(value)) return isRevoked(value) ? 'a revoked proxy' : 'an object';
   const kind = typedArrayKind(value);
   if (kind !== undefined)
-    return `a ${kind}(${String(Reflect.get(typedArrayPrototype, 'length', value))})`;
+    return `a ${kind}(${String(typedArrayField(value as ArrayBufferView, 'length'))})`;
   if (types.isDataView(value)) return 'a DataView';
-  if (!Array.isArray(value)) return 'an object';
+  if (!Array.isArray(value)) return showObject(value);
   const items = Array.from({ length: Math.min(value.length, 8) }, (_, i): unknown => {
     const item = Object.getOwnPropertyDescriptor(value, i);
     return item !== undefined && 'value' in item ? item.value : undefined;

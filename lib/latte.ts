@@ -16,7 +16,7 @@ import type { AdaLayerNormSingle } from './layers/ada-layer-norm-single.js';
 import type { CaptionProjection } from './layers/caption-projection.js';
 import type { ForwardOptions } from './layers/layer.js';
 import type { PatchEmbed } from './layers/patch-embed.js';
-import { checkInteger, checkOptions } from './options.js';
+import { checkArgumentCount, checkInteger, checkNoOptions, checkOptions } from './options.js';
 import { get1dSincosPosEmbed } from './sincos.js';
 import { bytesOf } from './tensor-bytes.js';
 import { asTensor, isTensor, moveNow, Tensor, type TensorLike } from './tensor.js';
@@ -83,19 +83,20 @@ export class LatteEmbeddings {
    */
   static async fromPretrained(
     folder: string,
-    options: FromPretrainedOptions = {},
+    options?: FromPretrainedOptions,
   ): Promise<LatteEmbeddings> {
-    checkOptions(options);
-    const dtype = options.dtype === undefined ? undefined : checkFloatDType(options.dtype);
-    const device = resolveDevice(options.device);
-    const { onProgress } = options;
+    checkArgumentCount(arguments, 2, 'fromPretrained(folder, options)');
+    const given = checkOptions(options, ['device', 'dtype', 'subfolder', 'onProgress']);
+    const dtype = given.dtype === undefined ? undefined : checkFloatDType(given.dtype);
+    const device = resolveDevice(given.device);
+    const { onProgress } = given;
     if (onProgress !== undefined && typeof onProgress !== 'function') {
       throw new LatteError(
         'ERR_VALUE',
         `onProgress must be a function, but is ${show(onProgress)}`,
       );
     }
-    const place = await findFolder(checkPath(folder, 'folder'), options.subfolder);
+    const place = await findFolder(checkPath(folder, 'folder'), given.subfolder);
     const config = await readConfig(place.folder);
     const checkpoint = await openCheckpoint(place.checkpoint);
     try {
@@ -115,6 +116,7 @@ export class LatteEmbeddings {
    */
   tempPosEmbed(frames: number = this.config.videoLength): Tensor {
     this.#checkUsable();
+    checkNoOptions(arguments, 1, 'tempPosEmbed(frames)');
     checkInteger(frames, 'frames', undefined, 0);
     const { innerDim, videoLength, interpolationScale1d } = this.config;
     this.#temporalTable ??= get1dSincosPosEmbed(innerDim, videoLength, {
@@ -135,6 +137,7 @@ export class LatteEmbeddings {
    */
   async prepare(options: PrepareOptions): Promise<LattePlan> {
     this.#checkUsable();
+    checkArgumentCount(arguments, 1, 'prepare(options)');
     const { timesteps, caption, conditions, batch } = this.#checkPrepare(options);
     // With size conditions the rows of a batch differ, so all S·B are computed; else S rows do.
     const rows = conditions === undefined ? 1 : batch;
@@ -172,6 +175,7 @@ export class LatteEmbeddings {
    */
   async embedLatent(latent: Tensor, options?: ForwardOptions): Promise<Tensor> {
     this.#checkUsable();
+    checkArgumentCount(arguments, 2, 'embedLatent(latent, options)');
     return this.patchEmbed.forwardVideo(latent, options);
   }
 
@@ -197,8 +201,13 @@ export class LatteEmbeddings {
     conditions: { resolution: Tensor; aspectRatio: Tensor } | undefined;
     batch: number;
   } {
-    const { caption, resolution, aspectRatio, batchSize, ...given } =
-      checkOptions<Partial<PrepareOptions>>(options);
+    const { caption, resolution, aspectRatio, batchSize, ...given } = checkOptions(options, [
+      'timesteps',
+      'caption',
+      'resolution',
+      'aspectRatio',
+      'batchSize',
+    ]);
     const timesteps = checkTimesteps(given.timesteps);
     const { captionChannels, useAdditionalConditions } = this.config;
     checkTensor(caption, 'caption');

@@ -1,6 +1,6 @@
 import { checkDevice } from './device.js';
 import { native } from './native.js';
-import { checkOptions } from './options.js';
+import { checkArgumentCount, checkOptions } from './options.js';
 
 /** The memory that tensors take, in bytes. */
 export interface MemoryUsage {
@@ -18,6 +18,7 @@ export interface MemoryUsage {
  * @throws LatteError ERR_VALUE, ERR_DEVICE_UNAVAILABLE.
  */
 export function memoryUsage(options?: { device?: string }): MemoryUsage {
-  const { device } = checkOptions(options);
+  checkArgumentCount(arguments, 1, 'memoryUsage(options)');
+  const { device } = checkOptions(options, ['device']);
   return native.memoryUsage(device === undefined ? 'cpu' : checkDevice(device));
 }

@@ -1,18 +1,158 @@
-import { LatteError, show } from './errors.js';
+import { types } from 'node:util';
+import { isArray, isRevoked, LatteError, show } from './errors.js';
 
 // Dimensions are bounded so that products of a few of them stay exact, in JavaScript and in C++.
 const mostDimension = 2 ** 31 - 1;
 
 /**
- * Checks an options object that came from the caller: a plain object, or undefined for none.
+ * Checks an options object that came from the caller, or undefined for none. An option that is not
+ * in `names` is refused unless it is undefined: a misspelt one would otherwise be ignored.
+ * @returns a copy in which each option was read once.
+ * @throws LatteError ERR_VALUE.
  * @internal
  */
-export function checkOptions<T extends object>(options: T | undefined, name = 'options'): T {
-  if (options === undefined) return {} as T;
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new LatteError('ERR_VALUE', `${name} must be an object, but is ${show(options)}`);
+export function checkOptions<T extends object>(
+  options: T | undefined,
+  names: readonly (keyof T & string)[],
+  name = 'options',
+): Partial<T> {
+  const copy = Object.create(null) as Partial<T>;
+  if (options === undefined) return copy;
+  const given = namesIn(options, names, name);
+  const unknown = given.find(
+    (key) =>
+      !(names as readonly string[]).includes(key) &&
+      (options as Record<string, unknown>)[key] !== undefined,
+  );
+  if (unknown !== undefined) throw unknownName(unknown, names, name);
+  for (const key of names) copy[key] = options[key];
+  return copy;
+}
+
+/**
+ * The names of an object's options: its enumerable properties, inherited ones too. An object of a
+ * class without any known one (a Tensor, a Map, an AbortSignal …) is here by mistake.
+ */
+function namesIn(options: unknown, known: readonly string[], name: string): string[] {
+  if (typeof options === 'object' && options !== null && !isRevoked(options) && !isArray(options)) {
+    const names: string[] = [];
+    // What a careless library has added to every object is no option.
+    for (const key in options) {
+      if (Object.hasOwn(options, key) || !(key in Object.prototype)) names.push(key);
+    }
+    if (isPlain(options) || known.some((key) => names.includes(key))) return names;
   }
-  return options;
+  throw new LatteError('ERR_VALUE', `${name} must be a plain object, but is ${show(options)}`);
+}
+
+/** Whether an object is made like `{}`, in any realm, or without a prototype. */
+function isPlain(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/** Whether a value that stands where another argument may be left out is an options object. @internal */
+export function isOptions(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null || isRevoked(value)) return false;
+  return !isArray(value) && isPlain(value);
+}
+
+/**
+ * Refuses arguments behind the last one that a function takes: they would be ignored.
+ * @param call what the function takes, for the message: 'forward(latent, options)'.
+ * @throws LatteError ERR_VALUE.
+ * @internal
+ */
+export function checkArgumentCount(given: ArrayLike<unknown>, most: number, call: string): void {
+  for (let i = most; i < given.length; i++) refuseArgument(given[i], i, call);
+}
+
+/**
+ * The same for functions that callers give to `Array.prototype.map`, which adds an index and an
+ * array: only an object or a string is refused.
+ * @internal
+ */
+export function checkNoOptions(given: ArrayLike<unknown>, most: number, call: string): void {
+  for (let i = most; i < given.length; i++) {
+    const value = given[i];
+    if (typeof value === 'string' || (typeof value === 'object' && !isArray(value))) {
+      refuseArgument(value, i, call);
+    }
+  }
+}
+
+function refuseArgument(value: unknown, index: number, call: string): void {
+  if (value === undefined) return;
+  const hint = isOptions(value) ? ': options are the last argument that is named here' : '';
+  const has = call.includes('options') ? hint : '';
+  throw new LatteError(
+    'ERR_VALUE',
+    `${call} takes no argument ${index + 1}, but got ${show(value)}${has}`,
+  );
+}
+
+function unknownName(given: string, names: readonly string[], name: string): LatteError {
+  const known = names.length === 0 ? 'there are none' : `known: ${names.join(', ')}`;
+  const nearest = nearestName(given, names);
+  const hint = nearest === undefined ? '' : `; did you mean ${JSON.stringify(nearest)}?`;
+  return new LatteError('ERR_VALUE', `${name} has no ${show(given)}${hint} (${known})`);
+}
+
+/** The name that is most like the one given; undefined without names. */
+function nearestName(given: string, names: readonly string[]): string | undefined {
+  const plain = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
+  const wanted = plain(given.slice(0, 60));
+  const cost = (name: string): number => {
+    const other = plain(name);
+    // torch_dtype is dtype: one name within the other is nearer than as many letters suggest.
+    const within = wanted.length > 2 && (wanted.includes(other) || other.includes(wanted));
+    return editDistance(wanted, other) / (within ? 4 : 1);
+  };
+  return [...names].sort((a, b) => cost(a) - cost(b))[0];
+}
+
+/** How many letters are to be inserted, left out or exchanged (Levenshtein). */
+function editDistance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= from.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= to.length; j++) {
+      const exchange = row[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1);
+      next.push(Math.min(exchange, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row.at(-1)!;
+}
+
+/**
+ * The entries of an object or a Map (of any realm) with strings as names.
+ * @throws LatteError ERR_VALUE.
+ * @internal
+ */
+export function checkEntries(value: unknown, name: string, what: string): [string, unknown][] {
+  if (types.isMap(value)) {
+    const entries: [string, unknown][] = [];
+    Map.prototype.forEach.call(value, (entry: unknown, key: unknown) => {
+      if (typeof key !== 'string') {
+        throw new LatteError(
+          'ERR_VALUE',
+          `names in ${name} must be strings, but one is ${show(key)}`,
+        );
+      }
+      entries.push([key, entry]);
+    });
+    return entries;
+  }
+  if (typeof value === 'object' && value !== null && !isRevoked(value) && !isArray(value)) {
+    const entries = Object.entries(value);
+    // A proxy of a Map, a Tensor …: an object of a class that has no entries to show.
+    if (entries.length > 0 ? !ArrayBuffer.isView(value) : isPlain(value)) return entries;
+  }
+  throw new LatteError(
+    'ERR_VALUE',
+    `${name} must be an object or a Map of ${what}, but is ${show(value)}`,
+  );
 }
 
 /** A whole number in [least, most]. @internal */

@@ -1,6 +1,12 @@
-import { LatteError, show, showShape } from './errors.js';
+import { isArray, LatteError, show, showShape } from './errors.js';
 import { native } from './native.js';
-import { checkBoolean, checkInteger, checkOptions, checkPositive } from './options.js';
+import {
+  checkArgumentCount,
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  checkPositive,
+} from './options.js';
 import { asTensor, readableTensor, wrapTensor, type Tensor, type TensorLike } from './tensor.js';
 
 // No axis of a table is longer, so that what is computed on the way to a table stays small beside it.
@@ -21,8 +27,9 @@ export interface Sincos1dOptions extends SincosFromGridOptions {
 }
 
 export interface Sincos2dOptions extends Sincos1dOptions {
-  /** Prepends `extraTokens` zero rows, when both are given. Default false. */
+  /** Prepends `extraTokens` zero rows. Default false. */
   clsToken?: boolean;
+  /** How many rows `clsToken` prepends; without `clsToken` it has no effect. Default 0. */
   extraTokens?: number;
   /** The grid size at which one step is one position. Default 16. */
   baseSize?: number;
@@ -45,7 +52,12 @@ export function get1dSincosPosEmbed(
   length: number,
   options?: Sincos1dOptions,
 ): Tensor {
-  const { interpolationScale, baseSize, dtype } = checkOptions(options);
+  checkArgumentCount(arguments, 3, 'get1dSincosPosEmbed(embedDim, length, options)');
+  const { interpolationScale, baseSize, dtype } = checkOptions(options, [
+    'interpolationScale',
+    'baseSize',
+    'dtype',
+  ]);
   const dim = checkEmbedDim(embedDim, 2);
   const rows = checkInteger(length, 'length', undefined, 0, mostLength);
   const scale = checkPositive(interpolationScale, 'interpolationScale', 1);
@@ -66,7 +78,8 @@ export function get1dSincosPosEmbedFromGrid(
   pos: TensorLike,
   options?: SincosFromGridOptions,
 ): Tensor {
-  const { dtype } = checkOptions(options);
+  checkArgumentCount(arguments, 3, 'get1dSincosPosEmbedFromGrid(embedDim, pos, options)');
+  const { dtype } = checkOptions(options, ['dtype']);
   const dim = checkEmbedDim(embedDim, 2);
   const positions = readableTensor(asTensor(pos, 'pos'), 'pos');
   return wrapTensor(native.sincosPosEmbedFromGrid(dim, positions, checkTableDType(dtype)));
@@ -90,9 +103,16 @@ export function get2dSincosPosEmbed(
   gridSize: number | readonly [number, number],
   options?: Sincos2dOptions,
 ): Tensor {
-  const { clsToken, extraTokens, interpolationScale, baseSize, dtype } = checkOptions(options);
+  checkArgumentCount(arguments, 3, 'get2dSincosPosEmbed(embedDim, gridSize, options)');
+  const { clsToken, extraTokens, interpolationScale, baseSize, dtype } = checkOptions(options, [
+    'clsToken',
+    'extraTokens',
+    'interpolationScale',
+    'baseSize',
+    'dtype',
+  ]);
   const dim = checkEmbedDim(embedDim, 4);
-  const sizes: readonly unknown[] = Array.isArray(gridSize) ? gridSize : [gridSize, gridSize];
+  const sizes: readonly unknown[] = isArray(gridSize) ? gridSize : [gridSize, gridSize];
   if (sizes.length !== 2) {
     throw new LatteError('ERR_VALUE', `gridSize must be n or [h, w], but is ${show(gridSize)}`);
   }
@@ -121,7 +141,8 @@ export function get2dSincosPosEmbedFromGrid(
   grid: TensorLike,
   options?: SincosFromGridOptions,
 ): Tensor {
-  const { dtype } = checkOptions(options);
+  checkArgumentCount(arguments, 3, 'get2dSincosPosEmbedFromGrid(embedDim, grid, options)');
+  const { dtype } = checkOptions(options, ['dtype']);
   const dim = checkEmbedDim(embedDim, 4);
   const tensor = asTensor(grid, 'grid');
   // A flat array may hold both halves, one after the other.

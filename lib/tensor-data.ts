@@ -1,14 +1,14 @@
 // What the caller gives a tensor: shapes, typed arrays and numbers.
 import { types } from 'node:util';
 import { arraysOf, type DType, type TensorData } from './dtype.js';
-import { LatteError, show, typedArrayKind } from './errors.js';
+import { isArray, LatteError, show, typedArrayField, typedArrayKind } from './errors.js';
 import { native } from './native.js';
 
 const maxBytes = 2 ** 47;
 
 /** Checks a shape that came from the caller: whole, not negative, its product within bounds. @internal */
 export function checkShape(shape: unknown, bytesPerElement: number, name = 'shape'): number[] {
-  if (!Array.isArray(shape)) {
+  if (!isArray(shape)) {
     throw new LatteError(
       'ERR_SHAPE',
       `${name} must be an array of axis lengths, but is ${show(shape)}`,
@@ -20,7 +20,7 @@ export function checkShape(shape: unknown, bytesPerElement: number, name = 'shap
       `${name} may have 32 axes at the most, but has ${shape.length}`,
     );
   }
-  const lengths = Array.from(shape as unknown[]);
+  const lengths = Array.from({ length: shape.length }, (_, i) => shape[i]);
   let bytes = bytesPerElement;
   for (const length of lengths) {
     if (typeof length !== 'number' || !Number.isSafeInteger(length) || length < 0) {
@@ -42,7 +42,7 @@ export function checkShape(shape: unknown, bytesPerElement: number, name = 'shap
  * @internal
  */
 export function checkArray(dtype: DType, data: TensorData): TensorData {
-  const { accepted } = arraysOf(dtype);
+  const { accepted, array: OwnKind } = arraysOf(dtype);
   const name = typedArrayKind(data);
   const Kind = accepted.find((kind) => kind.name === name);
   if (Kind === undefined) {
@@ -52,7 +52,7 @@ export function checkArray(dtype: DType, data: TensorData): TensorData {
       `data of a ${dtype} tensor must be a ${kinds} or an array of numbers, but is ${show(data)}`,
     );
   }
-  const buffer = data.buffer as ArrayBuffer & { resizable?: boolean };
+  const buffer = typedArrayField(data, 'buffer');
   if (types.isSharedArrayBuffer(buffer)) {
     throw new LatteError(
       'ERR_VALUE',
@@ -64,8 +64,43 @@ export function checkArray(dtype: DType, data: TensorData): TensorData {
   } catch {
     throw new LatteError('ERR_STATE', 'data lies in a detached ArrayBuffer');
   }
-  // An array that follows its buffer's length would outgrow the tensor's shape.
-  return buffer.resizable ? new Kind(buffer, data.byteOffset, data.length) : data;
+  // An array that follows its buffer's length would outgrow the tensor's shape. Uint16Array bits of
+  // float16 are shown as a Float16Array where the runtime has it.
+  return isResizable(buffer) || Kind !== OwnKind
+    ? new OwnKind(buffer, typedArrayField(data, 'byteOffset'), typedArrayField(data, 'length'))
+    : data;
+}
+
+// eslint-disable-next-line @typescript-eslint/unbound-method -- called with Reflect.apply
+const resizableOf = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, 'resizable')!.get as (
+  this: unknown,
+) => unknown;
+
+function isResizable(buffer: ArrayBufferLike): boolean {
+  return Reflect.apply(resizableOf, buffer, []) as boolean;
+}
+
+/** The first values of a tensor on the cpu as text: `[0.5, 1, …]`. @internal */
+export function firstValues(dtype: DType, data: TensorData): string {
+  const length = typedArrayField(data, 'length');
+  const first = new (arraysOf(dtype).array)(
+    typedArrayField(data, 'buffer'),
+    typedArrayField(data, 'byteOffset'),
+    Math.min(length, 6),
+  );
+  const values =
+    first instanceof Uint16Array
+      ? fromBits(dtype, first)
+      : Array.from(first as ArrayLike<number | bigint>);
+  const texts = values.map((value) =>
+    typeof value === 'bigint' ? String(value) : String(Number(value.toPrecision(6))),
+  );
+  return `[${[...texts, ...(length > first.length ? ['…'] : [])].join(', ')}]`;
+}
+
+function fromBits(dtype: DType, bits: Uint16Array): number[] {
+  const source = new native.Tensor(dtype, [bits.length], bits);
+  return [...new Float32Array(native.convertSync(source, 'float32', 'cpu').arrayBuffer())];
 }
 
 /** Numbers as data of a dtype, rounded once. @internal */

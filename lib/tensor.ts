@@ -1,9 +1,9 @@
 import { arraysOf, checkDType, itemSize, type DType, type TensorData } from './dtype.js';
 import { checkDevice, resolveDevice } from './device.js';
-import { LatteError, show, showShape, typedArrayKind } from './errors.js';
+import { isArray, LatteError, show, showShape, typedArrayField, typedArrayKind } from './errors.js';
 import { native, type NativeTensor } from './native.js';
-import { checkOptions } from './options.js';
-import { checkArray, checkShape, fromNumbers } from './tensor-data.js';
+import { checkArgumentCount, checkOptions } from './options.js';
+import { checkArray, checkShape, firstValues, fromNumbers } from './tensor-data.js';
 
 /** Forwards that are reading or writing a tensor's memory right now; shared by its aliases. */
 interface Use {
@@ -68,26 +68,30 @@ export class Tensor {
       this.#size = this.#shape.reduce((product, length) => product * length, 1);
       return;
     }
+    checkArgumentCount(arguments, 3, 'new Tensor(dtype, data, shape)');
     this.#dtype = checkDType(dtype);
-    const values = Array.isArray(data)
-      ? fromNumbers(this.#dtype, data, 'data')
-      : (data as TensorData);
+    const values = isArray(data) ? fromNumbers(this.#dtype, data, 'data') : (data as TensorData);
     const array = checkArray(this.#dtype, values);
+    const length = typedArrayField(array, 'length');
     this.#shape = Object.freeze(
-      shape === undefined ? [array.length] : checkShape(shape, itemSize(this.#dtype)),
+      shape === undefined ? [length] : checkShape(shape, itemSize(this.#dtype)),
     );
     this.#size = this.#shape.reduce((product, length) => product * length, 1);
-    if (this.#size !== array.length) {
+    if (this.#size !== length) {
       throw new LatteError(
         'ERR_SHAPE',
-        `shape ${showShape(this.#shape)} asks for ${this.#size} elements, but data has ${array.length}`,
+        `shape ${showShape(this.#shape)} asks for ${this.#size} elements, but data has ${length}`,
       );
     }
     this.#data = array;
     // The addon reads 16-bit elements as such, whichever class of array shows them.
     const bits =
       itemSize(this.#dtype) === 2
-        ? new Uint16Array(array.buffer, array.byteOffset, array.length)
+        ? new Uint16Array(
+            typedArrayField(array, 'buffer'),
+            typedArrayField(array, 'byteOffset'),
+            length,
+          )
         : array;
     this.#handle = new native.Tensor(this.#dtype, [...this.#shape], bits);
   }
@@ -107,6 +111,14 @@ export class Tensor {
       return part;
     };
     isOwn = (value): value is Tensor => #handle in value;
+    // For console.log and util.inspect.
+    Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+      value(this: object): string {
+        return isOwn(this) ? this.toString() : 'Tensor {}';
+      },
+      writable: true,
+      configurable: true,
+    });
   }
 
   /**
@@ -115,7 +127,8 @@ export class Tensor {
    * @throws LatteError ERR_SHAPE, ERR_DTYPE, ERR_OUT_OF_MEMORY, ERR_DEVICE_UNAVAILABLE.
    */
   static zeros(shape: readonly number[], options?: { dtype?: DType; device?: string }): Tensor {
-    const given = checkOptions(options);
+    checkArgumentCount(arguments, 2, 'Tensor.zeros(shape, options)');
+    const given = checkOptions(options, ['dtype', 'device']);
     const dtype = given.dtype === undefined ? 'float32' : checkDType(given.dtype);
     const device = given.device === undefined ? 'cpu' : resolveDevice(given.device);
     return wrap(native.zeros(dtype, checkShape(shape, itemSize(dtype)), device));
@@ -142,7 +155,12 @@ export class Tensor {
     const address = checkAddress(pointer, 'pointer');
     const type = checkDType(dtype);
     const lengths = checkShape(shape, itemSize(type));
-    const { event } = checkOptions(options);
+    checkArgumentCount(
+      arguments,
+      5,
+      'Tensor.fromDevicePointer(pointer, dtype, shape, device, options)',
+    );
+    const { event } = checkOptions(options, ['event']);
     const after = event === undefined ? undefined : checkAddress(event, 'event');
     return wrap(native.fromDevicePointer(address, type, lengths, checkDevice(device), after));
   }
@@ -217,13 +235,17 @@ export class Tensor {
    *   ERR_DEVICE; ERR_STATE for a tensor on the cpu that a forward is still writing.
    */
   async to(target: string | TensorTarget): Promise<Tensor> {
-    const wanted: TensorTarget = typeof target === 'string' ? { device: target } : target;
-    if (typeof wanted !== 'object' || wanted === null) {
+    checkArgumentCount(arguments, 1, 'to({ device, dtype })');
+    if (target === undefined) {
       throw new LatteError(
         'ERR_VALUE',
-        `target must be a device or { device, dtype }, but is ${show(target)}`,
+        'target must be a device or { device, dtype }, but is undefined',
       );
     }
+    const wanted: TensorTarget =
+      typeof target === 'string'
+        ? { device: target }
+        : checkOptions(target, ['device', 'dtype'], 'target');
     const device = wanted.device === undefined ? this.device : resolveDevice(wanted.device);
     const dtype = wanted.dtype === undefined ? this.#dtype : checkDType(wanted.dtype);
     const handle = handleOf(this, 'tensor');
@@ -256,7 +278,7 @@ export class Tensor {
         `data is on ${this.device}; use (await tensor.to('cpu')).toFloat32Array()`,
       );
     }
-    if (this.#dtype === 'float32') return (this.data as Float32Array).slice();
+    if (this.#dtype === 'float32') return new Float32Array(this.data as Float32Array);
     const converted = wrap(native.convertSync(handle, 'float32', 'cpu'));
     const values = (converted.data as Float32Array).slice();
     converted.dispose();
@@ -284,12 +306,33 @@ export class Tensor {
     this.dispose();
   }
 
+  /**
+   * The dtype, the shape, the device and, of a tensor on the cpu, the first values:
+   * `Tensor(float32, [2, 3], cpu) [0.5, 1, 1.5, 2, 2.5, 3]`. console.log prints the same. Never
+   * throws, and never waits for a device.
+   */
+  toString(): string {
+    const kind = `${this.#dtype}, ${showShape(this.#shape)}`;
+    if (this.#disposed) return `Tensor(${kind}, disposed)`;
+    if (this.#elementsLeft() < this.#size) return `Tensor(${kind}, detached)`;
+    const text = `Tensor(${kind}, ${this.device})`;
+    if (this.device !== 'cpu') return text;
+    if (this.#use.writes > 0) return `${text} being written by a forward`;
+    return `${text} ${firstValues(this.#dtype, this.data)}`;
+  }
+
+  #elementsLeft(): number {
+    if (this.#data === undefined || this.#buffer !== undefined) return this.#size;
+    return typedArrayField(this.#data, 'length');
+  }
+
   /** A caller's array may have been transferred or shrunk since it was wrapped. */
   #checkAttached(name: string): void {
-    if (this.#data !== undefined && this.#buffer === undefined && this.#data.length < this.#size) {
+    const left = this.#elementsLeft();
+    if (left < this.#size) {
       throw new LatteError(
         'ERR_STATE',
-        `the array behind ${name} was detached or shrunk: ${this.#size} elements were expected, ${this.#data.length} are left`,
+        `the array behind ${name} was detached or shrunk: ${this.#size} elements were expected, ${left} are left`,
       );
     }
   }
@@ -413,7 +456,7 @@ const numberKinds: Readonly<Record<string, DType | undefined>> = {
  */
 export function asTensor(value: unknown, name: string): Tensor {
   if (isTensor(value)) return value;
-  if (Array.isArray(value)) return new Tensor('float64', fromNumbers('float64', value, name));
+  if (isArray(value)) return new Tensor('float64', fromNumbers('float64', value, name));
   const kind = typedArrayKind(value);
   const dtype = kind === undefined ? undefined : numberKinds[kind];
   if (dtype !== undefined) return new Tensor(dtype, value as TensorData);

@@ -1,5 +1,12 @@
 import { native } from './native.js';
-import { checkBoolean, checkInteger, checkNumber, checkOptions, checkPositive } from './options.js';
+import {
+  checkArgumentCount,
+  checkBoolean,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+  checkPositive,
+} from './options.js';
 import { asTensor, readableTensor, wrapTensor, type Tensor, type TensorLike } from './tensor.js';
 
 export interface GetTimestepEmbeddingOptions {
@@ -12,6 +19,8 @@ export interface GetTimestepEmbeddingOptions {
   /** The longest period. Default 10000. */
   maxPeriod?: number;
 }
+
+const optionNames = ['flipSinToCos', 'downscaleFreqShift', 'scale', 'maxPeriod'] as const;
 
 /**
  * Sinusoidal timestep embedding, in float32 throughout.
@@ -31,7 +40,9 @@ export function getTimestepEmbedding(
   embeddingDim: number,
   options?: GetTimestepEmbeddingOptions,
 ): Tensor {
-  const config = timestepsConfig(embeddingDim, 'embeddingDim', checkOptions(options));
+  checkArgumentCount(arguments, 3, 'getTimestepEmbedding(timesteps, embeddingDim, options)');
+  const given = checkOptions(options, optionNames);
+  const config = timestepsConfig(embeddingDim, 'embeddingDim', given);
   const layer = new native.Layer('Timesteps', config, 'cpu', 'float32');
   const tensor = asTensor(timesteps, 'timesteps');
   const [result] = layer.forwardSync([readableTensor(tensor, 'timesteps')], [], undefined);

@@ -2,6 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LatteError, showShape } from '../errors.js';
 import { bytesOf } from '../tensor-bytes.js';
+import { checkNoOptions } from '../options.js';
 import { Tensor } from '../tensor.js';
 import { checkPath, checkpointError, showName } from './file.js';
 import { readMindSpore } from './mindspore.js';
@@ -72,6 +73,7 @@ export class Checkpoint {
    *   ERR_OUT_OF_MEMORY.
    */
   async tensor(name: string): Promise<Tensor> {
+    checkNoOptions(arguments, 1, 'tensor(name)');
     const stored = this.#find(name);
     if (!isTensorDType(stored.dtype)) {
       throw new LatteError(
@@ -171,6 +173,7 @@ async function readUpperHalves(stored: StoredTensor, target: Uint8Array): Promis
  *   malformed; ERR_VALUE for a path that is none.
  */
 export async function openCheckpoint(path: string): Promise<Checkpoint> {
+  checkNoOptions(arguments, 1, 'openCheckpoint(path)');
   const file = await findCheckpoint(checkPath(path, 'path'));
   switch (kindOf(file)) {
     case 'index':

@@ -4,7 +4,8 @@ import { basename, dirname, join } from 'node:path';
 import { itemSize, type DType } from '../dtype.js';
 import { LatteError, show } from '../errors.js';
 import { bytesOf } from '../tensor-bytes.js';
-import { Tensor } from '../tensor.js';
+import { checkEntries } from '../options.js';
+import { isTensor, type Tensor } from '../tensor.js';
 import { checkPath, checkpointError, showName } from './file.js';
 import { maxHeaderBytes } from './safetensors.js';
 
@@ -36,17 +37,18 @@ export async function writeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   checkPath(path, 'path');
-  const entries: [string, Tensor][] = isMap(tensors) ? [...tensors] : Object.entries(tensors);
-  for (const [name, tensor] of entries) {
+  const entries: [string, Tensor][] = [];
+  for (const [name, tensor] of checkEntries(tensors, 'tensors', 'tensors')) {
     checkText(name, 'a tensor name');
     if (name === '__metadata__')
       throw new LatteError('ERR_VALUE', 'a tensor cannot be named "__metadata__"');
-    if (!(tensor instanceof Tensor)) {
+    if (!isTensor(tensor)) {
       throw new LatteError(
         'ERR_VALUE',
         `tensors[${showName(name)}] must be a Tensor, but is ${show(tensor)}`,
       );
     }
+    entries.push([name, tensor]);
   }
   entries.sort(
     ([a, x], [b, y]) => itemSize(y.dtype) - itemSize(x.dtype) || (a < b ? -1 : a > b ? 1 : 0),
@@ -72,7 +74,7 @@ function makeHeader(
   metadata: Readonly<Record<string, string>>,
 ): Buffer {
   const fields: string[] = [];
-  const strings = Object.entries(metadata);
+  const strings = checkEntries(metadata, 'metadata', 'strings') as [string, string][];
   for (const [key, value] of strings) {
     checkText(key, 'a metadata name');
     checkText(value, `metadata[${showName(key)}]`);
@@ -129,10 +131,6 @@ async function replaceFile(path: string, contents: readonly Uint8Array[]): Promi
     await rm(temporary, { force: true });
     throw checkpointError(path, `cannot be written: ${(cause as Error).message}`, cause);
   }
-}
-
-function isMap(tensors: object): tensors is ReadonlyMap<string, Tensor> {
-  return tensors instanceof Map;
 }
 
 function checkText(value: unknown, what: string): void {

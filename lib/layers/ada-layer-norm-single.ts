@@ -1,7 +1,14 @@
-import { checkBoolean, checkInteger, checkOptions } from '../options.js';
+import { checkArgumentCount, checkBoolean, checkInteger, checkOptions } from '../options.js';
 import type { Tensor } from '../tensor.js';
 import { conditionInputs, type ConditionInputs } from './conditions.js';
-import { Layer, type Call, type ForwardOptions, type LayerOptions } from './layer.js';
+import {
+  forwardOptionNames,
+  Layer,
+  layerOptionNames,
+  type Call,
+  type ForwardOptions,
+  type LayerOptions,
+} from './layer.js';
 
 export interface AdaLayerNormSingleOptions extends LayerOptions {
   /** D, the channels of the transformer. */
@@ -9,6 +16,8 @@ export interface AdaLayerNormSingleOptions extends LayerOptions {
   /** Whether resolution and aspect ratio are embedded, too. Default false. */
   useAdditionalConditions?: boolean;
 }
+
+const optionNames = [...layerOptionNames, 'embeddingDim', 'useAdditionalConditions'] as const;
 
 /** What {@link AdaLayerNormSingle} gives. */
 export interface Modulation {
@@ -27,7 +36,8 @@ export interface Modulation {
 export class AdaLayerNormSingle extends Layer {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
   constructor(options: AdaLayerNormSingleOptions) {
-    const given: Partial<AdaLayerNormSingleOptions> = checkOptions(options);
+    checkArgumentCount(arguments, 1, 'new AdaLayerNormSingle(options)');
+    const given = checkOptions(options, optionNames);
     const useAdditionalConditions = checkBoolean(
       given.useAdditionalConditions,
       'useAdditionalConditions',
@@ -52,7 +62,7 @@ export class AdaLayerNormSingle extends Layer {
     conditions: ConditionInputs,
     options?: ForwardOptions<Partial<Modulation>>,
   ): Promise<Modulation> {
-    return named(await this.run(callFor(conditions, options)));
+    return named(await this.run(callFor(conditions, options, arguments)));
   }
 
   /** {@link forward} on the calling thread. */
@@ -60,16 +70,22 @@ export class AdaLayerNormSingle extends Layer {
     conditions: ConditionInputs,
     options?: ForwardOptions<Partial<Modulation>>,
   ): Modulation {
-    return named(this.runSync(callFor(conditions, options)));
+    return named(this.runSync(callFor(conditions, options, arguments)));
   }
 }
 
 function callFor(
   conditions: ConditionInputs,
   options: ForwardOptions<Partial<Modulation>> | undefined,
+  given: IArguments,
 ): Call {
-  const { out, signal } = checkOptions(options);
-  const { modulation, embeddedTimestep } = checkOptions(out, 'out');
+  checkArgumentCount(given, 2, 'forward(conditions, options)');
+  const { out, signal } = checkOptions(options, forwardOptionNames);
+  const { modulation, embeddedTimestep } = checkOptions(
+    out,
+    ['modulation', 'embeddedTimestep'],
+    'out',
+  );
   return {
     ...conditionInputs(conditions),
     outs: [

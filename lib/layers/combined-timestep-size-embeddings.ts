@@ -1,7 +1,14 @@
-import { checkBoolean, checkInteger, checkOptions } from '../options.js';
+import { checkArgumentCount, checkBoolean, checkInteger, checkOptions } from '../options.js';
 import type { Tensor } from '../tensor.js';
 import { conditionInputs, type ConditionInputs } from './conditions.js';
-import { callOf, Layer, type Call, type ForwardOptions, type LayerOptions } from './layer.js';
+import {
+  callOf,
+  Layer,
+  layerOptionNames,
+  type Call,
+  type ForwardOptions,
+  type LayerOptions,
+} from './layer.js';
 
 export interface CombinedTimestepSizeEmbeddingsOptions extends LayerOptions {
   /** The channels of the result. */
@@ -11,6 +18,13 @@ export interface CombinedTimestepSizeEmbeddingsOptions extends LayerOptions {
   /** Whether resolution and aspect ratio are embedded, too. Default false. */
   useAdditionalConditions?: boolean;
 }
+
+const optionNames = [
+  ...layerOptionNames,
+  'embeddingDim',
+  'sizeEmbDim',
+  'useAdditionalConditions',
+] as const;
 
 /**
  * Timesteps to one embedding; with additional conditions also resolution and aspect ratio.
@@ -25,7 +39,8 @@ export interface CombinedTimestepSizeEmbeddingsOptions extends LayerOptions {
 export class CombinedTimestepSizeEmbeddings extends Layer {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
   constructor(options: CombinedTimestepSizeEmbeddingsOptions) {
-    const given: Partial<CombinedTimestepSizeEmbeddingsOptions> = checkOptions(options);
+    checkArgumentCount(arguments, 1, 'new CombinedTimestepSizeEmbeddings(options)');
+    const given = checkOptions(options, optionNames);
     super('CombinedTimestepSizeEmbeddings', given, {
       embeddingDim: checkInteger(given.embeddingDim, 'embeddingDim'),
       sizeEmbDim: checkInteger(given.sizeEmbDim, 'sizeEmbDim'),
@@ -43,15 +58,16 @@ export class CombinedTimestepSizeEmbeddings extends Layer {
    *   where a condition is missing, ERR_STATE, ERR_DISPOSED, ERR_ABORTED.
    */
   async forward(conditions: ConditionInputs, options?: ForwardOptions): Promise<Tensor> {
-    return (await this.run(this.#call(conditions, options)))[0]!;
+    return (await this.run(this.#call(conditions, options, arguments)))[0]!;
   }
 
   /** {@link forward} on the calling thread. */
   forwardSync(conditions: ConditionInputs, options?: ForwardOptions): Tensor {
-    return this.runSync(this.#call(conditions, options))[0]!;
+    return this.runSync(this.#call(conditions, options, arguments))[0]!;
   }
 
-  #call(conditions: ConditionInputs, options: ForwardOptions | undefined): Call {
+  #call(conditions: ConditionInputs, options: ForwardOptions | undefined, given: IArguments): Call {
+    checkArgumentCount(given, 2, 'forward(conditions, options)');
     const { inputs, numbers } = conditionInputs(conditions);
     return callOf(inputs, options, numbers);
   }

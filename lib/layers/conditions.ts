@@ -1,6 +1,5 @@
 import { checkFloatDType, type FloatDType } from '../dtype.js';
-import { LatteError, show } from '../errors.js';
-import { checkInteger } from '../options.js';
+import { checkInteger, checkOptions } from '../options.js';
 import { asTensor, type TensorLike } from '../tensor.js';
 import type { Call } from './layer.js';
 
@@ -8,25 +7,37 @@ import type { Call } from './layer.js';
 export interface ConditionInputs {
   /** [N]: one for each row of the batch, or one for all. */
   timestep: TensorLike;
-  /** [b, 2] (height, width) in pixels; tiled a, b, a, b to the batch. */
+  /**
+   * [b, 2] (height, width) in pixels; tiled a, b, a, b to the batch. Without
+   * `useAdditionalConditions` it has no effect.
+   */
   resolution?: TensorLike;
-  /** [b, 1] or [b]; tiled like the resolution. */
+  /** [b, 1] or [b]; tiled like the resolution. Without `useAdditionalConditions` no effect. */
   aspectRatio?: TensorLike;
-  /** Default: the number of timesteps, or of condition rows when there is one timestep. */
+  /**
+   * Default: the number of timesteps, or of condition rows when there is one timestep. Without
+   * `useAdditionalConditions` it has no effect: the result has as many rows as timesteps.
+   */
   batchSize?: number;
   /** The dtype of the result, and of the sinusoids on their way. Default: the layer's. */
   hiddenDtype?: FloatDType;
 }
 
+const conditionNames = [
+  'timestep',
+  'resolution',
+  'aspectRatio',
+  'batchSize',
+  'hiddenDtype',
+] as const;
+
 /** Checks the inputs that CombinedTimestepSizeEmbeddings and AdaLayerNormSingle share. @internal */
 export function conditionInputs(conditions: ConditionInputs): Pick<Call, 'inputs' | 'numbers'> {
-  if (typeof conditions !== 'object' || conditions === null || ArrayBuffer.isView(conditions)) {
-    throw new LatteError(
-      'ERR_VALUE',
-      `forward takes { timestep, resolution?, aspectRatio?, … }, but got ${show(conditions)}`,
-    );
-  }
-  const { timestep, resolution, aspectRatio, batchSize, hiddenDtype } = conditions;
+  const { timestep, resolution, aspectRatio, batchSize, hiddenDtype } = checkOptions(
+    conditions,
+    conditionNames,
+    'conditions',
+  );
   return {
     inputs: [
       ['timestep', asTensor(timestep, 'timestep')],

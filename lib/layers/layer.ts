@@ -1,5 +1,6 @@
 import { checkFloatDType, type FloatDType } from '../dtype.js';
 import { LatteError, show, showShape } from '../errors.js';
+import { abortError, checkSignal, isAborted, onAbort } from '../abort-signal.js';
 import { resolveDevice } from '../device.js';
 import {
   native,
@@ -8,7 +9,7 @@ import {
   type NativeLayer,
   type NativeTensor,
 } from '../native.js';
-import { checkBoolean, checkOptions } from '../options.js';
+import { checkArgumentCount, checkBoolean, checkEntries, checkOptions } from '../options.js';
 import {
   checkOrder,
   isTensor,
@@ -60,6 +61,9 @@ export interface Call {
   numbers?: NativeForwardOptions;
 }
 
+/** The names in {@link LayerOptions}, for the layers' checks. @internal */
+export const layerOptionNames = ['device', 'dtype'] as const;
+
 /** What all layers have in common. */
 export abstract class Layer {
   readonly #native: NativeLayer;
@@ -107,12 +111,13 @@ export abstract class Layer {
    */
   loadStateDict(stateDict: StateDict, options?: LoadStateDictOptions): void {
     const layer = this.checkAlive();
-    const { prefix = '', strict } = checkOptions(options);
+    checkArgumentCount(arguments, 2, 'loadStateDict(stateDict, options)');
+    const { prefix = '', strict } = checkOptions(options, ['prefix', 'strict']);
     if (typeof prefix !== 'string') {
       throw new LatteError('ERR_VALUE', `prefix must be a string, but is ${show(prefix)}`);
     }
     const isStrict = checkBoolean(strict, 'strict', true);
-    const given = entriesOf(stateDict);
+    const given = new Map(checkEntries(stateDict, 'stateDict', 'tensors'));
     const names: string[] = [];
     const tensors: NativeTensor[] = [];
     for (const parameter of layer.parameters()) {
@@ -154,6 +159,7 @@ export abstract class Layer {
    * @throws LatteError ERR_STATE where no weights were loaded, ERR_DISPOSED.
    */
   stateDict(): Record<string, Tensor> {
+    checkArgumentCount(arguments, 0, 'stateDict()');
     const entries = this.checkAlive().state();
     return Object.fromEntries(entries.map(([name, tensor]) => [name, wrapTensor(tensor)]));
   }
@@ -179,7 +185,7 @@ export abstract class Layer {
   /** Runs a forward on the calling thread. @internal */
   protected runSync(call: Call): Tensor[] {
     const layer = this.checkAlive();
-    const { inputs, outs } = prepare(call);
+    const { inputs, outs } = prepare(call, this.#device);
     for (const [name, tensor] of call.inputs) {
       if (tensor !== undefined) readableTensor(tensor, name);
     }
@@ -206,24 +212,28 @@ export abstract class Layer {
   /** Runs a forward on another thread. @internal */
   protected async run(call: Call): Promise<Tensor[]> {
     const layer = this.checkAlive();
-    const { inputs, outs } = prepare(call);
+    const { inputs, outs } = prepare(call, this.#device);
     this.#checkOrder(call);
     const { signal } = call;
     let job: NativeJob | undefined;
     let release: (() => void) | undefined;
-    const cancel = (): void => job?.cancel();
-    signal?.addEventListener('abort', cancel, { once: true });
+    const forget = signal && onAbort(signal, () => job?.cancel());
     try {
       job = layer.forward(inputs, outs, call.numbers);
       release = hold(call, this.#device);
       return finish(await job.promise, call);
     } catch (error) {
-      if (signal?.aborted && error instanceof LatteError && error.code === 'ERR_ABORTED') {
-        throw aborted(signal);
+      if (
+        signal &&
+        isAborted(signal) &&
+        error instanceof LatteError &&
+        error.code === 'ERR_ABORTED'
+      ) {
+        throw abortError(signal);
       }
       throw error;
     } finally {
-      signal?.removeEventListener('abort', cancel);
+      forget?.();
       release?.();
     }
   }
@@ -245,28 +255,8 @@ export function checkRank(tensor: Tensor, name: string, rank: number, expected: 
   }
 }
 
-function entriesOf(stateDict: unknown): Map<string, unknown> {
-  if (stateDict instanceof Map) {
-    const entries = new Map<string, unknown>();
-    for (const [name, tensor] of stateDict as Map<unknown, unknown>) {
-      if (typeof name !== 'string') {
-        throw new LatteError(
-          'ERR_VALUE',
-          `names in stateDict must be strings, but one is ${show(name)}`,
-        );
-      }
-      entries.set(name, tensor);
-    }
-    return entries;
-  }
-  if (typeof stateDict === 'object' && stateDict !== null && !Array.isArray(stateDict)) {
-    return new Map(Object.entries(stateDict));
-  }
-  throw new LatteError(
-    'ERR_VALUE',
-    `stateDict must be an object or a Map of tensors, but is ${show(stateDict)}`,
-  );
-}
+/** The names in {@link ForwardOptions}. @internal */
+export const forwardOptionNames = ['out', 'signal'] as const;
 
 /** The common part of most calls: one result, called `out`. @internal */
 export function callOf(
@@ -274,23 +264,25 @@ export function callOf(
   options: ForwardOptions | undefined,
   numbers?: NativeForwardOptions,
 ): Call {
-  const { out, signal } = checkOptions(options);
+  const { out, signal } = checkOptions(options, forwardOptionNames);
   return { inputs, outs: [['out', out]], signal, numbers };
 }
 
-function prepare({ inputs, outs, signal }: Call): {
-  inputs: (NativeTensor | undefined)[];
-  outs: (NativeTensor | undefined)[];
-} {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new LatteError('ERR_VALUE', `signal must be an AbortSignal, but is ${show(signal)}`);
-  }
-  if (signal?.aborted) throw aborted(signal);
+function prepare(
+  { inputs, outs, signal }: Call,
+  device: string,
+): { inputs: (NativeTensor | undefined)[]; outs: (NativeTensor | undefined)[] } {
+  if (signal !== undefined && isAborted(checkSignal(signal))) throw abortError(signal);
   return {
     inputs: inputs.map(([name, tensor]) => tensor && nativeTensor(tensor, name)),
     outs: outs.map(([name, tensor]) => {
       if (tensor === undefined) return undefined;
-      return readableTensor(checkTensor(tensor, name), name);
+      const handle = readableTensor(checkTensor(tensor, name), name);
+      if (tensor.device === device) return handle;
+      throw new LatteError(
+        'ERR_VALUE',
+        `${name} must be on the layer's device, ${device}, but is on ${tensor.device}`,
+      );
     }),
   };
 }
@@ -311,10 +303,4 @@ function hold({ inputs, outs }: Call, device: string): () => void {
 function finish(results: NativeTensor[], { outs }: Call): Tensor[] {
   // A result that went into an out comes back as a hole.
   return outs.map(([, out], i) => out ?? wrapTensor(results[i]!));
-}
-
-function aborted(signal: AbortSignal): LatteError {
-  return new LatteError('ERR_ABORTED', 'the forward was aborted', {
-    cause: signal.reason as unknown,
-  });
 }

@@ -1,11 +1,18 @@
 import { LatteError } from '../errors.js';
-import { checkBoolean, checkInteger, checkOptions, checkPositive } from '../options.js';
+import {
+  checkArgumentCount,
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  checkPositive,
+} from '../options.js';
 import type { Tensor } from '../tensor.js';
 import {
   callOf,
   checkRank,
   checkTensor,
   Layer,
+  layerOptionNames,
   type Call,
   type ForwardOptions,
   type LayerOptions,
@@ -31,6 +38,19 @@ export interface PatchEmbedOptions extends LayerOptions {
   interpolationScale?: number;
 }
 
+const optionNames = [
+  ...layerOptionNames,
+  'height',
+  'width',
+  'patchSize',
+  'inChannels',
+  'embedDim',
+  'layerNorm',
+  'flatten',
+  'bias',
+  'interpolationScale',
+] as const;
+
 /**
  * Patches of a latent to tokens: a convolution with kernel = stride = patchSize and no padding
  * (trailing pixels that fill no patch are dropped), an optional layer norm, and a 2-D sinusoidal
@@ -49,7 +69,8 @@ export interface PatchEmbedOptions extends LayerOptions {
 export class PatchEmbed extends Layer {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
   constructor(options?: PatchEmbedOptions) {
-    const given = checkOptions(options);
+    checkArgumentCount(arguments, 1, 'new PatchEmbed(options)');
+    const given = checkOptions(options, optionNames);
     const embedDim = checkInteger(given.embedDim, 'embedDim', 768, 1, 2 ** 24);
     if (embedDim % 4 !== 0) {
       throw new LatteError(
@@ -77,13 +98,13 @@ export class PatchEmbed extends Layer {
    * @throws LatteError ERR_SHAPE, ERR_DTYPE, ERR_STATE, ERR_DISPOSED, ERR_ABORTED, ERR_OUT_OF_MEMORY.
    */
   async forward(latent: Tensor, options?: ForwardOptions): Promise<Tensor> {
-    const [tokens] = await this.run(this.#call(latent, options));
+    const [tokens] = await this.run(this.#call(latent, options, arguments));
     return tokens!;
   }
 
   /** {@link forward} on the calling thread. */
   forwardSync(latent: Tensor, options?: ForwardOptions): Tensor {
-    return this.runSync(this.#call(latent, options))[0]!;
+    return this.runSync(this.#call(latent, options, arguments))[0]!;
   }
 
   /**
@@ -99,7 +120,8 @@ export class PatchEmbed extends Layer {
     return tokens!;
   }
 
-  #call(latent: Tensor, options: ForwardOptions | undefined): Call {
+  #call(latent: Tensor, options: ForwardOptions | undefined, given: IArguments): Call {
+    checkArgumentCount(given, 2, 'forward(latent, options)');
     const tensor = checkTensor(latent, 'latent');
     checkRank(tensor, 'latent', 4, '[B, C, H, W]');
     return callOf([['latent', tensor]], options);

@@ -1,10 +1,17 @@
 import { LatteError, show } from '../errors.js';
-import { checkBoolean, checkInteger, checkOptions } from '../options.js';
+import {
+  checkArgumentCount,
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  isOptions,
+} from '../options.js';
 import type { Tensor } from '../tensor.js';
 import {
   callOf,
   checkTensor,
   Layer,
+  layerOptionNames,
   type Call,
   type ForwardOptions,
   type LayerOptions,
@@ -27,6 +34,17 @@ export interface TimestepEmbeddingOptions extends LayerOptions {
   sampleProjBias?: boolean;
 }
 
+const optionNames = [
+  ...layerOptionNames,
+  'inChannels',
+  'timeEmbedDim',
+  'actFn',
+  'outDim',
+  'postActFn',
+  'condProjDim',
+  'sampleProjBias',
+] as const;
+
 /**
  * linear_1 → activation → linear_2 (→ post activation); a condition goes through a bias-free
  * `cond_proj` and is added to the sample first.
@@ -38,7 +56,8 @@ export interface TimestepEmbeddingOptions extends LayerOptions {
 export class TimestepEmbedding extends Layer {
   /** @throws LatteError ERR_VALUE ("Unsupported activation function: …" among them), ERR_DTYPE. */
   constructor(options: TimestepEmbeddingOptions) {
-    const given: Partial<TimestepEmbeddingOptions> = checkOptions(options);
+    checkArgumentCount(arguments, 1, 'new TimestepEmbedding(options)');
+    const given = checkOptions(options, optionNames);
     const timeEmbedDim = checkInteger(given.timeEmbedDim, 'timeEmbedDim');
     super('TimestepEmbedding', given, {
       inChannels: checkInteger(given.inChannels, 'inChannels'),
@@ -53,33 +72,54 @@ export class TimestepEmbedding extends Layer {
 
   /**
    * @param sample […, inChannels] of any floating dtype.
-   * @param condition […, condProjDim], with the sample's leading axes.
+   * @param condition […, condProjDim], with the sample's leading axes. Where it is left out, the
+   *   options may stand in its place.
    * @returns […, outDim].
    * @throws LatteError ERR_SHAPE, ERR_DTYPE, ERR_VALUE for a condition that the layer cannot take,
    *   ERR_STATE, ERR_DISPOSED, ERR_ABORTED.
    */
+  forward(sample: Tensor, options?: ForwardOptions): Promise<Tensor>;
+  forward(sample: Tensor, condition?: Tensor | null, options?: ForwardOptions): Promise<Tensor>;
   async forward(
     sample: Tensor,
-    condition?: Tensor | null,
+    condition?: Tensor | ForwardOptions | null,
     options?: ForwardOptions,
   ): Promise<Tensor> {
-    return (await this.run(this.#call(sample, condition, options)))[0]!;
+    return (await this.run(this.#call(sample, condition, options, arguments)))[0]!;
   }
 
   /** {@link forward} on the calling thread. */
-  forwardSync(sample: Tensor, condition?: Tensor | null, options?: ForwardOptions): Tensor {
-    return this.runSync(this.#call(sample, condition, options))[0]!;
+  forwardSync(sample: Tensor, options?: ForwardOptions): Tensor;
+  forwardSync(sample: Tensor, condition?: Tensor | null, options?: ForwardOptions): Tensor;
+  forwardSync(
+    sample: Tensor,
+    condition?: Tensor | ForwardOptions | null,
+    options?: ForwardOptions,
+  ): Tensor {
+    return this.runSync(this.#call(sample, condition, options, arguments))[0]!;
   }
 
   #call(
     sample: Tensor,
-    condition: Tensor | null | undefined,
+    condition: Tensor | ForwardOptions | null | undefined,
     options: ForwardOptions | undefined,
+    given: IArguments,
   ): Call {
+    checkArgumentCount(given, 3, 'forward(sample, condition, options)');
+    const tensor = checkTensor(sample, 'sample');
+    if (options === undefined && isOptions(condition)) {
+      return callOf(
+        [
+          ['sample', tensor],
+          ['condition', undefined],
+        ],
+        condition as ForwardOptions,
+      );
+    }
     const extra = condition == null ? undefined : checkTensor(condition, 'condition');
     return callOf(
       [
-        ['sample', checkTensor(sample, 'sample')],
+        ['sample', tensor],
         ['condition', extra],
       ],
       options,

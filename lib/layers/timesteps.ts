@@ -1,4 +1,4 @@
-import { checkOptions } from '../options.js';
+import { checkArgumentCount, checkOptions } from '../options.js';
 import { asTensor, type Tensor, type TensorLike } from '../tensor.js';
 import { timestepsConfig } from '../timesteps.js';
 import { callOf, Layer, type Call, type ForwardOptions } from './layer.js';
@@ -16,6 +16,14 @@ export interface TimestepsOptions {
   device?: string;
 }
 
+const optionNames = [
+  'numChannels',
+  'flipSinToCos',
+  'downscaleFreqShift',
+  'scale',
+  'device',
+] as const;
+
 /**
  * The sinusoidal timestep projection as a layer without weights; see `getTimestepEmbedding`.
  * Its dtype is always float32. Source: `Timesteps` of diffusers and mindone.
@@ -23,7 +31,8 @@ export interface TimestepsOptions {
 export class Timesteps extends Layer {
   /** @throws LatteError ERR_VALUE, ERR_DEVICE_UNAVAILABLE. */
   constructor(options: TimestepsOptions) {
-    const given: Partial<TimestepsOptions> = checkOptions(options);
+    checkArgumentCount(arguments, 1, 'new Timesteps(options)');
+    const given = checkOptions(options, optionNames);
     const { device, flipSinToCos = true, downscaleFreqShift = 0, scale } = given;
     const sinusoid = { flipSinToCos, downscaleFreqShift, scale };
     super('Timesteps', { device }, timestepsConfig(given.numChannels, 'numChannels', sinusoid));
@@ -35,15 +44,16 @@ export class Timesteps extends Layer {
    * @throws LatteError ERR_SHAPE, ERR_DISPOSED, ERR_ABORTED.
    */
   async forward(timesteps: TensorLike, options?: ForwardOptions): Promise<Tensor> {
-    return (await this.run(this.#call(timesteps, options)))[0]!;
+    return (await this.run(this.#call(timesteps, options, arguments)))[0]!;
   }
 
   /** {@link forward} on the calling thread. */
   forwardSync(timesteps: TensorLike, options?: ForwardOptions): Tensor {
-    return this.runSync(this.#call(timesteps, options))[0]!;
+    return this.runSync(this.#call(timesteps, options, arguments))[0]!;
   }
 
-  #call(timesteps: TensorLike, options: ForwardOptions | undefined): Call {
+  #call(timesteps: TensorLike, options: ForwardOptions | undefined, given: IArguments): Call {
+    checkArgumentCount(given, 2, 'forward(timesteps, options)');
     return callOf([['timesteps', asTensor(timesteps, 'timesteps')]], options);
   }
 }
