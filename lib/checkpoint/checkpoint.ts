@@ -4,9 +4,11 @@ import { LatteError, showShape } from '../errors.js';
 import { bytesOf } from '../tensor-bytes.js';
 import { checkNoOptions } from '../options.js';
 import { Tensor } from '../tensor.js';
-import { checkPath, checkpointError, showName } from './file.js';
+import { explain } from './file-kind.js';
+import { CheckpointFile, checkPath, checkpointError, reasonOf, showName } from './file.js';
 import { readMindSpore } from './mindspore.js';
-import { readSafetensors, readShardedSafetensors, type CheckpointContents } from './safetensors.js';
+import { readShardedSafetensors } from './safetensors-shards.js';
+import { readSafetensors, type CheckpointContents } from './safetensors.js';
 import { isTensorDType, type StoredDType, type StoredTensor } from './stored-tensor.js';
 
 const scratchBytes = 1024 * 1024;
@@ -183,7 +185,19 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
     case 'mindspore':
       return new Checkpoint(file, 'mindspore', await readMindSpore(file));
     default:
-      throw checkpointError(file, 'must end in .safetensors, .safetensors.index.json or .ckpt');
+      throw await unknownEnding(file);
+  }
+}
+
+/** A file's ending decides how it is read; what else it may be is only for the message. */
+async function unknownEnding(path: string): Promise<unknown> {
+  const error = checkpointError(path, 'must end in .safetensors, .safetensors.index.json or .ckpt');
+  const file = await CheckpointFile.open(path).catch(() => undefined);
+  if (file === undefined) return error;
+  try {
+    return await explain(file, error);
+  } finally {
+    await file.close();
   }
 }
 
@@ -204,7 +218,7 @@ async function findCheckpoint(path: string): Promise<string> {
     if (!(await stat(path)).isDirectory()) return path;
     names = await readdir(path);
   } catch (cause) {
-    throw checkpointError(path, `cannot be opened: ${(cause as Error).message}`, cause);
+    throw checkpointError(path, `cannot be opened: ${reasonOf(cause)}`, cause);
   }
   for (const kind of kinds) {
     const candidates = names.filter((name) => kindOf(name) === kind).sort();
@@ -222,5 +236,10 @@ async function findCheckpoint(path: string): Promise<string> {
     }
     return join(path, chosen);
   }
-  throw checkpointError(path, 'holds no *.safetensors.index.json, *.safetensors or *.ckpt');
+  const torch = names.find((name) => /\.(bin|pt|pth)$/i.test(name));
+  const hint =
+    torch === undefined
+      ? ''
+      : `; ${showName(torch)} seems to be a PyTorch file, which cannot be read here: save it as .safetensors`;
+  throw checkpointError(path, `holds no *.safetensors.index.json, *.safetensors or *.ckpt${hint}`);
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { show } from '../errors.js';
-import { CheckpointFile, checkpointError } from './file.js';
+import { explain } from './file-kind.js';
+import { CheckpointFile, checkpointError, reasonOf } from './file.js';
 
 const maxConfigBytes = 1024 * 1024;
 
@@ -50,7 +51,7 @@ export async function readConfig(folder: string): Promise<LatteConfig> {
     try {
       parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
     } catch (cause) {
-      throw file.fail(`is not JSON: ${(cause as Error).message}`, cause);
+      throw await explain(file, file.fail(`is not JSON: ${reasonOf(cause)}`, cause));
     }
   } finally {
     await file.close();

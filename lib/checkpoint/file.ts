@@ -1,6 +1,6 @@
-import { constants } from 'node:fs';
+import { constants, type BigIntStats } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import { LatteError, show } from '../errors.js';
+import { LatteError, show, showShape } from '../errors.js';
 
 /** No read asks the system for more than this at once, so that an abandoned one ends soon. */
 const pieceBytes = 16 * 1024 * 1024;
@@ -14,15 +14,18 @@ export class CheckpointFile {
   readonly path: string;
   /** In bytes, when the file was opened. */
   readonly size: number;
+  /** Device and inode: the same for two names of one file. */
+  readonly identity: string;
   readonly #handle: FileHandle;
   readonly #modified: bigint;
   #closing: Promise<void> | undefined;
 
-  private constructor(path: string, handle: FileHandle, size: number, modified: bigint) {
+  private constructor(path: string, handle: FileHandle, status: BigIntStats) {
     this.path = path;
     this.#handle = handle;
-    this.size = size;
-    this.#modified = modified;
+    this.size = Number(status.size);
+    this.identity = `${status.dev}:${status.ino}`;
+    this.#modified = status.mtimeNs;
   }
 
   /** @throws LatteError ERR_CHECKPOINT when there is no such file, or it is not a regular one. */
@@ -33,11 +36,11 @@ export class CheckpointFile {
       handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
       const status = await handle.stat({ bigint: true });
       if (!status.isFile()) throw checkpointError(path, 'is not a regular file');
-      return new CheckpointFile(path, handle, Number(status.size), status.mtimeNs);
+      return new CheckpointFile(path, handle, status);
     } catch (cause) {
       await handle?.close();
       if (cause instanceof LatteError) throw cause;
-      throw checkpointError(path, `cannot be opened: ${(cause as Error).message}`, cause);
+      throw checkpointError(path, `cannot be opened: ${reasonOf(cause)}`, cause);
     }
   }
 
@@ -60,10 +63,7 @@ export class CheckpointFile {
         ({ bytesRead } = await this.#handle.read(target, done, length, position + done));
       } catch (cause) {
         this.#checkOpen();
-        throw this.fail(
-          `cannot be read at byte ${position + done}: ${(cause as Error).message}`,
-          cause,
-        );
+        throw this.fail(`cannot be read at byte ${position + done}: ${reasonOf(cause)}`, cause);
       }
       if (bytesRead === 0) {
         throw this.fail(
@@ -89,7 +89,7 @@ export class CheckpointFile {
       modified = status.mtimeNs;
     } catch (cause) {
       this.#checkOpen();
-      throw this.fail(`cannot be examined: ${(cause as Error).message}`, cause);
+      throw this.fail(`cannot be examined: ${reasonOf(cause)}`, cause);
     }
     if (size !== this.size || modified !== this.#modified) {
       throw this.fail(
@@ -113,13 +113,29 @@ export class CheckpointFile {
 
 /** @internal */
 export function checkpointError(path: string, message: string, cause?: unknown): LatteError {
-  return new LatteError('ERR_CHECKPOINT', `${path}: ${message}`, { path, cause });
+  return new LatteError('ERR_CHECKPOINT', `${shorten(path, 500)}: ${message}`, { path, cause });
 }
 
-/** A name of a file, tensor or field in a message: in full, unless it is absurdly long. @internal */
+/** The message of an error of the system, which repeats paths in full. @internal */
+export function reasonOf(cause: unknown): string {
+  return shorten((cause as Error).message, 500);
+}
+
+/** A name of a file, tensor or field in a message: in full, unless it is long. @internal */
 export function showName(name: string | undefined): string {
-  if (name === undefined || name.length <= 500) return JSON.stringify(name);
-  return `${JSON.stringify(name.slice(0, 500))}…`;
+  if (name === undefined || name.length <= 120) return JSON.stringify(name);
+  return `${JSON.stringify(`${name.slice(0, 80)}…${name.slice(-30)}`)} (${name.length} characters)`;
+}
+
+/** A shape in a message: in full, unless it has many axes. @internal */
+export function showStoredShape(shape: readonly number[]): string {
+  return shape.length > 8 ? `[${shape.slice(0, 8).join(', ')}, …]` : showShape(shape);
+}
+
+/** Keeps both ends of a long text. */
+function shorten(text: string, most: number): string {
+  if (text.length <= most) return text;
+  return `${text.slice(0, most / 2)}…${text.slice(-most / 2)}`;
 }
 
 /** Checks a path that came from the caller. @internal */

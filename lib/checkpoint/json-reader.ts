@@ -1,8 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 import { show, type LatteError } from '../errors.js';
 import { showName } from './file.js';
+import { maxNameBytes, type Budget } from './limits.js';
 
 const maxDepth = 128;
+
+/** White space in a row, except before and after the document. */
+const maxSpace = 1024 * 1024;
 
 const Byte = {
   Quote: 0x22,
@@ -21,25 +25,68 @@ const Byte = {
 
 /**
  * Reads JSON from bytes, one value at a time in document order. JSON.parse will not do for a
- * checkpoint's header: it lets duplicate names through, and does not tell `4e0` from `4`.
+ * checkpoint's header: it accepts duplicate names, does not distinguish `4e0` from `4`, and parses
+ * everything before anything can be refused.
  * @internal
  */
 export class JsonReader {
   readonly #bytes: Buffer;
   readonly #error: (message: string) => LatteError;
   #at = 0;
+  /** Reading stops here; before the end of the document only inside of {@link within}. */
+  #end: number;
+  #bound = '';
 
-  /** @param error makes the error that is thrown. */
-  constructor(bytes: Buffer, error: (message: string) => LatteError) {
+  private constructor(bytes: Buffer, error: (message: string) => LatteError) {
     this.#bytes = bytes;
     this.#error = error;
-    if (!isUtf8(bytes)) throw error('is not UTF-8');
-    if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf)
-      throw error('starts with a byte order mark');
+    this.#end = bytes.length;
   }
 
-  /** Reads an object; `onField` must read the value of each name. Duplicates are the caller's to refuse. */
-  object(what: string, onField: (name: string) => void): void {
+  /**
+   * Checks the encoding, and skips leading white space, without holding the event loop.
+   * @param error makes the error that is thrown.
+   */
+  static async open(
+    bytes: Buffer,
+    error: (message: string) => LatteError,
+    budget: Budget,
+  ): Promise<JsonReader> {
+    await budget.slices(bytes.length, (begin, end) => {
+      // A slice ends before a character, not inside of it.
+      while (end < bytes.length && end > begin && (bytes[end]! & 0xc0) === 0x80) end--;
+      if (end === begin || !isUtf8(bytes.subarray(begin, end))) throw error('is not UTF-8');
+      return end;
+    });
+    if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf)
+      throw error('starts with a byte order mark');
+    const reader = new JsonReader(bytes, error);
+    await reader.#skipSpace(budget);
+    return reader;
+  }
+
+  /** How many bytes were read so far. */
+  get position(): number {
+    return this.#at;
+  }
+
+  /** Reads what `read` reads, up to `most` bytes. @throws an error naming `what` if it takes more. */
+  within<T>(most: number, what: string, read: () => T): T {
+    const [end, bound] = [this.#end, this.#bound];
+    if (this.#at + most < end) {
+      this.#end = this.#at + most;
+      this.#bound = `${what} takes more than ${most} bytes`;
+    }
+    try {
+      return read();
+    } finally {
+      this.#end = end;
+      this.#bound = bound;
+    }
+  }
+
+  /** Gives the names of an object's fields; the caller must read each value. Duplicates are the caller's to refuse. */
+  *fields(what: string): Generator<string, void, void> {
     if (this.#next() !== Byte.OpenBrace) throw this.fail(`${what} must be an object`);
     this.#at++;
     if (this.#next() === Byte.CloseBrace) {
@@ -47,12 +94,11 @@ export class JsonReader {
       return;
     }
     for (;;) {
-      this.#next();
       const name = this.string('a name');
       if (this.#next() !== Byte.Colon)
         throw this.fail(`a colon must follow the name ${showName(name)}`);
       this.#at++;
-      onField(name);
+      yield name;
       const byte = this.#next();
       this.#at++;
       if (byte === Byte.CloseBrace) return;
@@ -79,28 +125,16 @@ export class JsonReader {
     }
   }
 
-  string(what: string): string {
-    if (this.#next() !== Byte.Quote) throw this.fail(`${what} must be a string`);
-    const start = this.#at++;
-    let escaped = false;
-    for (;;) {
-      const byte = this.#bytes[this.#at++];
-      if (byte === Byte.Quote) break;
-      if (byte === undefined) throw this.fail(`${what} has no closing quote`);
-      if (byte < 0x20) throw this.fail(`${what} has a control character`);
-      if (byte === Byte.Backslash) {
-        escaped = true;
-        this.#at++;
-      }
-    }
-    if (!escaped) return this.#bytes.toString('utf8', start + 1, this.#at - 1);
-    let text: string;
-    try {
-      text = JSON.parse(this.#bytes.toString('utf8', start, this.#at)) as string;
-    } catch {
-      throw this.fail(`${what} has an escape that JSON does not know`);
-    }
-    if (/\p{Surrogate}/u.test(text)) throw this.fail(`${what} has half a surrogate pair`);
+  /**
+   * @param most characters of the string.
+   * @param mostWritten bytes of the string in the document, where an escape takes six for a character.
+   */
+  string(what: string, most = maxNameBytes, mostWritten = 6 * most): string {
+    const { start, escaped } = this.#passString(what, mostWritten);
+    const text = escaped
+      ? this.#unescape(what, start)
+      : this.#bytes.toString('utf8', start + 1, this.#at - 1);
+    if (text.length > most) throw this.fail(`${what} is longer than ${most} characters`);
     return text;
   }
 
@@ -112,10 +146,10 @@ export class JsonReader {
     this.#next();
     const start = this.#at;
     let value = 0;
-    let byte = this.#bytes[this.#at];
+    let byte = this.#byteAt(this.#at);
     while (byte !== undefined && byte >= Byte.Zero && byte <= Byte.Nine) {
       value = value * 10 + (byte - Byte.Zero);
-      byte = this.#bytes[++this.#at];
+      byte = this.#byteAt(++this.#at);
     }
     const length = this.#at - start;
     const leadingZero = length > 1 && this.#bytes[start] === Byte.Zero;
@@ -129,19 +163,11 @@ export class JsonReader {
     return value;
   }
 
-  /** Reads any value and forgets it. */
-  skip(what: string, depth = 0): void {
-    if (depth > maxDepth) throw this.fail(`${what} is nested more than ${maxDepth} deep`);
-    const byte = this.#next();
-    if (byte === Byte.OpenBrace) return this.object(what, () => this.skip(what, depth + 1));
-    if (byte === Byte.OpenBracket) return this.array(what, () => this.skip(what, depth + 1));
-    if (byte === Byte.Quote) return void this.string(what);
-    const start = this.#at;
-    while (isScalarByte(this.#bytes[this.#at])) this.#at++;
-    const scalar = this.#bytes.toString('latin1', start, this.#at);
-    if (!/^(true|false|null|-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?)$/.test(scalar)) {
-      throw this.fail(`${what} holds ${show(scalar)}, which is not JSON`);
-    }
+  /** Reads any value and forgets it. The number of its bytes is taken from the budget. */
+  skip(what: string, budget: Budget): void {
+    const begin = this.#at;
+    this.within(budget.left('skippedBytes'), what, () => this.#skip(what, 0));
+    budget.spend('skippedBytes', this.#at - begin, this.#error);
   }
 
   /** Whether `null` comes next; reads it if so. */
@@ -153,8 +179,9 @@ export class JsonReader {
   }
 
   /** Only white space may follow. */
-  end(): void {
-    const byte = this.#next();
+  async end(budget: Budget): Promise<void> {
+    await this.#skipSpace(budget);
+    const byte = this.#byteAt(this.#at);
     if (byte !== undefined) {
       throw this.fail(
         byte === 0 ? 'a NUL byte follows the closing brace' : 'more follows the closing brace',
@@ -166,13 +193,103 @@ export class JsonReader {
     return this.#error(`${message} (at byte ${this.#at})`);
   }
 
+  #skip(what: string, depth: number): void {
+    if (depth > maxDepth) throw this.fail(`${what} is nested more than ${maxDepth} deep`);
+    const byte = this.#next();
+    if (byte === Byte.OpenBrace) {
+      for (const name of this.fields(what)) {
+        void name;
+        this.#skip(what, depth + 1);
+      }
+      return;
+    }
+    if (byte === Byte.OpenBracket) return this.array(what, () => this.#skip(what, depth + 1));
+    if (byte === Byte.Quote) return void this.#passString(what, Infinity);
+    const start = this.#at;
+    while (isScalarByte(this.#byteAt(this.#at))) this.#at++;
+    const scalar = this.#bytes.toString('latin1', start, this.#at);
+    if (!/^(true|false|null|-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?)$/.test(scalar)) {
+      throw this.fail(`${what} holds ${show(scalar)}, which is not JSON`);
+    }
+  }
+
+  #unescape(what: string, start: number): string {
+    let text: string;
+    try {
+      text = JSON.parse(this.#bytes.toString('utf8', start, this.#at)) as string;
+    } catch {
+      throw this.fail(`${what} has an escape that JSON does not know`);
+    }
+    if (/\p{Surrogate}/u.test(text)) throw this.fail(`${what} has half a surrogate pair`);
+    return text;
+  }
+
+  /** Steps over a string, from its opening to behind its closing quote. */
+  #passString(what: string, most: number): { start: number; escaped: boolean } {
+    if (this.#next() !== Byte.Quote) throw this.fail(`${what} must be a string`);
+    const bytes = this.#bytes;
+    const start = this.#at;
+    const end = Math.min(this.#end, start + most + 2);
+    let escaped = false;
+    for (let at = start + 1; at < end; at++) {
+      const byte = bytes[at]!;
+      if (byte === Byte.Quote) {
+        this.#at = at + 1;
+        return { start, escaped };
+      }
+      if (byte < 0x20) {
+        this.#at = at;
+        throw this.fail(`${what} has a control character`);
+      }
+      if (byte === Byte.Backslash) {
+        escaped = true;
+        at++;
+      }
+    }
+    this.#at = end;
+    if (this.#byteAt(end) === undefined) throw this.fail(`${what} has no closing quote`);
+    throw this.fail(`${what} is longer than ${most} bytes`);
+  }
+
   /** The next byte that is no white space, not yet consumed. */
   #next(): number | undefined {
-    let byte = this.#bytes[this.#at];
-    while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09)
-      byte = this.#bytes[++this.#at];
+    const start = this.#at;
+    let byte = this.#byteAt(start);
+    if (byte !== undefined && byte > 0x20) return byte;
+    const bytes = this.#bytes;
+    const end = Math.min(this.#end, start + maxSpace + 1);
+    let at = start;
+    while (at < end && isSpace(bytes[at])) at++;
+    this.#at = at;
+    byte = this.#byteAt(at);
+    if (isSpace(byte))
+      throw this.fail(`there are more than ${maxSpace} bytes of white space in a row`);
     return byte;
   }
+
+  /** Undefined behind the end of the document. */
+  #byteAt(position: number): number | undefined {
+    if (position < this.#end) return this.#bytes[position];
+    if (this.#end < this.#bytes.length) throw this.fail(this.#bound);
+    return undefined;
+  }
+
+  async #skipSpace(budget: Budget): Promise<void> {
+    const start = this.#at;
+    await budget.slices(this.#bytes.length - start, (begin, end) => {
+      for (let i = start + begin; i < start + end; i++) {
+        if (isSpace(this.#bytes[i])) continue;
+        this.#at = i;
+        return undefined;
+      }
+      this.#at = start + end;
+      return end;
+    });
+  }
+}
+
+function isSpace(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }
 
 /** Letters, digits, `+`, `-` and `.`: what `true`, `null` and numbers are made of. */

@@ -1,7 +1,9 @@
 import { crc32 } from 'node:zlib';
 import { isUtf8 } from 'node:buffer';
-import { show, showShape } from '../errors.js';
-import { CheckpointFile, showName } from './file.js';
+import { show } from '../errors.js';
+import { explain } from './file-kind.js';
+import { CheckpointFile, showName, showStoredShape } from './file.js';
+import { Budget, maxAxes, maxNameBytes } from './limits.js';
 import { ProtobufScanner, WireType } from './protobuf-scanner.js';
 import type { CheckpointContents } from './safetensors.js';
 import { bitWidth, storedBytes, type StoredDType, type StoredTensor } from './stored-tensor.js';
@@ -28,11 +30,6 @@ const dtypes = new Map<string, StoredDType>([
   ['Bool', 'bool'],
   ['str', 'string'],
 ]);
-
-/** What the names and shapes of a file may take in memory: as much as a safetensors header. */
-const maxDirectoryBytes = 100_000_000;
-const maxNameBytes = 65_536;
-const maxAxes = 64;
 
 const trailerMark = Buffer.from('crc_num');
 const trailerBytes = 17;
@@ -61,16 +58,21 @@ interface Entry {
  */
 export async function readMindSpore(path: string): Promise<CheckpointContents> {
   const file = await CheckpointFile.open(path);
+  const budget = new Budget();
   try {
     await refuseEncrypted(file);
-    const entries = await readEntries(file);
+    const entries = await readEntries(file, budget);
     const tensors = new Map<string, StoredTensor>();
-    for (const entry of entries) tensors.set(entry.tag, storedTensor(file, entry));
+    for (const entry of entries) {
+      tensors.set(entry.tag, storedTensor(file, entry));
+      await budget.turn();
+    }
     await file.checkUnchanged();
     return { files: [file], tensors, metadata: new Map() };
   } catch (error) {
+    const explained = await explain(file, error);
     await file.close();
-    throw error;
+    throw explained;
   }
 }
 
@@ -85,11 +87,11 @@ async function refuseEncrypted(file: CheckpointFile): Promise<void> {
   }
 }
 
-async function readEntries(file: CheckpointFile): Promise<Entry[]> {
-  const scanner = new ProtobufScanner(file);
+async function readEntries(file: CheckpointFile, budget: Budget): Promise<Entry[]> {
+  const scanner = new ProtobufScanner(file, budget);
+  const fail = (message: string) => file.fail(message);
   const entries: Entry[] = [];
   const tags = new Set<string>();
-  let directoryBytes = 0;
   while (scanner.position < file.size) {
     if (
       file.size - scanner.position === trailerBytes &&
@@ -105,19 +107,17 @@ async function readEntries(file: CheckpointFile): Promise<Entry[]> {
     }
     const end = await scanner.block('Checkpoint.value', wire, file.size);
     const entry = await readValue(scanner, file, end);
+    budget.spend('tensors', 1, fail);
     const last = entries.at(-1);
     if (last?.tag === entry.tag) {
       join(file, last, entry);
-      directoryBytes += 16;
     } else {
       if (tags.has(entry.tag)) throw file.fail(`tensor ${showName(entry.tag)} is there twice`);
+      budget.spend('nameCharacters', entry.tag.length, fail);
       tags.add(entry.tag);
       entries.push(entry);
-      directoryBytes += 64 + entry.tag.length + 8 * entry.dims.length;
     }
-    if (directoryBytes > maxDirectoryBytes) {
-      throw file.fail(`names and shapes take more than ${maxDirectoryBytes} bytes`);
-    }
+    await budget.turn(entry.tag.length);
   }
   if (entries.length === 0)
     throw file.fail('holds no tensors: it is no MindSpore checkpoint, or an empty one');
@@ -211,8 +211,7 @@ async function readString(
   const length = stringEnd - scanner.position;
   if (length > maxBytes)
     throw file.fail(`${what} is ${length} bytes long, but may have ${maxBytes} at the most`);
-  const bytes = Buffer.alloc(length);
-  await scanner.read(bytes);
+  const bytes = await scanner.read(length);
   if (!isUtf8(bytes)) throw file.fail(`${what} is not UTF-8`);
   return bytes.toString('utf8');
 }
@@ -225,9 +224,9 @@ function join(file: CheckpointFile, first: Entry, next: Entry): void {
       `${what} is split, but its parts have the tensor_types ${first.type} and ${next.type}`,
     );
   }
-  if (showShape(first.dims) !== showShape(next.dims)) {
+  if (first.dims.join() !== next.dims.join()) {
     throw file.fail(
-      `${what} is split, but its parts have the dims ${showShape(first.dims)} and ${showShape(next.dims)}`,
+      `${what} is split, but its parts have the dims ${showStoredShape(first.dims)} and ${showStoredShape(next.dims)}`,
     );
   }
   first.parts.push(...next.parts);
@@ -243,14 +242,16 @@ function storedTensor(
   const shape = dims.length === 1 && dims[0] === 0 ? [] : dims;
   const expected = storedBytes(shape, bitWidth[dtype]);
   if (typeof expected === 'string') {
-    throw file.fail(`tensor ${showName(tag)}: the product of dims ${showShape(dims)} overflows`);
+    throw file.fail(
+      `tensor ${showName(tag)}: the product of dims ${showStoredShape(dims)} overflows`,
+    );
   }
   if (bytes === expected) return { file, dtype, shape, parts };
   // Some versions write bfloat16 as the float32 values that begin with the same bits.
   if (dtype === 'bfloat16' && bytes === 2 * expected)
     return { file, dtype, shape, parts, upperHalves: true };
   throw file.fail(
-    `tensor ${showName(tag)}: tensor_content has ${bytes} bytes, but ${type} with dims ${showShape(dims)} takes ${expected}` +
+    `tensor ${showName(tag)}: tensor_content has ${bytes} bytes, but ${type} with dims ${showStoredShape(dims)} takes ${expected}` +
       (bytes > expected ? ' (is the tensor there twice?)' : ''),
   );
 }

@@ -1,26 +1,35 @@
+import { truncated } from './file-kind.js';
 import type { CheckpointFile } from './file.js';
+import type { Budget } from './limits.js';
 
 /** The wire types that a message may hold; groups (3 and 4) went out of use before MindSpore came. @internal */
 export const WireType = { Varint: 0, Fixed64: 1, Block: 2, Fixed32: 5 } as const;
 
-/** Small: entries lie far apart, and each jump over a tensor's content reads the window anew. */
-const windowBytes = 4096;
+/**
+ * The window starts small: most entries lie far apart, and each jump over a tensor's content reads
+ * it anew. It doubles as long as what comes next is wanted.
+ */
+const leastWindow = 4096;
+const mostWindow = 256 * 1024;
 
 /**
- * Walks over the fields of a protobuf file without reading the contents that it steps over.
+ * Walks over the fields of a protobuf file without reading the contents that it steps over. Fields
+ * that lie close together come from one read.
  * Everything is checked against `end`, the first byte after the enclosing message.
  * @internal
  */
 export class ProtobufScanner {
   readonly #file: CheckpointFile;
-  readonly #buffer = Buffer.alloc(windowBytes);
+  readonly #budget: Budget;
+  #buffer = Buffer.alloc(leastWindow);
   #window = this.#buffer.subarray(0, 0);
   #windowStart = 0;
   /** Where the next byte will be read. */
   position = 0;
 
-  constructor(file: CheckpointFile) {
+  constructor(file: CheckpointFile, budget: Budget) {
     this.#file = file;
+    this.#budget = budget;
   }
 
   /** Reads a field's number and wire type. */
@@ -59,15 +68,16 @@ export class ProtobufScanner {
       throw this.#file.fail(`${what} has wire type ${wire}, but ${WireType.Block} was expected`);
     const length = await this.varint(`${what}: its length`, end);
     if (length > end - this.position) {
-      throw this.#file.fail(
-        `${what} asks for ${length} bytes at byte ${this.position}, but ${end - this.position} are left there`,
-      );
+      const message = `${what} asks for ${length} bytes at byte ${this.position}, but ${end - this.position} are left there`;
+      throw end === this.#file.size ? truncated(this.#file, message) : this.#file.fail(message);
     }
     return this.position + length;
   }
 
   /** Steps over a field that is not known, as protobuf readers do. */
   async skip(what: string, wire: number, end: number): Promise<void> {
+    this.#budget.spend('skippedFields', 1, (message) => this.#file.fail(message));
+    await this.#budget.turn();
     if (wire === WireType.Varint) return void (await this.#skipVarint(what, end));
     if (wire === WireType.Block) return this.jump(await this.block(what, wire, end));
     const width = wire === WireType.Fixed64 ? 8 : wire === WireType.Fixed32 ? 4 : undefined;
@@ -83,17 +93,19 @@ export class ProtobufScanner {
     this.position = position;
   }
 
-  /** Fills `target` from here on and steps over it; the caller has checked that it fits. */
-  async read(target: Uint8Array): Promise<void> {
-    await this.#file.read(this.position, target);
-    this.position += target.byteLength;
+  /** The next bytes, as a view that lasts until the next call; the caller has checked that they are there. */
+  async read(length: number): Promise<Buffer> {
+    const bytes = await this.peek(length);
+    this.position += length;
+    return bytes;
   }
 
-  /** The next bytes, without stepping over them. */
+  /** The same without stepping over them. */
   async peek(length: number): Promise<Buffer> {
-    const bytes = Buffer.alloc(length);
-    await this.#file.read(this.position, bytes);
-    return bytes;
+    const offset = this.position - this.#windowStart;
+    if (offset < 0 || offset + length > this.#window.length) await this.#fill(length);
+    const start = this.position - this.#windowStart;
+    return this.#window.subarray(start, start + length);
   }
 
   /** An unknown varint may have any 64 bits. */
@@ -107,9 +119,14 @@ export class ProtobufScanner {
     throw this.#file.fail(`${what} at byte ${start} is cut off`);
   }
 
-  async #fill(): Promise<void> {
-    const length = Math.min(windowBytes, this.#file.size - this.position);
-    const window = this.#buffer.subarray(0, length);
+  /** Moves the window here, and makes it hold at least the next `length` bytes. */
+  async #fill(length = 1): Promise<void> {
+    const ahead = this.position - this.#windowStart;
+    const near = ahead >= 0 && ahead < 2 * this.#buffer.length;
+    const wanted = near ? Math.min(2 * this.#buffer.length, mostWindow) : leastWindow;
+    const size = Math.max(wanted, length);
+    if (size !== this.#buffer.length) this.#buffer = Buffer.alloc(size);
+    const window = this.#buffer.subarray(0, Math.min(size, this.#file.size - this.position));
     await this.#file.read(this.position, window);
     this.#window = window;
     this.#windowStart = this.position;

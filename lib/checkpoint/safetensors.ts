@@ -1,14 +1,18 @@
-import { dirname, join, posix, win32 } from 'node:path';
-import { show, showShape, LatteError } from '../errors.js';
-import { CheckpointFile, showName } from './file.js';
+import { show } from '../errors.js';
+import { explain, truncated } from './file-kind.js';
+import { CheckpointFile, showName, showStoredShape } from './file.js';
 import { JsonReader } from './json-reader.js';
+import { Budget, limits, maxAxes } from './limits.js';
 import { bitWidth, storedBytes, type StoredDType, type StoredTensor } from './stored-tensor.js';
 
 /** The format's own limit; nothing larger is allocated for a header, whatever the file says. */
-export const maxHeaderBytes = 100_000_000;
+const maxHeaderBytes = limits.directoryBytes;
 
 /** Of one tensor: three are known, later versions of the format may add some. */
 const maxFields = 64;
+
+/** Of one tensor's object in the header, white space and unknown fields included. */
+const maxEntryBytes = 2 * 1024 * 1024;
 
 // Every dtype that the safetensors library knows, those that a Tensor cannot hold included:
 // a checkpoint may have them among the tensors that nobody asks for.
@@ -46,24 +50,41 @@ export interface CheckpointContents {
 
 /**
  * Reads and checks the header of a .safetensors file: 8 bytes little-endian header length, the
- * header (JSON), then the tensors one after the other without a gap.
- * @throws LatteError ERR_CHECKPOINT for everything that the format forbids.
+ * header (JSON), then the tensors one after the other without a gap. The event loop gets its turn
+ * while a long header is read.
+ * @throws LatteError ERR_CHECKPOINT for everything that the format forbids, and for what exceeds the
+ *   budget.
  * @internal
  */
-export async function readSafetensors(path: string): Promise<CheckpointContents> {
+export async function readSafetensors(
+  path: string,
+  budget = new Budget(),
+): Promise<CheckpointContents> {
   const file = await CheckpointFile.open(path);
   try {
-    const header = await readHeader(file);
-    const { tensors, metadata } = parseHeader(file, header);
-    await file.checkUnchanged();
-    return { files: [file], tensors, metadata };
+    return await readContents(file, budget);
   } catch (error) {
     await file.close();
     throw error;
   }
 }
 
-async function readHeader(file: CheckpointFile): Promise<Buffer> {
+/** The same for a file that is open, and stays so. @internal */
+export async function readContents(
+  file: CheckpointFile,
+  budget: Budget,
+): Promise<CheckpointContents> {
+  try {
+    const header = await readHeader(file, budget);
+    const { tensors, metadata } = await parseHeader(file, header, budget);
+    await file.checkUnchanged();
+    return { files: [file], tensors, metadata };
+  } catch (error) {
+    throw await explain(file, error);
+  }
+}
+
+async function readHeader(file: CheckpointFile, budget: Budget): Promise<Buffer> {
   if (file.size < 8) {
     throw file.fail(
       `is no safetensors file: 8 bytes of header length were expected, but it has ${file.size} bytes`,
@@ -76,43 +97,62 @@ async function readHeader(file: CheckpointFile): Promise<Buffer> {
     throw file.fail(`header length is ${length}, but may be ${maxHeaderBytes} at the most`);
   }
   if (length > file.size - 8) {
-    throw file.fail(`header length is ${length}, but only ${file.size - 8} bytes follow it`);
+    throw truncated(file, `header length is ${length}, but only ${file.size - 8} bytes follow it`);
   }
+  budget.spend('directoryBytes', Number(length), (message) => file.fail(message));
   const header = Buffer.alloc(Number(length));
   await file.read(8, header);
   return header;
 }
 
-function parseHeader(
+async function parseHeader(
   file: CheckpointFile,
   header: Buffer,
-): { tensors: Map<string, StoredTensor>; metadata: Map<string, string> } {
-  const reader = new JsonReader(header, (message) => file.fail(`header: ${message}`));
+  budget: Budget,
+): Promise<{ tensors: Map<string, StoredTensor>; metadata: Map<string, string> }> {
+  const fail = (message: string) => file.fail(`header: ${message}`);
+  const reader = await JsonReader.open(header, fail, budget);
   const dataStart = 8 + header.length;
   const tensors = new Map<string, StoredTensor>();
   let metadata: Map<string, string> | undefined;
-  reader.object('the header', (name) => {
+  let begin = 0;
+  for (const name of reader.fields('the header')) {
     if (name === '__metadata__') {
       if (metadata !== undefined) throw reader.fail('__metadata__ is there twice');
-      metadata = readMetadata(reader);
-      return;
+      metadata = await readMetadata(reader, budget);
+      continue;
     }
     if (tensors.has(name)) throw reader.fail(`tensor ${showName(name)} is there twice`);
-    tensors.set(name, readEntry(reader, file, name, dataStart));
-  });
-  reader.end();
-  checkLayout(file, tensors, dataStart);
+    budget.spend('tensors', 1, fail);
+    budget.spend('nameCharacters', name.length, fail);
+    tensors.set(
+      name,
+      reader.within(maxEntryBytes, `tensor ${showName(name)}`, () =>
+        readEntry(reader, file, name, dataStart, budget),
+      ),
+    );
+    await budget.turn(reader.position - begin);
+    begin = reader.position;
+  }
+  await reader.end(budget);
+  await checkLayout(file, tensors, dataStart, budget);
   return { tensors, metadata: metadata ?? new Map<string, string>() };
 }
 
-function readMetadata(reader: JsonReader): Map<string, string> {
+async function readMetadata(reader: JsonReader, budget: Budget): Promise<Map<string, string>> {
   const metadata = new Map<string, string>();
+  const fail = (message: string) => reader.fail(message);
   // The reference library reads null as no metadata.
   if (reader.null()) return metadata;
-  reader.object('__metadata__', (key) => {
+  const most = limits.metadataCharacters;
+  for (const key of reader.fields('__metadata__')) {
     if (metadata.has(key)) throw reader.fail(`__metadata__ has ${showName(key)} twice`);
-    metadata.set(key, reader.string(`__metadata__ ${showName(key)}`));
-  });
+    const value = reader.string(`__metadata__ ${showName(key)}`, most, most);
+    budget.spend('metadataEntries', 1, fail);
+    budget.spend('metadataCharacters', key.length + value.length, fail);
+    metadata.set(key, value);
+    await budget.turn(key.length + value.length);
+  }
   return metadata;
 }
 
@@ -121,13 +161,14 @@ function readEntry(
   file: CheckpointFile,
   name: string,
   dataStart: number,
+  budget: Budget,
 ): StoredTensor {
   const tensor = `tensor ${showName(name)}`;
   let dtype: Exclude<StoredDType, 'string'> | undefined;
   let shape: number[] | undefined;
   let offsets: number[] | undefined;
   const seen: string[] = [];
-  reader.object(tensor, (field) => {
+  for (const field of reader.fields(tensor)) {
     if (seen.includes(field)) throw reader.fail(`${tensor} has the field ${showName(field)} twice`);
     if (seen.push(field) > maxFields)
       throw reader.fail(`${tensor} has more than ${maxFields} fields`);
@@ -137,10 +178,13 @@ function readEntry(
       if (dtype === undefined) throw reader.fail(`${tensor}: dtype ${show(given)} is unknown`);
     } else if (field === 'shape') {
       const lengths: number[] = [];
-      reader.array(`${tensor}: shape`, () =>
-        lengths.push(reader.wholeNumber(`${tensor}: shape`, lengths.length)),
-      );
-      shape = lengths;
+      reader.array(`${tensor}: shape`, () => {
+        if (lengths.length === maxAxes)
+          throw reader.fail(`${tensor}: shape has more than ${maxAxes} axes`);
+        lengths.push(reader.wholeNumber(`${tensor}: shape`, lengths.length));
+      });
+      // Without the room that the array has left for more.
+      shape = lengths.slice();
     } else if (field === 'data_offsets') {
       const pair: number[] = [];
       reader.array(`${tensor}: data_offsets`, () => {
@@ -150,65 +194,67 @@ function readEntry(
       if (pair.length !== 2) throw reader.fail(`${tensor}: data_offsets must be two numbers`);
       offsets = pair;
     } else {
-      reader.skip(`${tensor}: ${showName(field)}`);
+      reader.skip(`${tensor}: ${showName(field)}`, budget);
     }
-  });
-  const missing =
-    dtype === undefined
-      ? 'dtype'
-      : shape === undefined
-        ? 'shape'
-        : offsets === undefined
-          ? 'data_offsets'
-          : undefined;
-  if (missing !== undefined) throw reader.fail(`${tensor} has no ${missing}`);
-  const [begin, end] = offsets as unknown as [number, number];
+  }
+  if (dtype === undefined) throw reader.fail(`${tensor} has no dtype`);
+  if (shape === undefined) throw reader.fail(`${tensor} has no shape`);
+  if (offsets === undefined) throw reader.fail(`${tensor} has no data_offsets`);
+  const [begin, end] = offsets as [number, number];
   if (end < begin) throw reader.fail(`${tensor}: data_offsets [${begin}, ${end}] run backwards`);
-  const bytes = storedBytes(shape!, bitWidth[dtype!]);
+  const bytes = storedBytes(shape, bitWidth[dtype]);
   if (bytes === 'overflow')
-    throw reader.fail(`${tensor}: the product of shape ${shortShape(shape!)} overflows`);
+    throw reader.fail(`${tensor}: the product of shape ${showStoredShape(shape)} overflows`);
   if (bytes !== end - begin) {
     throw reader.fail(
-      `${tensor}: data_offsets [${begin}, ${end}] span ${end - begin} bytes, but ${dtype} of shape ${shortShape(shape!)} takes ` +
+      `${tensor}: data_offsets [${begin}, ${end}] span ${end - begin} bytes, but ${dtype} of shape ${showStoredShape(shape)} takes ` +
         (bytes === 'fraction' ? 'no whole number of bytes' : String(bytes)),
     );
   }
-  return { file, dtype: dtype!, shape: shape!, parts: [dataStart + begin, end - begin] };
+  return { file, dtype, shape, parts: [dataStart + begin, end - begin] };
 }
 
-/** Messages stay short however many axes a hostile header names. */
-function shortShape(shape: readonly number[]): string {
-  return shape.length > 8 ? `[${shape.slice(0, 8).join(', ')}, …]` : showShape(shape);
-}
-
-/** The tensors must lie end to end from the header to the end of the file. */
-function checkLayout(
+/**
+ * The tensors must lie end to end from the header to the end of the file. They are followed from one
+ * to the next instead of being sorted, which would hold the event loop.
+ */
+async function checkLayout(
   file: CheckpointFile,
   tensors: ReadonlyMap<string, StoredTensor>,
   dataStart: number,
-): void {
-  const order = [...tensors].sort(
-    ([, a], [, b]) => a.parts[0]! - b.parts[0]! || a.parts[1]! - b.parts[1]!,
-  );
+  budget: Budget,
+): Promise<void> {
+  const startingAt = new Map<number, string>();
+  const empty: [name: string, position: number][] = [];
+  for (const [name, { parts }] of tensors) {
+    const [begin, length] = parts as [number, number];
+    const other = startingAt.get(begin);
+    if (length === 0) empty.push([name, begin]);
+    else if (other === undefined) startingAt.set(begin, name);
+    else throw overlap(file, name, `tensor ${showName(other)}`);
+    await budget.turn();
+  }
   let previous = 'the header';
   let position = dataStart;
-  for (const [name, { parts }] of order) {
-    const [begin, length] = parts as [number, number];
-    const tensor = `tensor ${showName(name)}`;
-    if (begin !== position) {
-      throw file.fail(
-        begin < position
-          ? `${tensor}: data_offsets overlap those of ${previous}`
-          : `${tensor}: data_offsets leave a hole of ${begin - position} bytes after ${previous}`,
-      );
-    }
-    position = begin + length;
+  const boundaries = new Set([position]);
+  for (let i = 0; i < startingAt.size; i++) {
+    const name = startingAt.get(position);
+    if (name === undefined) throw misplaced(file, startingAt, boundaries, position, previous);
+    position += tensors.get(name)!.parts[1]!;
+    boundaries.add(position);
+    previous = `tensor ${showName(name)}`;
     if (position > file.size) {
-      throw file.fail(
-        `${tensor}: data_offsets end ${position - file.size} bytes past the end of the file (${file.size} bytes)`,
+      throw truncated(
+        file,
+        `${previous}: data_offsets end ${position - file.size} bytes past the end of the file (${file.size} bytes)`,
       );
     }
-    previous = tensor;
+    await budget.turn();
+  }
+  for (const [name, begin] of empty) {
+    if (boundaries.has(begin)) continue;
+    if (begin < position) throw overlap(file, name, 'another tensor');
+    throw hole(file, name, begin - position, previous);
   }
   if (position !== file.size) {
     throw file.fail(
@@ -217,98 +263,30 @@ function checkLayout(
   }
 }
 
-/**
- * Opens every shard that a *.safetensors.index.json names, and checks that each tensor is where the
- * index says. Symbolic links are followed (Hugging Face's cache is made of them); names are not let
- * out of the index's folder.
- * @throws LatteError ERR_CHECKPOINT.
- * @internal
- */
-export async function readShardedSafetensors(path: string): Promise<CheckpointContents> {
-  const shardOf = await readIndex(path);
-  const shards = new Map<string, CheckpointContents>();
-  try {
-    for (const shard of new Set(shardOf.values())) {
-      try {
-        shards.set(shard, await readSafetensors(join(dirname(path), shard)));
-      } catch (cause) {
-        if (!(cause instanceof LatteError)) throw cause;
-        throw new LatteError(cause.code, `${path}: shard ${showName(shard)}: ${cause.message}`, {
-          path: cause.path ?? path,
-          cause,
-        });
-      }
-    }
-    const tensors = new Map<string, StoredTensor>();
-    for (const [name, shard] of shardOf) {
-      const tensor = shards.get(shard)!.tensors.get(name);
-      if (tensor === undefined) {
-        throw new LatteError(
-          'ERR_CHECKPOINT',
-          `${path}: weight_map says that tensor ${showName(name)} is in ${showName(shard)}, but it is not`,
-          { path },
-        );
-      }
-      tensors.set(name, tensor);
-    }
-    return {
-      files: [...shards.values()].flatMap(({ files }) => files),
-      tensors,
-      metadata: new Map(),
-    };
-  } catch (error) {
-    await Promise.all(
-      [...shards.values()].flatMap(({ files }) => files.map((file) => file.close())),
-    );
-    throw error;
+/** The error of the first tensor that does not start where its predecessor ends, at `position`. */
+function misplaced(
+  file: CheckpointFile,
+  startingAt: ReadonlyMap<number, string>,
+  followed: ReadonlySet<number>,
+  position: number,
+  previous: string,
+): Error {
+  let first = Infinity;
+  for (const begin of startingAt.keys()) {
+    if (begin < first && !followed.has(begin)) first = begin;
   }
+  const name = startingAt.get(first)!;
+  return first < position
+    ? overlap(file, name, previous)
+    : hole(file, name, first - position, previous);
 }
 
-async function readIndex(path: string): Promise<Map<string, string>> {
-  const file = await CheckpointFile.open(path);
-  try {
-    if (file.size > maxHeaderBytes)
-      throw file.fail(
-        `has ${file.size} bytes, but an index may have ${maxHeaderBytes} at the most`,
-      );
-    const bytes = Buffer.alloc(file.size);
-    await file.read(0, bytes);
-    const reader = new JsonReader(bytes, (message) => file.fail(message));
-    let shardOf: Map<string, string> | undefined;
-    reader.object('the index', (field) => {
-      if (field !== 'weight_map') return reader.skip(showName(field));
-      if (shardOf !== undefined) throw reader.fail('weight_map is there twice');
-      const map = (shardOf = new Map<string, string>());
-      reader.object('weight_map', (name) => {
-        if (map.has(name)) throw reader.fail(`weight_map has tensor ${showName(name)} twice`);
-        const shard = reader.string(`weight_map ${showName(name)}`);
-        if (!staysInside(shard)) {
-          throw reader.fail(
-            `weight_map ${showName(name)} must name a file in the folder of the index, but is ${showName(shard)}`,
-          );
-        }
-        map.set(name, shard);
-      });
-    });
-    reader.end();
-    if (shardOf === undefined) throw file.fail('has no weight_map');
-    return shardOf;
-  } finally {
-    await file.close();
-  }
+function overlap(file: CheckpointFile, name: string, other: string): Error {
+  return file.fail(`tensor ${showName(name)}: data_offsets overlap those of ${other}`);
 }
 
-/**
- * Whether a shard's name is a relative path without a step up, on any operating system, and the only
- * way to write that path: a file named in many ways would be opened as many times.
- */
-function staysInside(shard: string): boolean {
-  return (
-    shard !== '' &&
-    !/[\0\\]|^[a-z]:/i.test(shard) &&
-    !posix.isAbsolute(shard) &&
-    !win32.isAbsolute(shard) &&
-    !/(^|\/)\.{0,2}\//.test(shard) &&
-    !/(^|\/)\.{1,2}$/.test(shard)
+function hole(file: CheckpointFile, name: string, bytes: number, previous: string): Error {
+  return file.fail(
+    `tensor ${showName(name)}: data_offsets leave a hole of ${bytes} bytes after ${previous}`,
   );
 }

@@ -3,11 +3,11 @@ import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { itemSize, type DType } from '../dtype.js';
 import { LatteError, show } from '../errors.js';
+import { checkEntries, checkOptions } from '../options.js';
 import { bytesOf } from '../tensor-bytes.js';
-import { checkEntries } from '../options.js';
 import { isTensor, type Tensor } from '../tensor.js';
-import { checkPath, checkpointError, showName } from './file.js';
-import { maxHeaderBytes } from './safetensors.js';
+import { checkPath, checkpointError, reasonOf, showName } from './file.js';
+import { Budget, limits, maxNameBytes } from './limits.js';
 
 const dtypeNames: Record<DType, string> = {
   float64: 'F64',
@@ -18,6 +18,12 @@ const dtypeNames: Record<DType, string> = {
   int32: 'I32',
 };
 
+/** The last argument of {@link writeSafetensors}. */
+export interface WriteSafetensorsOptions {
+  /** Strings for the file's `__metadata__`. */
+  metadata?: Readonly<Record<string, string>>;
+}
+
 const pieceBytes = 16 * 1024 * 1024;
 
 /**
@@ -27,19 +33,26 @@ const pieceBytes = 16 * 1024 * 1024;
  * place under another name, and then renamed.
  * @param path the file; one that exists is replaced.
  * @param tensors name → tensor, of any dtype and device; not to be disposed before this returns.
- * @param metadata strings for `__metadata__`.
- * @throws LatteError ERR_VALUE for a name or metadata that the format does not allow, ERR_DISPOSED,
+ * @throws LatteError ERR_VALUE for a name or metadata that the format does not allow or
+ *   {@link openCheckpoint} would refuse (too many, too long), ERR_DISPOSED,
  *   ERR_CHECKPOINT with `path` when the file cannot be written.
  */
 export async function writeSafetensors(
   path: string,
   tensors: Readonly<Record<string, Tensor>> | ReadonlyMap<string, Tensor>,
-  metadata: Readonly<Record<string, string>> = {},
+  options: WriteSafetensorsOptions = {},
 ): Promise<void> {
   checkPath(path, 'path');
+  const { metadata = {} } = checkOptions(options, ['metadata']);
   const entries: [string, Tensor][] = [];
   for (const [name, tensor] of checkEntries(tensors, 'tensors', 'tensors')) {
     checkText(name, 'a tensor name');
+    if (Buffer.byteLength(name) > maxNameBytes) {
+      throw new LatteError(
+        'ERR_VALUE',
+        `a tensor name may have ${maxNameBytes} bytes at the most, but ${showName(name)} has more`,
+      );
+    }
     if (name === '__metadata__')
       throw new LatteError('ERR_VALUE', 'a tensor cannot be named "__metadata__"');
     if (!isTensor(tensor)) {
@@ -74,10 +87,14 @@ function makeHeader(
   metadata: Readonly<Record<string, string>>,
 ): Buffer {
   const fields: string[] = [];
+  const budget = new Budget();
+  const fail = (message: string) => new LatteError('ERR_VALUE', message);
   const strings = checkEntries(metadata, 'metadata', 'strings') as [string, string][];
   for (const [key, value] of strings) {
     checkText(key, 'a metadata name');
     checkText(value, `metadata[${showName(key)}]`);
+    budget.spend('metadataEntries', 1, fail);
+    budget.spend('metadataCharacters', key.length + value.length, fail);
   }
   // Each name is put into the text by hand: as a property, "__proto__" would be lost.
   const pairs = strings.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
@@ -85,6 +102,8 @@ function makeHeader(
   let begin = 0;
   for (const [name, tensor] of entries) {
     const end = begin + tensor.byteLength;
+    budget.spend('tensors', 1, fail);
+    budget.spend('nameCharacters', name.length, fail);
     const entry = {
       dtype: dtypeNames[tensor.dtype],
       shape: tensor.shape,
@@ -95,10 +114,10 @@ function makeHeader(
   }
   const json = Buffer.from(`{${fields.join(',')}}`);
   const length = Math.ceil(json.length / 8) * 8;
-  if (length > maxHeaderBytes) {
+  if (length > limits.directoryBytes) {
     throw new LatteError(
       'ERR_VALUE',
-      `names and metadata take ${length} bytes, but a header may have ${maxHeaderBytes} at the most`,
+      `names and metadata take ${length} bytes, but a header may have ${limits.directoryBytes} at the most`,
     );
   }
   const header = Buffer.alloc(8 + length, ' ');
@@ -129,7 +148,7 @@ async function replaceFile(path: string, contents: readonly Uint8Array[]): Promi
     await rename(temporary, path);
   } catch (cause) {
     await rm(temporary, { force: true });
-    throw checkpointError(path, `cannot be written: ${(cause as Error).message}`, cause);
+    throw checkpointError(path, `cannot be written: ${reasonOf(cause)}`, cause);
   }
 }
 

@@ -135,7 +135,7 @@ async function embed(options: EmbedOptions, progress: Progress): Promise<void> {
     dtype: latte.patchEmbed.dtype,
     latte_embeddings_version: packageVersion(),
   };
-  await writeComplete(options.output, (path) => writeSafetensors(path, outputs, metadata));
+  await writeComplete(options.output, (path) => writeSafetensors(path, outputs, { metadata }));
   times.push(performance.now());
   progress.stop();
   report(options, outputs, timesteps, latte.patchEmbed.device, times);

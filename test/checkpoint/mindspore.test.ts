@@ -124,7 +124,7 @@ const malformed: readonly (readonly [string, Buffer, ...Fragment[]])[] = [
   [
     'too many axes',
     value('a', Array<number>(65).fill(1), 'Float32', floats(1)),
-    'more than 64 axes',
+    'more than 32 axes',
   ],
   [
     'dims whose product overflows',

@@ -27,7 +27,7 @@ describe('writeSafetensors', () => {
       ['with "quotes"\n', tensorOf('float32', [1], [3])],
     ]);
     const metadata = JSON.parse('{"format":"pt","__proto__":"x"}') as Record<string, string>;
-    await writeSafetensors(path('all.safetensors'), tensors, metadata);
+    await writeSafetensors(path('all.safetensors'), tensors, { metadata });
     const checkpoint = await openCheckpoint(path('all.safetensors'));
     expect(new Set(checkpoint.names())).toEqual(new Set(tensors.keys()));
     expect([...checkpoint.metadata]).toEqual(Object.entries(metadata));
@@ -114,7 +114,7 @@ describe('writeSafetensors', () => {
       'tensors["a"]',
     );
     await rejected(
-      () => writeSafetensors(file, { a: tensor }, { k: 1 as unknown as string }),
+      () => writeSafetensors(file, { a: tensor }, { metadata: { k: 1 as unknown as string } }),
       'ERR_VALUE',
       'metadata["k"]',
     );
