@@ -1,6 +1,6 @@
 // Checks that dependencies point down only, as the design says. Usage: check-layers.mjs [root]
 //
-//   C++   binding → layers → backend → core; a device's own folder (backend/cpu, backend/ascend)
+//   C++   binding → layers → backend → system → core; a device's own folder (backend/cpu, backend/ascend)
 //         is known to backend/registry alone; Node-API appears in binding alone, ACL in ascend alone
 //   TS    cli → index → the rest; layers know nothing of checkpoints; one file loads the addon
 //
@@ -10,7 +10,7 @@ import { dirname, join, normalize, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
-const nativeLayers = ['core', 'backend', 'layers', 'binding'];
+const nativeLayers = ['core', 'system', 'backend', 'layers', 'binding'];
 
 /** Every file below `root/folder` whose name matches, as sorted paths relative to root, with '/'. */
 function filesIn(root, folder, pattern) {

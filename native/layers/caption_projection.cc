@@ -1,5 +1,7 @@
 #include "layers/caption_projection.h"
 
+#include "core/byte_count.h"
+
 namespace latte {
 
 std::vector<Parameter> CaptionProjection::parameters() const {
@@ -43,7 +45,7 @@ Plan CaptionProjection::plan(const std::vector<std::optional<TensorSpec>>& input
   plan.input_dtypes = {dtype()};
   plan.run = [weights = loaded(weights_, "CaptionProjection"), config = config_, rows,
               dtype = dtype()](Queue& queue, const Inputs& in, const Outputs& out) {
-    void* hidden = queue.scratch(static_cast<size_t>(rows * config.hidden_size) * item_size(dtype));
+    void* hidden = queue.scratch(byte_count(item_size(dtype), rows, config.hidden_size));
     LinearArgs first;
     first.input = as_dtype(queue, *in[0], dtype);
     first.rows = rows;

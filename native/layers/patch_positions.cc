@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/byte_count.h"
 #include "core/position_table.h"
 
 namespace latte {
@@ -40,7 +41,7 @@ bool PatchPositionsConfig::upstream_fits(Grid grid) const {
 std::vector<float> upstream_positions(const PatchPositionsConfig& config, Grid grid) {
   const int64_t side = config.stored_side();
   const Grid of = grid == config.configured ? Grid{side, side} : grid;
-  std::vector<float> table(static_cast<size_t>(of.height * of.width * config.dim));
+  std::vector<float> table(byte_count(1, of.height, of.width, config.dim));
   separable(config, of).expand(table.data());
   return table;
 }

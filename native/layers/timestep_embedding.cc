@@ -1,5 +1,7 @@
 #include "layers/timestep_embedding.h"
 
+#include "core/byte_count.h"
+
 namespace latte {
 
 namespace {
@@ -50,9 +52,8 @@ void run_timestep_embedding(Queue& queue, const TimestepEmbeddingConfig& config,
                             const TimestepEmbeddingWeights& weights, const void* sample,
                             int64_t rows, const LinearOutput& output) {
   const int64_t hidden_features = weights.linear_1->out_features;
-  const auto bytes =
-      static_cast<size_t>(rows * hidden_features) * item_size(weights.linear_1->dtype);
-  void* hidden = queue.scratch(bytes);
+  void* hidden =
+      queue.scratch(byte_count(item_size(weights.linear_1->dtype), rows, hidden_features));
   LinearArgs first;
   first.input = sample;
   first.rows = rows;

@@ -43,6 +43,8 @@ describe('C++', () => {
     ['native/core/seed.cc', '#include "backend/backend.h"', /core stands below backend/],
     ['native/core/seed.cc', '#include "../backend/backend.h"', /core stands below backend/],
     ['native/core/seed.cc', '  #  include <backend/backend.h>', /core stands below backend/],
+    ['native/core/seed.cc', '#include "system/memory_pool.h"', /core stands below system/],
+    ['native/system/seed.cc', '#include "backend/backend.h"', /system stands below backend/],
     ['native/layers/seed.cc', '#include "backend/cpu/seed.h"', /only native\/backend\/registry/],
     ['native/binding/seed.cc', '#include "backend/cpu/seed.h"', /only native\/backend\/registry/],
     ['native/backend/seed.cc', '#include "cpu/seed.h"', /only native\/backend\/registry/],

@@ -1,17 +1,29 @@
 #include "backend/cpu/device.h"
 
-#include <unistd.h>
-
 #include <cstring>
 
 #include "backend/cpu/convert.h"
 #include "backend/cpu/linear_weights.h"
 #include "backend/cpu/operations.h"
 #include "backend/cpu/targets.h"
+#include "system/host_memory.h"
+#include "system/memory_pool.h"
+#include "system/thread_pool.h"
 
 namespace latte::cpu {
 
 namespace {
+
+/// Memory of the process's pool as a buffer of this device.
+class PooledBuffer final : public Buffer {
+ public:
+  explicit PooledBuffer(system::Memory memory) : memory_(std::move(memory)) {}
+  void* data() const override { return memory_.data(); }
+  size_t bytes() const override { return memory_.bytes(); }
+
+ private:
+  system::Memory memory_;
+};
 
 /// Runs every operation at once, on the calling thread and the pool's helpers.
 class CpuQueue final : public Queue {
@@ -19,7 +31,8 @@ class CpuQueue final : public Queue {
   explicit CpuQueue(const CancelFlag* cancelled) { context_.cancelled = cancelled; }
 
   void* scratch(size_t bytes) override {
-    return context_.scratch<char>(static_cast<int64_t>(bytes));
+    context_.scratch_memory.push_back(system::memory_pool().allocate(bytes));
+    return context_.scratch_memory.back().data();
   }
   TensorView upload(const TensorView& host) override { return host; }
   void download(const TensorView& from, void* host) override {
@@ -65,15 +78,20 @@ class CpuDevice final : public Device {
     DeviceInfo info;
     info.name = info.kind = name_;
     info.instruction_set = target_name();
-    info.threads = thread_pool().threads();
-    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    info.memory_free = static_cast<size_t>(sysconf(_SC_AVPHYS_PAGES)) * page;
-    info.memory_total = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * page;
+    info.threads = system::thread_pool().threads();
+    const auto memory = system::host_memory();
+    info.memory_free = memory.available;
+    info.memory_total = memory.total;
     return info;
   }
-  MemoryUsage memory_usage() const override { return memory_pool().usage(); }
+  MemoryUsage memory_usage() const override {
+    const auto usage = system::memory_pool().usage();
+    return {usage.live, usage.pooled, usage.limit};
+  }
   void check_dtype(DType) const override {}
-  std::shared_ptr<Buffer> allocate(size_t bytes) override { return memory_pool().allocate(bytes); }
+  std::shared_ptr<Buffer> allocate(size_t bytes) override {
+    return std::make_shared<PooledBuffer>(system::memory_pool().allocate(bytes));
+  }
   std::shared_ptr<Buffer> allocate_staging(size_t bytes) override { return allocate(bytes); }
   bool runs_on_caller() const override { return true; }
   void submit(std::shared_ptr<Work> work) override {

@@ -92,13 +92,12 @@ class LinearKernel {
       const int64_t first = panels_ * (task / row_blocks) / panel_blocks;
       const int64_t last = panels_ * (task / row_blocks + 1) / panel_blocks;
       const int64_t count = std::min(block_rows, rows - row);
-      std::shared_ptr<Buffer> partial;
+      system::Memory partial;
       if (depth_ > deepest) {
-        partial = memory_pool().allocate(static_cast<size_t>(count * (last - first) * kPanel) *
-                                         sizeof(float));
+        partial = system::memory_pool().allocate(
+            static_cast<size_t>(count * (last - first) * kPanel) * sizeof(float));
       }
-      multiply_piece(piece(tiles, row, count, first, last,
-                           partial ? static_cast<float*>(partial->data()) : nullptr),
+      multiply_piece(piece(tiles, row, count, first, last, static_cast<float*>(partial.data())),
                      deepest, Emit{this, first_row + row});
     });
   }
@@ -108,7 +107,7 @@ class LinearKernel {
     return {tiles + row * depth_,
             rows,
             depth_,
-            static_cast<const B*>(weights_.panels->data()),
+            static_cast<const B*>(weights_.panels.data()),
             first,
             last,
             partial};

@@ -5,7 +5,7 @@
 
 #include "backend/cpu/convert.h"
 #include "backend/cpu/element.h"
-#include "backend/cpu/memory_pool.h"
+#include "core/byte_count.h"
 
 namespace latte::cpu {
 
@@ -46,18 +46,18 @@ std::shared_ptr<const LinearWeights> pack_linear(const TensorView& weight, const
   const int64_t out = packed->out_features, in = packed->in_features, panel = packed->panel;
   const int64_t padded = (out + panel - 1) / panel * panel;
 
-  std::shared_ptr<Buffer> converted;
+  system::Memory converted;
   const void* source = weight.data;
   if (weight.dtype != dtype) {
-    converted = memory_pool().allocate(static_cast<size_t>(out * in) * item_size(dtype));
-    convert(weight.data, weight.dtype, converted->data(), dtype, out * in);
-    source = converted->data();
+    converted = system::memory_pool().allocate(byte_count(item_size(dtype), out, in));
+    convert(weight.data, weight.dtype, converted.data(), dtype, out * in);
+    source = converted.data();
   }
-  packed->panels = memory_pool().allocate(static_cast<size_t>(padded * packed_depth(dtype, in)) *
-                                          item_size(dtype));
+  packed->panels =
+      system::memory_pool().allocate(byte_count(item_size(dtype), padded, packed_depth(dtype, in)));
   with_layer_type(dtype, [&](auto tag) {
     using T = decltype(tag);
-    pack(static_cast<const T*>(source), out, in, panel, static_cast<T*>(packed->panels->data()));
+    pack(static_cast<const T*>(source), out, in, panel, static_cast<T*>(packed->panels.data()));
   });
 
   packed->bias.resize(static_cast<size_t>(padded), 0.0f);
@@ -72,7 +72,7 @@ std::shared_ptr<const LinearWeights> pack_linear(const TensorView& weight, const
 void CpuLinearWeights::unpack(void* weight, void* bias_out) const {
   with_layer_type(dtype, [&](auto tag) {
     using T = decltype(tag);
-    const auto* from = static_cast<const T*>(panels->data());
+    const auto* from = static_cast<const T*>(panels.data());
     auto* to = static_cast<T*>(weight);
     for (int64_t row = 0; row < out_features; ++row) {
       const T* column = from + row / panel * packed_depth(dtype, in_features) * panel +

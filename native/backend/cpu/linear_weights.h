@@ -8,6 +8,7 @@
 
 #include "backend/backend.h"
 #include "backend/cpu/patch_weights.h"
+#include "system/memory_pool.h"
 
 namespace latte::cpu {
 
@@ -19,7 +20,7 @@ class CpuLinearWeights final : public LinearWeights {
   void unpack(void* weight, void* bias) const override;
 
   int64_t panel = 0;
-  std::shared_ptr<Buffer> panels;
+  system::Memory panels;
   std::vector<float> bias;
 
   /// The same weights in the patch projection's layout, made at its first use: [0] as they are,

@@ -8,8 +8,9 @@
 #include <vector>
 
 #include "backend/backend.h"
-#include "backend/cpu/memory_pool.h"
-#include "backend/cpu/thread_pool.h"
+#include "core/byte_count.h"
+#include "system/memory_pool.h"
+#include "system/thread_pool.h"
 
 namespace latte::cpu {
 
@@ -18,7 +19,7 @@ constexpr size_t kStreamBytes = size_t{8} << 20;
 
 struct Context {
   const CancelFlag* cancelled = nullptr;
-  std::vector<std::shared_ptr<Buffer>> scratch_buffers;
+  std::vector<system::Memory> scratch_memory;
 
   void check_cancelled() const {
     if (cancelled != nullptr && cancelled->load(std::memory_order_relaxed)) {
@@ -28,15 +29,15 @@ struct Context {
 
   template <class T>
   T* scratch(int64_t count) {
-    scratch_buffers.push_back(memory_pool().allocate(static_cast<size_t>(count) * sizeof(T)));
-    return static_cast<T*>(scratch_buffers.back()->data());
+    scratch_memory.push_back(system::memory_pool().allocate(byte_count(sizeof(T), count)));
+    return static_cast<T*>(scratch_memory.back().data());
   }
 
   /// How many threads are worth their waking for work of about so many nanoseconds.
   static int threads_for(double nanoseconds) {
     constexpr double kWorthwhile = 8000;
     const double threads = std::min(nanoseconds / kWorthwhile, 1024.0);
-    return std::clamp(static_cast<int>(threads), 1, thread_pool().threads());
+    return std::clamp(static_cast<int>(threads), 1, system::thread_pool().threads());
   }
 
   /// body(i) for each i below count, shared among threads. Stops early, and throws, when a body
@@ -45,7 +46,7 @@ struct Context {
   void parallel_for(int64_t count, int threads, const Body& body) const {
     std::atomic<bool> failed{false};
     std::exception_ptr failure;
-    thread_pool().parallel_for(count, threads, [&](int64_t i) {
+    system::thread_pool().parallel_for(count, threads, [&](int64_t i) {
       if (failed.load(std::memory_order_relaxed)) return;
       if (cancelled != nullptr && cancelled->load(std::memory_order_relaxed)) return;
       try {

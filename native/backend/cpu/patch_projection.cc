@@ -92,7 +92,7 @@ class PatchKernel {
           count_(std::min(kernel.block_rows_, kernel.rows_.count() - first)),
           tiles_((count_ + kPatchRows - 1) / kPatchRows),
           stride_(kernel.panels_ * kPatchPanel),
-          panels_(static_cast<const float*>(kernel.weights_.panels->data())) {
+          panels_(static_cast<const float*>(kernel.weights_.panels.data())) {
       kernel.rows_.list(first, count_, rows_);
       // The last tile is filled up with its last row: it is computed, and written, twice.
       std::fill(rows_ + count_, rows_ + tiles_ * kPatchRows, rows_[count_ - 1]);
@@ -104,8 +104,8 @@ class PatchKernel {
       // Behind the patches there is room to gather them in half types, or for one more vector.
       const int64_t behind = std::is_same_v<T, float> ? kStep : patches;
       const auto memory =
-          memory_pool().allocate(static_cast<size_t>(buffer + patches + behind) * sizeof(float));
-      buffer_ = static_cast<float*>(memory->data());
+          system::memory_pool().allocate(byte_count(sizeof(float), buffer + patches + behind));
+      buffer_ = static_cast<float*>(memory.data());
       patches_ = buffer_ + buffer;
       gather(reinterpret_cast<T*>(patches_ + patches));
       if (kernel_.buffered_) {

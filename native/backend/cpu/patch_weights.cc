@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "backend/cpu/convert.h"
-#include "backend/cpu/memory_pool.h"
+#include "core/byte_count.h"
 
 namespace latte::cpu {
 
@@ -69,8 +69,8 @@ std::shared_ptr<const PatchWeights> pack_patches(const LinearWeights& weights, i
   auto columns = columns_of(weights);
   if (centred) centre(columns, dim);
   auto packed = std::make_shared<PatchWeights>();
-  packed->panels = memory_pool().allocate(static_cast<size_t>(padded * depth) * sizeof(float));
-  auto* to = static_cast<float*>(packed->panels->data());
+  packed->panels = system::memory_pool().allocate(byte_count(sizeof(float), padded, depth));
+  auto* to = static_cast<float*>(packed->panels.data());
   for (int64_t first = 0; first < padded; first += panel) {
     for (int64_t k = 0; k < depth; ++k) {
       for (int64_t d = first; d < first + panel; ++d) {

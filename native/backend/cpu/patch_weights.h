@@ -5,13 +5,14 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "system/memory_pool.h"
 
 namespace latte::cpu {
 
 /// Panels of `panel` channels, [depth][panel] each, float32 whatever the layer's dtype is, the last
 /// one padded with zeros: nothing is left to convert or to mask in the kernel's inner loop.
 struct PatchWeights {
-  std::shared_ptr<Buffer> panels;
+  system::Memory panels;
   std::vector<float> bias;  // padded to whole panels
 
   /// Of centred weights alone: the rows of R, an upper triangle of depth + 1. With x = [patch, 1],

@@ -17,7 +17,7 @@ namespace latte::twin {
 
 namespace {
 
-constexpr size_t kPage = 4096;
+const size_t kPage = static_cast<size_t>(sysconf(_SC_PAGESIZE));
 constexpr std::byte kSlackPattern{0xa5};
 /// Addresses of one device: so many that they need not be given out again.
 constexpr uint64_t kDeviceRange = uint64_t{64} << 30;

@@ -1,0 +1,315 @@
+#include "system/thread_pool.h"
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <exception>
+#include <thread>
+
+#include "system/control_group.h"
+
+namespace latte::system {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kMostThreads = 1024;
+
+/// How long a helper looks for its next loop, and a caller for the end of its helpers, before it
+/// sleeps: the operations of a layer follow one another within microseconds.
+constexpr auto kSpin = std::chrono::microseconds(50);
+/// While it looks, it offers its core to others so often: on a busy machine the thread that it
+/// waits for may need that core.
+constexpr auto kYield = std::chrono::microseconds(10);
+/// If no thread could be started, none is tried again for so long.
+constexpr auto kStartAgain = std::chrono::seconds(1);
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+/// Waits until ready() for a bounded time; returns whether it became true.
+template <class Ready>
+bool spin(const Ready& ready) {
+  const auto begin = Clock::now();
+  for (auto yielded = begin;;) {
+    for (int i = 0; i < 32; ++i) {
+      if (ready()) return true;
+      pause();
+    }
+    const auto now = Clock::now();
+    if (now - begin >= kSpin) return false;
+    if (now - yielded < kYield) continue;
+    sched_yield();
+    yielded = now;
+  }
+}
+
+// std::atomic's wait and notify share a table of waiters among all atomics: they spin on their own,
+// and make system calls for waiters of others. Here each call wakes one thread, and is counted.
+void futex_wait(std::atomic<int>* word, int value) {
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
+}
+void futex_wake(std::atomic<int>* word) {
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+}
+
+}  // namespace
+
+/// One loop, on the stack of its caller.
+struct ThreadPool::Loop {
+  Call call;
+  const void* context;
+  int64_t count;
+  alignas(64) std::atomic<int64_t> next{0};
+  // How many helpers may still use the loop, and whether the caller sleeps until there are none.
+  alignas(64) std::atomic<int> helpers{0};
+  static constexpr int kCallerSleeps = 1 << 30;
+
+  void work() {
+    for (;;) {
+      const int64_t index = next.fetch_add(1, std::memory_order_relaxed);
+      if (index >= count) return;
+      call(context, index);
+    }
+  }
+
+  /// By a helper. The caller may return, and the loop be gone, as soon as the count is zero: after
+  /// that the wake-up uses nothing but its address.
+  void leave() {
+    std::atomic<int>* const word = &helpers;
+    if (word->fetch_sub(1, std::memory_order_acq_rel) == (kCallerSleeps | 1)) futex_wake(word);
+  }
+
+  /// By the caller: until every helper has left.
+  void wait() {
+    const auto left = [&] { return helpers.load(std::memory_order_acquire) == 0; };
+    if (left() || spin(left)) return;
+    int inside = helpers.fetch_or(kCallerSleeps, std::memory_order_acq_rel) | kCallerSleeps;
+    while (inside != kCallerSleeps) {
+      futex_wait(&helpers, inside);
+      inside = helpers.load(std::memory_order_acquire);
+    }
+  }
+};
+
+/// A helper belongs to the loop that claimed it (see Claim), then to nobody.
+struct alignas(64) ThreadPool::Helper {
+  static constexpr int kAwake = 0, kAsleep = 1, kCalled = 2;
+  std::atomic<int> state{kAwake};
+  std::atomic<Loop*> loop{nullptr};  // to be taken by the helper, or back by the loop's caller
+  bool started = false;              // used by the loop that has the helper
+
+  /// Returns whether the helper slept.
+  bool call(Loop& to) {
+    loop.store(&to, std::memory_order_release);
+    if (state.exchange(kCalled, std::memory_order_acq_rel) != kAsleep) return false;
+    futex_wake(&state);
+    return true;
+  }
+
+  void await_call() {
+    const auto called = [&] { return state.load(std::memory_order_acquire) == kCalled; };
+    int awake = kAwake;
+    if (!spin(called) && state.compare_exchange_strong(awake, kAsleep, std::memory_order_acq_rel)) {
+      while (!called()) futex_wait(&state, kAsleep);
+    }
+    // An exchange: it sees the loop of a call that comes at the same moment.
+    state.exchange(kAwake, std::memory_order_acq_rel);
+  }
+};
+
+struct ThreadPool::State {
+  static constexpr int kWords = kMostThreads / 64;
+  std::array<std::atomic<uint64_t>, kWords> idle{};  // a bit for each helper that no loop has
+  std::unique_ptr<Helper[]> helpers;
+  alignas(64) std::atomic<int> busy{0};  // callers inside loops, and the helpers that these have
+  std::atomic<Clock::rep> start_again{0};
+  std::atomic<uint64_t> loops{0}, called{0}, wake_ups{0}, helped{0};
+};
+
+/// Counts a caller and the helpers of its loop as busy, for as long as it lives.
+class ThreadPool::Claim {
+ public:
+  /// At most `wanted` helpers: the first that are idle, which were used last.
+  Claim(State& state, int threads, int wanted) : state_(state) {
+    int busy = state.busy.fetch_add(1, std::memory_order_relaxed) + 1;
+    do {
+      granted_ = std::clamp(threads - busy, 0, wanted);
+    } while (granted_ > 0 &&
+             !state.busy.compare_exchange_weak(busy, busy + granted_, std::memory_order_relaxed));
+    int left = granted_;
+    for (size_t word = 0; word < bits_.size() && left > 0; ++word) {
+      uint64_t idle = state.idle[word].load(std::memory_order_relaxed), taken;
+      do {
+        uint64_t rest = idle;
+        for (int i = std::min(left, std::popcount(idle)); i > 0; --i) rest &= rest - 1;
+        taken = idle & ~rest;
+      } while (taken != 0 && !state.idle[word].compare_exchange_weak(idle, idle & ~taken,
+                                                                     std::memory_order_acquire));
+      bits_[word] = taken;
+      left -= std::popcount(taken);
+    }
+  }
+  ~Claim() {
+    for (size_t word = 0; word < bits_.size(); ++word) {
+      if (bits_[word] != 0) state_.idle[word].fetch_or(bits_[word], std::memory_order_release);
+    }
+    state_.busy.fetch_sub(1 + granted_, std::memory_order_relaxed);
+  }
+  Claim(const Claim&) = delete;
+  Claim& operator=(const Claim&) = delete;
+
+  bool empty() const { return granted_ == 0; }
+
+  template <class Visit>
+  void each(const Visit& visit) const {
+    for (size_t word = 0; word < bits_.size(); ++word) {
+      for (uint64_t rest = bits_[word]; rest != 0; rest &= rest - 1) {
+        visit(static_cast<int>(word) * 64 + std::countr_zero(rest));
+      }
+    }
+  }
+
+  /// A helper that there is no thread for.
+  void give_up(int index) {
+    const uint64_t bit = uint64_t{1} << (index % 64);
+    bits_[static_cast<size_t>(index / 64)] &= ~bit;
+    state_.idle[static_cast<size_t>(index / 64)].fetch_or(bit, std::memory_order_release);
+  }
+
+ private:
+  State& state_;
+  int granted_ = 0;
+  std::array<uint64_t, State::kWords> bits_{};
+};
+
+ThreadPool::ThreadPool(int threads)
+    : threads_(std::clamp(threads, 1, kMostThreads)), state_(new State) {
+  state_->helpers = std::make_unique<Helper[]>(static_cast<size_t>(threads_ - 1));
+  for (int i = 0; i < threads_ - 1; ++i) {
+    state_->idle[static_cast<size_t>(i / 64)] |= uint64_t{1} << (i % 64);
+  }
+}
+
+bool ThreadPool::start(int index) {
+  const auto now = Clock::now().time_since_epoch();
+  if (now.count() < state_->start_again.load(std::memory_order_relaxed)) return false;
+  Helper& helper = state_->helpers[static_cast<size_t>(index)];
+  try {
+    std::thread([this, &helper] { help(helper); }).detach();
+    helper.started = true;
+    return true;
+  } catch (const std::exception&) {
+    // No thread to be had, or no memory for one: the callers do the work.
+    state_->start_again.store((now + kStartAgain).count(), std::memory_order_relaxed);
+    return false;
+  }
+}
+
+void ThreadPool::help(Helper& helper) {
+  pthread_setname_np(pthread_self(), "latte-helper");
+  for (;;) {
+    helper.await_call();
+    // Null: the loop ended before its helper came.
+    Loop* const loop = helper.loop.exchange(nullptr, std::memory_order_acq_rel);
+    if (loop == nullptr) continue;
+    loop->work();
+    state_->helped.fetch_add(1, std::memory_order_relaxed);
+    loop->leave();
+  }
+}
+
+void ThreadPool::call_helpers(Loop& loop, Claim& claim) {
+  uint64_t called = 0, wake_ups = 0;
+  claim.each([&](int index) {
+    Helper& helper = state_->helpers[static_cast<size_t>(index)];
+    if (!helper.started && !start(index)) {
+      claim.give_up(index);
+      return;
+    }
+    loop.helpers.fetch_add(1, std::memory_order_relaxed);
+    ++called;
+    if (helper.call(loop)) ++wake_ups;
+  });
+  state_->loops.fetch_add(1, std::memory_order_relaxed);
+  state_->called.fetch_add(called, std::memory_order_relaxed);
+  state_->wake_ups.fetch_add(wake_ups, std::memory_order_relaxed);
+}
+
+/// A helper that has not come yet is not waited for.
+void ThreadPool::dismiss_helpers(Loop& loop, const Claim& claim) {
+  claim.each([&](int index) {
+    auto& given = state_->helpers[static_cast<size_t>(index)].loop;
+    if (given.exchange(nullptr, std::memory_order_acq_rel) != nullptr) {
+      loop.helpers.fetch_sub(1, std::memory_order_relaxed);
+    }
+  });
+  loop.wait();
+}
+
+void ThreadPool::run(int64_t count, int threads, Call call, const void* context) {
+  Loop loop{call, context, count};
+  if (threads_ == 1) return loop.work();
+  const int64_t useful = std::min<int64_t>(std::min(threads, threads_), count);
+  const int wanted = static_cast<int>(std::max<int64_t>(useful, 1)) - 1;
+  Claim claim(*state_, threads_, wanted);
+  if (claim.empty()) return loop.work();
+  call_helpers(loop, claim);
+  loop.work();
+  dismiss_helpers(loop, claim);
+}
+
+ThreadPool::Counts ThreadPool::counts() const {
+  return {state_->loops.load(std::memory_order_relaxed),
+          state_->called.load(std::memory_order_relaxed),
+          state_->wake_ups.load(std::memory_order_relaxed),
+          state_->helped.load(std::memory_order_relaxed)};
+}
+
+int default_threads(int cores, double limit) {
+  const int most = std::clamp(cores, 1, kMostDefaultThreads);
+  // Part of a core is of no use to a loop that waits for its slowest thread. Compared as doubles:
+  // without a limit there are infinitely many, which no int can say.
+  const double whole = std::floor(limit + 1e-9);
+  return whole >= most ? most : std::max(1, static_cast<int>(whole));
+}
+
+namespace {
+
+int threads_of_process() {
+  if (const char* text = std::getenv("LATTE_NUM_THREADS")) {
+    char* end = nullptr;
+    const long number = std::strtol(text, &end, 10);
+    if (end != text && *end == '\0' && number >= 1 && number <= kMostThreads)
+      return static_cast<int>(number);
+  }
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  const int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  return default_threads(cores, control_group_cores());
+}
+
+}  // namespace
+
+ThreadPool& thread_pool() {
+  static auto* pool = new ThreadPool(threads_of_process());
+  return *pool;
+}
+
+}  // namespace latte::system

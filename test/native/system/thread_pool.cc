@@ -1,0 +1,198 @@
+// The pool of helper threads. Also run under ThreadSanitizer: scripts/check-device-threads.sh.
+#include "system/thread_pool.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <numeric>
+#include <thread>
+#include <vector>
+
+#include "check.h"
+#include "failing_new.h"
+#include "system/control_group.h"
+
+namespace {
+
+using namespace latte;
+using system::ThreadPool;
+
+/// A pool is never destroyed.
+ThreadPool& pool_of(int threads) { return *new ThreadPool(threads); }
+
+/// One loop in which each index is counted; expects each to be visited once.
+void visit_all(ThreadPool& pool, int64_t count, int threads) {
+  std::vector<std::atomic<int>> visits(static_cast<size_t>(count));
+  pool.parallel_for(count, threads, [&](int64_t i) { ++visits[static_cast<size_t>(i)]; });
+  for (const auto& visit : visits) EXPECT_EQ(visit.load(), 1);
+}
+
+/// Long enough for helpers to fall asleep.
+void pause_for_sleep() { usleep(2000); }
+
+/// Callers that are inside loops of one thread for as long as this lives.
+class Busy {
+ public:
+  Busy(ThreadPool& pool, int callers) {
+    for (int i = 0; i < callers; ++i) {
+      threads_.emplace_back([this, &pool] {
+        pool.parallel_for(1, 1, [this](int64_t) {
+          ++inside_;
+          inside_.notify_all();
+          leave_.wait(false);
+        });
+      });
+    }
+    for (int now = inside_; now < callers; now = inside_) inside_.wait(now);
+  }
+  ~Busy() {
+    leave_ = true;
+    leave_.notify_all();
+    for (auto& thread : threads_) thread.join();
+  }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+ private:
+  std::vector<std::thread> threads_;
+  std::atomic<int> inside_{0};
+  std::atomic<bool> leave_{false};
+};
+
+TEST("a loop wakes at most the helpers that it asked for") {
+  const int sizes[] = {1, 2, 8, 32, 64};
+  for (const int threads : sizes) {
+    ThreadPool& pool = pool_of(threads);
+    visit_all(pool, 1000, threads);  // starts all helpers
+    const int asked_for[] = {1, 2, 3, 7, 1024};
+    for (const int asked : asked_for) {
+      const auto most = static_cast<uint64_t>(std::min(asked, threads) - 1);
+      uint64_t woken = 0;
+      // On a busy machine it takes a helper a while to fall asleep.
+      for (int round = 0; round < 5 || (most > 0 && woken == 0 && round < 500); ++round) {
+        pause_for_sleep();
+        const auto before = pool.counts();
+        visit_all(pool, 1000, asked);
+        const auto after = pool.counts();
+        EXPECT_EQ(after.called - before.called, most);
+        EXPECT(after.wake_ups - before.wake_ups <= most);
+        woken += after.wake_ups - before.wake_ups;
+      }
+      EXPECT((woken > 0) == (most > 0));
+    }
+  }
+});
+
+TEST("a loop of few indices asks for few helpers") {
+  ThreadPool& pool = pool_of(8);
+  visit_all(pool, 3, 8);
+  EXPECT_EQ(pool.counts().called, uint64_t{2});
+  visit_all(pool, 1, 8);
+  visit_all(pool, 0, 8);
+  EXPECT_EQ(pool.counts().called, uint64_t{2});
+  EXPECT_EQ(pool.counts().loops, uint64_t{1});
+});
+
+TEST("helpers that are still awake are not woken") {
+  ThreadPool& pool = pool_of(4);
+  for (int round = 0; round < 2000; ++round) pool.parallel_for(4, 4, [](int64_t) {});
+  const auto counts = pool.counts();
+  EXPECT_EQ(counts.called, uint64_t{6000});
+  EXPECT(counts.wake_ups < counts.called / 2);
+});
+
+TEST("callers and their helpers together are no more than the pool's threads") {
+  ThreadPool& pool = pool_of(4);
+  for (int callers = 0; callers <= 5; ++callers) {
+    const Busy busy(pool, callers);
+    const auto before = pool.counts().called;
+    visit_all(pool, 100, 4);
+    EXPECT_EQ(pool.counts().called - before, static_cast<uint64_t>(std::max(0, 3 - callers)));
+  }
+  const auto before = pool.counts().called;
+  visit_all(pool, 100, 4);
+  EXPECT_EQ(pool.counts().called - before, uint64_t{3});
+});
+
+TEST("several callers have helpers at the same time") {
+  ThreadPool& pool = pool_of(6);
+  std::atomic<uint64_t> inner{0};
+  // A loop inside a loop is another caller.
+  pool.parallel_for(2, 2, [&](int64_t) { pool.parallel_for(100, 2, [&](int64_t) { ++inner; }); });
+  EXPECT_EQ(inner.load(), uint64_t{200});
+  EXPECT(pool.counts().called >= 2);
+});
+
+TEST("sums are right for many callers at once") {
+  ThreadPool& pool = pool_of(5);
+  std::vector<std::thread> callers;
+  std::atomic<int> wrong{0};
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&, caller] {
+      std::vector<int64_t> values(257);
+      for (int round = 0; round < 300; ++round) {
+        const int64_t count = 1 + (round * 7 + caller) % 257;
+        pool.parallel_for(count, 1 + round % 6,
+                          [&](int64_t i) { values[static_cast<size_t>(i)] = i * round; });
+        const auto sum = std::accumulate(values.begin(), values.begin() + count, int64_t{0});
+        if (sum != count * (count - 1) / 2 * round) ++wrong;
+        if (round % 50 == 0) pause_for_sleep();
+      }
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  EXPECT_EQ(wrong.load(), 0);
+  // On a busy machine short loops may end before any helper comes; these do not.
+  for (int round = 0; round < 1000 && pool.counts().helped == 0; ++round) {
+    pool.parallel_for(2, 2, [](int64_t) { usleep(1000); });
+  }
+  EXPECT(pool.counts().helped > 0);
+});
+
+TEST("a caller that waits for its helper sleeps, and is woken") {
+  ThreadPool& pool = pool_of(2);
+  for (int round = 0; round < 5; ++round) {
+    // Each thread has one index: the caller's is short, and the helper's long.
+    std::atomic<int> inside{0};
+    const auto caller = std::this_thread::get_id();
+    pool.parallel_for(2, 2, [&](int64_t) {
+      if (std::this_thread::get_id() != caller) usleep(5000);
+      // The caller takes no second index before its helper has the other.
+      ++inside;
+      for (int i = 0; i < 1000 && inside < 2; ++i) usleep(10);
+    });
+    EXPECT_EQ(inside.load(), 2);
+  }
+});
+
+TEST("without memory for a helper the caller does the work, and has helpers later") {
+  ThreadPool& pool = pool_of(3);
+  std::vector<int> visits(50);
+  test::allocations_left = 0;
+  pool.parallel_for(50, 3, [&](int64_t i) { ++visits[static_cast<size_t>(i)]; });
+  EXPECT_EQ(test::allocations_left, -1);  // it did ask for memory
+  EXPECT_EQ(std::count(visits.begin(), visits.end(), 1), std::ptrdiff_t{50});
+  EXPECT_EQ(pool.counts().called, uint64_t{0});
+  // No thread is tried for a second: what failed a moment ago is likely to fail again.
+  visit_all(pool, 50, 3);
+  EXPECT_EQ(pool.counts().called, uint64_t{0});
+  usleep(1100000);
+  visit_all(pool, 50, 3);
+  EXPECT_EQ(pool.counts().called, uint64_t{2});
+  // A running pool needs no memory at all.
+  const int allocations = test::allocations_made;
+  pool.parallel_for(50, 3, [&](int64_t i) { ++visits[static_cast<size_t>(i)]; });
+  EXPECT_EQ(test::allocations_made, allocations);
+});
+
+TEST("the default number of threads fits cores, control group and bound") {
+  EXPECT_EQ(system::default_threads(2, system::kUnlimited), 2);
+  EXPECT_EQ(system::default_threads(192, system::kUnlimited), 32);
+  EXPECT_EQ(system::default_threads(192, 2.5), 2);
+  EXPECT_EQ(system::default_threads(192, 0.3), 1);
+  EXPECT_EQ(system::default_threads(4, 8), 4);
+  EXPECT_EQ(system::default_threads(0, 8), 1);
+});
+
+}  // namespace
