@@ -14,6 +14,8 @@
 #   quarantine_size_mb=16 how much freed memory is kept back to catch its use; the default of 256 would
 #                         fail the tests that measure memory. Larger blocks are unmapped when they
 #                         are freed, so that their use is a crash all the same.
+#   max_free_fill_size, free_fill_byte   freed memory is filled with 0xAB at once, so that its use
+#                         fails as well where no check sees it: in Node, and in system libraries.
 #   log_path, handle_abort=1   findings go to files, one for each process, because a test may not
 #                         look at the standard error of a process that it starts. What UBSan finds
 #                         arrives there as the abort that follows its message.
@@ -50,6 +52,7 @@ trap 'rm -rf "$findings"' EXIT
 export LATTE_ADDON=$PWD/build-asan/RelWithDebInfo/latte_embeddings.node
 ASAN_OPTIONS=log_path=$findings/report:handle_abort=1:halt_on_error=1:abort_on_error=1
 ASAN_OPTIONS+=:detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=16
+ASAN_OPTIONS+=:max_free_fill_size=4096:free_fill_byte=171
 export ASAN_OPTIONS
 export UBSAN_OPTIONS=log_path=$findings/report:halt_on_error=1:abort_on_error=1:print_stacktrace=1
 # libstdc++ goes with the runtime: a node that links it statically would otherwise leave the
