@@ -30,9 +30,11 @@ export interface Counters {
 export interface Fault {
   call: string;
   nth: number;
-  code: number;
+  code?: number;
   /** Succeeds, and surfaces when the stream is next synchronised. */
   async?: boolean;
+  /** Does not end before the faults are cleared, and then fails with 507014. In place of a code. */
+  hangs?: boolean;
   /** The index of the NPU; any unless told otherwise. */
   device?: number;
 }
@@ -44,6 +46,13 @@ export interface TwinControl {
   /** Faults that have not come to pass are taken back; gives how many. */
   clearFaults(): number;
   loseDevice(index: number): void;
+  /** Overwrites all memory of a device. */
+  loseMemory(index: number): void;
+  /**
+   * Whether streams that are made from now on can stop on failure. If not,
+   * aclrtSetStreamFailureMode returns 207000, as with older firmware.
+   */
+  supportStopMode(supported: boolean): void;
   /** aclInit, by somebody else of the process. */
   initialise(): void;
   /** The memory of each device, in bytes. */

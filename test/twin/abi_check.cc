@@ -26,6 +26,7 @@
   X(ACL_DEVICE_INFO_AI_CORE_NUM)          \
   X(ACL_DEVICE_INFO_VECTOR_CORE_NUM)      \
   X(ACL_EVENT_SYNC)                       \
+  X(ACL_STOP_ON_FAILURE)                  \
   X(ACL_SUCCESS)                          \
   X(ACL_ERROR_REPEAT_INITIALIZE)          \
   X(ACL_ERROR_BAD_ALLOC)                  \
@@ -33,6 +34,7 @@
   X(ACL_ERROR_RT_PARAM_INVALID)           \
   X(ACL_ERROR_RT_CONTEXT_NULL)            \
   X(ACL_ERROR_RT_STREAM_CONTEXT)          \
+  X(ACL_ERROR_RT_FEATURE_NOT_SUPPORT)     \
   X(ACL_ERROR_RT_MEMORY_ALLOCATION)       \
   X(ACL_ERROR_RT_LOST_HEARTBEAT)          \
   X(ACL_ERROR_RT_STREAM_SYNC_TIMEOUT)     \

@@ -47,12 +47,21 @@ void latte_twin_each_counter(void (*each)(void* argument, const char* name, int6
                              void* argument);
 void latte_twin_reset_counters(void);
 
+/* As an asynchronous `code`: the task does not end before latte_twin_clear_faults(), and then fails
+ * with 507014. */
+#define LATTE_TWIN_HANGS (-1)
 /* The nth call from now on of a function, or of 'launch', 'copy', 'synchronise', 'allocate', fails
  * with `code`; asynchronous: what it puts on the stream does. device -1: any. */
 void latte_twin_inject(const char* call, int64_t nth, int code, int device, int asynchronous);
-/* Takes back faults and losses; gives the number of faults that had not come to pass. */
+/* Takes back faults and losses, and ends tasks that hang; gives the number of faults that had not
+ * come to pass. */
 int latte_twin_clear_faults(void);
 void latte_twin_lose_device(int device);
+/* 0: aclrtSetStreamFailureMode returns 207000 from now on, as where a device's firmware is older
+ * than the function. So does LATTE_TWIN_STOP_MODE=0 for the whole process. */
+void latte_twin_support_stop_mode(int supported);
+/* Overwrites all device memory. */
+void latte_twin_lose_memory(int device);
 /* The memory of each device. */
 void latte_twin_set_memory(size_t bytes);
 int latte_twin_device_count(void);

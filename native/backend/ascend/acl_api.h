@@ -44,6 +44,8 @@ enum aclrtEventRecordedStatus : unsigned {
 enum aclDeviceInfo : int { ACL_DEVICE_INFO_AI_CORE_NUM = 0, ACL_DEVICE_INFO_VECTOR_CORE_NUM = 1 };
 
 constexpr uint32_t ACL_EVENT_SYNC = 0x00000001;
+/// For aclrtSetStreamFailureMode; the default is to continue.
+constexpr uint64_t ACL_STOP_ON_FAILURE = 1;
 
 constexpr aclError ACL_SUCCESS = 0;
 constexpr aclError ACL_ERROR_REPEAT_INITIALIZE = 100002;
@@ -52,6 +54,7 @@ constexpr aclError ACL_ERROR_STORAGE_OVER_LIMIT = 300000;
 constexpr aclError ACL_ERROR_RT_PARAM_INVALID = 107000;
 constexpr aclError ACL_ERROR_RT_CONTEXT_NULL = 107002;
 constexpr aclError ACL_ERROR_RT_STREAM_CONTEXT = 107003;
+constexpr aclError ACL_ERROR_RT_FEATURE_NOT_SUPPORT = 207000;
 constexpr aclError ACL_ERROR_RT_MEMORY_ALLOCATION = 207001;
 constexpr aclError ACL_ERROR_RT_LOST_HEARTBEAT = 507010;
 constexpr aclError ACL_ERROR_RT_STREAM_SYNC_TIMEOUT = 507046;
@@ -94,7 +97,11 @@ constexpr aclError ACL_ERROR_RT_DRV_INTERNAL_ERROR = 507899;
      aclrtStream stream))
 
 // The same library; not in every release.
-#define LATTE_ACL_RUNTIME_OPTIONAL(X) X(aclFinalizeReference, aclError, (uint64_t * references))
+#define LATTE_ACL_RUNTIME_OPTIONAL(X)                                         \
+  X(aclFinalizeReference, aclError, (uint64_t * references))                  \
+  X(aclrtSetStreamFailureMode, aclError, (aclrtStream stream, uint64_t mode)) \
+  X(aclrtDestroyStreamForce, aclError, (aclrtStream stream))                  \
+  X(aclrtSynchronizeStreamWithTimeout, aclError, (aclrtStream stream, int32_t milliseconds))
 
 // libnnopbase.so.
 #define LATTE_ACL_META(X)                                                                  \

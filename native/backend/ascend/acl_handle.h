@@ -9,8 +9,8 @@
 
 namespace latte::ascend {
 
-/// Owns one handle; `destroy` is the member of AclFunctions that gives it back. A failure to give
-/// back cannot be helped any more, and is dropped.
+/// Owns one handle; `destroy` is the member of AclFunctions that destroys it. If that fails,
+/// nothing can be done about it, and the code is dropped.
 template <class Handle, auto destroy>
 class AclHandle {
  public:
@@ -30,6 +30,8 @@ class AclHandle {
   void reset() {
     if (handle_ != nullptr) (acl_->*destroy)(std::exchange(handle_, nullptr));
   }
+  /// The handle, which the caller gives back from now on, or nobody.
+  Handle release() { return std::exchange(handle_, nullptr); }
   Handle get() const { return handle_; }
   explicit operator bool() const { return handle_ != nullptr; }
 
@@ -52,13 +54,7 @@ inline ContextHandle create_context(const AclFunctions& acl, int32_t device) {
   return {acl, context};
 }
 
-inline StreamHandle create_stream(const AclFunctions& acl) {
-  aclrtStream stream = nullptr;
-  LATTE_ACL(acl, aclrtCreateStream, &stream);
-  return {acl, stream};
-}
-
-// These give null where they fail, and no code.
+// On failure these two return null and set no code.
 
 inline ScalarHandle create_scalar(const AclFunctions& acl, float value) {
   aclScalar* scalar = acl.aclCreateScalar(&value, ACL_FLOAT);

@@ -43,10 +43,10 @@ std::shared_ptr<Buffer> BlockPool::take(size_t bytes) {
   void* memory = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    const auto found = free_.find(capacity);
-    if (closed_ || found == free_.end() || found->second.empty()) return nullptr;
-    memory = found->second.back();
-    found->second.pop_back();
+    const auto found = classes_.find(capacity);
+    if (closed_ || found == classes_.end() || found->second.free.empty()) return nullptr;
+    memory = found->second.free.back();
+    found->second.free.pop_back();
     pooled_ -= capacity;
     live_ += capacity;
   }
@@ -62,12 +62,23 @@ std::shared_ptr<Buffer> BlockPool::take_or_allocate(size_t bytes) {
     memory = source_.allocate(capacity);
     if (memory == nullptr) return nullptr;
   }
-  {
-    const std::lock_guard lock(mutex_);
-    all_[static_cast<const char*>(memory)] = capacity;
-    live_ += capacity;
+  try {
+    remember(memory, capacity);
+  } catch (...) {
+    source_.free(memory);
+    throw;
   }
   return adopt(memory, capacity, bytes);
+}
+
+/// A new block, in use. Throws std::bad_alloc, and changes nothing then.
+void BlockPool::remember(void* memory, size_t capacity) {
+  const std::lock_guard lock(mutex_);
+  SizeClass& of = classes_[capacity];
+  if (of.free.capacity() <= of.blocks) of.free.reserve(2 * of.blocks + 1);
+  all_.emplace(static_cast<const char*>(memory), capacity);
+  ++of.blocks;
+  live_ += capacity;
 }
 
 void BlockPool::release(void* memory, size_t capacity) {
@@ -75,7 +86,7 @@ void BlockPool::release(void* memory, size_t capacity) {
   if (closed_) return;
   live_ -= capacity;
   pooled_ += capacity;
-  free_[capacity].push_back(memory);
+  classes_.find(capacity)->second.free.push_back(memory);
 }
 
 bool BlockPool::has_surplus() const {
@@ -87,13 +98,15 @@ void BlockPool::trim(size_t kept) {
   std::vector<void*> surplus;
   {
     const std::lock_guard lock(mutex_);
+    surplus.reserve(all_.size());
     // The largest first: they are what a shortage needs, and the fewest calls.
-    for (auto entry = free_.rbegin(); entry != free_.rend(); ++entry) {
-      auto& [capacity, blocks] = *entry;
-      while (pooled_ > kept && !blocks.empty()) {
-        surplus.push_back(blocks.back());
-        all_.erase(static_cast<const char*>(blocks.back()));
-        blocks.pop_back();
+    for (auto entry = classes_.rbegin(); entry != classes_.rend(); ++entry) {
+      auto& [capacity, of] = *entry;
+      while (pooled_ > kept && !of.free.empty()) {
+        surplus.push_back(of.free.back());
+        all_.erase(static_cast<const char*>(of.free.back()));
+        of.free.pop_back();
+        --of.blocks;
         pooled_ -= capacity;
       }
     }
@@ -107,7 +120,7 @@ void BlockPool::close() {
     const std::lock_guard lock(mutex_);
     closed_ = true;
     all.swap(all_);
-    free_.clear();
+    classes_.clear();
     live_ = pooled_ = 0;
   }
   for (const auto& [memory, capacity] : all) source_.free(const_cast<char*>(memory));

@@ -48,14 +48,19 @@ class BlockPool : public std::enable_shared_from_this<BlockPool> {
   class Block;
 
   static size_t size_class(size_t bytes);
+  void remember(void* memory, size_t capacity);
   std::shared_ptr<Buffer> adopt(void* memory, size_t capacity, size_t bytes);
   void release(void* memory, size_t capacity);
 
   Source source_;
   size_t kept_bytes_;
   mutable std::mutex mutex_;
-  std::map<size_t, std::vector<void*>> free_;  // by capacity
-  std::map<const char*, size_t> all_;          // every block with its capacity
+  struct SizeClass {
+    std::vector<void*> free;  // has room for all blocks: giving one back cannot fail
+    size_t blocks = 0;        // that there are
+  };
+  std::map<size_t, SizeClass> classes_;  // by capacity
+  std::map<const char*, size_t> all_;    // every block with its capacity
   size_t live_ = 0, pooled_ = 0;
   bool closed_ = false;
 };

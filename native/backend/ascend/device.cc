@@ -56,7 +56,7 @@ class AscendDevice::AscendFlight final : public Flight {
     if (work_->cancelled) fail(ErrorCode::kAborted, "the operation was aborted");
     queue_ = std::make_unique<AscendQueue>(
         QueueResources{device_.acl_, device_.name_, device_.memory_, device_.operations_,
-                       device_.constants_, device_.plugin_, device_.cores_,
+                       device_.constants_, device_.plugin_, device_.cores_, device_.thread_,
                        device_.thread_.stream(), device_.chip_.float16_only(), device_.resets_},
         &work_->cancelled);
     work_->run(*queue_);
@@ -83,11 +83,13 @@ AscendDevice::AscendDevice(const AclFunctions& acl, int32_t index, Chip chip,
       chip_(std::move(chip)),
       plugin_(chip_.runs_kernels() ? plugin : nullptr),
       operations_(acl, chip_.float16_only()),
-      thread_(acl, index, hooks()),
       memory_(acl, thread_),
-      constants_(memory_) {
+      constants_(memory_),
+      probe_(acl),
+      thread_(acl, index, hooks()) {
+  thread_.start();
   try {
-    thread_.start();
+    thread_.wait_until_open();
   } catch (const Error& error) {
     thread_.stop();
     fail(ErrorCode::kDeviceUnavailable, "device '", name_, "' could not be opened: ", error.what());
@@ -101,12 +103,15 @@ DeviceThread::Hooks AscendDevice::hooks() {
     memory_.trim();
     operations_.trim();
   };
-  hooks.reset = [this] {
+  hooks.failed = [this] {
+    // Executors are of the context; copies of constants may not have arrived.
     operations_.clear();
     constants_.clear();
     ++resets_;
   };
+  hooks.recovered = [this] { recovered(); };
   hooks.closing = [this] {
+    probe_.close();
     operations_.clear();
     constants_.clear();
     memory_.close();
@@ -114,11 +119,24 @@ DeviceThread::Hooks AscendDevice::hooks() {
   return hooks;
 }
 
+bool AscendDevice::close() {
+  thread_.stop();
+  return !thread_.left_something();
+}
+
+void AscendDevice::recovered() {
+  if (probe_.is_intact(thread_)) return;
+  throw Error("device memory did not survive the failure: weights and tensors on " + name_ +
+                  " are lost, and so is the device for this process",
+              "aclrtMemcpyAsync", ACL_ERROR_RT_DRV_INTERNAL_ERROR);
+}
+
 void AscendDevice::opened() {
   cores_.cube = cores_of(acl_, index_, ACL_DEVICE_INFO_AI_CORE_NUM);
   cores_.vector = cores_of(acl_, index_, ACL_DEVICE_INFO_VECTOR_CORE_NUM);
   size_t free = 0;
   LATTE_ACL(acl_, aclrtGetMemInfo, ACL_HBM_MEM, &free, &memory_total_);
+  probe_.write(thread_);
   if (plugin_ != nullptr) try_kernels();
 }
 
@@ -264,7 +282,7 @@ std::shared_ptr<const PositionTable> AscendDevice::prepare_positions(HostPositio
 
 std::shared_ptr<Buffer> AscendDevice::adopt(void* memory, size_t bytes, void* event) {
   if (event != nullptr) {
-    thread_.call([&] { LATTE_ACL(acl_, aclrtStreamWaitEvent, thread_.stream(), event); });
+    thread_.call([&] { thread_.run_after(event); });
   }
   return std::make_shared<AdoptedBuffer>(memory, bytes);
 }

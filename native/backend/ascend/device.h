@@ -47,14 +47,16 @@ class AscendDevice final : public Device {
   /// Why the plugin's kernels do not run on this device, where they were expected to.
   const std::string& kernels_reason() const { return kernels_reason_; }
 
-  /// Lands what is in flight, then gives back everything that belongs to ACL.
-  void close() { thread_.stop(); }
+  /// Lands what is in flight, then gives back everything that belongs to ACL. Returns false if
+  /// something had to be left to the end of the process: ACL must not be finalised then.
+  bool close();
 
  private:
   class AscendFlight;
 
   DeviceThread::Hooks hooks();
   void opened();
+  void recovered();
   void try_kernels();
   /// Copies by way of pinned memory, and waits. On the device's thread.
   void copy_now(void* to, const void* from, size_t bytes, aclrtMemcpyKind kind);
@@ -69,11 +71,13 @@ class AscendDevice final : public Device {
   CoreCounts cores_;
   size_t memory_total_ = 0;
   uint64_t resets_ = 0;  // on the device's thread
-  // Used by the thread, so made before it and destroyed after it.
   Operations operations_;
-  DeviceThread thread_;
   DeviceMemory memory_;
   Constants constants_;
+  MemoryProbe probe_;
+  // The thread uses everything above: it is made last and ends first. DeviceMemory has a reference
+  // to it, which it does not use before.
+  DeviceThread thread_;
 };
 
 }  // namespace latte::ascend

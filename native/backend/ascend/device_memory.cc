@@ -1,5 +1,9 @@
 #include "backend/ascend/device_memory.h"
 
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
 namespace latte::ascend {
 
 namespace {
@@ -8,6 +12,8 @@ namespace {
 /// needs 300 MB in float32.
 constexpr size_t kKeptDeviceBytes = size_t{2} << 30;
 constexpr size_t kKeptPinnedBytes = size_t{512} << 20;
+
+constexpr size_t kProbeBytes = 64;
 
 /// null for "no memory"; every other failure is an error of its own.
 void* allocated(const AclFunctions& acl, const char* operation, aclError status, void* memory) {
@@ -74,6 +80,33 @@ void DeviceMemory::trim() {
 void DeviceMemory::close() {
   device_->close();
   pinned_->close();
+}
+
+void MemoryProbe::write(DeviceThread& thread) {
+  LATTE_ACL(acl_, aclrtMalloc, &device_, kProbeBytes, ACL_MEM_MALLOC_HUGE_FIRST);
+  LATTE_ACL(acl_, aclrtMallocHost, &pinned_, kProbeBytes);
+  auto* bytes = static_cast<uint8_t*>(pinned_);
+  for (size_t i = 0; i < kProbeBytes; ++i) bytes[i] = static_cast<uint8_t>(7 * i + 1);
+  LATTE_ACL(acl_, aclrtMemcpyAsync, device_, kProbeBytes, pinned_, kProbeBytes,
+            ACL_MEMCPY_HOST_TO_DEVICE, thread.stream());
+  thread.synchronise();
+}
+
+bool MemoryProbe::is_intact(DeviceThread& thread) {
+  auto* bytes = static_cast<uint8_t*>(pinned_);
+  std::memset(bytes, 0, kProbeBytes);
+  LATTE_ACL(acl_, aclrtMemcpyAsync, pinned_, kProbeBytes, device_, kProbeBytes,
+            ACL_MEMCPY_DEVICE_TO_HOST, thread.stream());
+  thread.synchronise();
+  for (size_t i = 0; i < kProbeBytes; ++i) {
+    if (bytes[i] != static_cast<uint8_t>(7 * i + 1)) return false;
+  }
+  return true;
+}
+
+void MemoryProbe::close() {
+  if (device_ != nullptr) acl_.aclrtFree(std::exchange(device_, nullptr));
+  if (pinned_ != nullptr) acl_.aclrtFreeHost(std::exchange(pinned_, nullptr));
 }
 
 }  // namespace latte::ascend

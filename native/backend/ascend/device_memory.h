@@ -33,4 +33,21 @@ class DeviceMemory {
   std::shared_ptr<BlockPool> device_, pinned_;
 };
 
+/// A few bytes of device memory whose content is known. Device memory outlives a context: so say
+/// the runtime's sources, while its documents are silent. As weights and results rely on it, these
+/// bytes are read again after each change of context. On the device's thread.
+class MemoryProbe {
+ public:
+  explicit MemoryProbe(const AclFunctions& acl) : acl_(acl) {}
+
+  void write(DeviceThread& thread);
+  bool is_intact(DeviceThread& thread);
+  void close();
+
+ private:
+  const AclFunctions& acl_;
+  void* device_ = nullptr;
+  void* pinned_ = nullptr;
+};
+
 }  // namespace latte::ascend

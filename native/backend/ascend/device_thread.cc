@@ -15,22 +15,27 @@ using Clock = std::chrono::steady_clock;
 /// enough that an aborted one has not been launched yet.
 constexpr size_t kMostInFlight = 4;
 
-/// The codes after which the device, not just a stream, is of no use to this process
+/// The codes after which the device, not just a context, is of no use to this process
 /// (docs/ascend-operations.md).
-bool means_lost(int status) {
+bool means_lost(const Error& error) {
   constexpr int kLost[] = {ACL_ERROR_RT_LOST_HEARTBEAT, ACL_ERROR_RT_DEVICE_MEM_ERROR,
                            ACL_ERROR_RT_HBM_MULTI_BIT_ECC_ERROR, ACL_ERROR_RT_DRV_INTERNAL_ERROR};
-  return std::find(std::begin(kLost), std::end(kLost), status) != std::end(kLost);
+  return error.code() == ErrorCode::kDevice &&
+         std::find(std::begin(kLost), std::end(kLost), error.status()) != std::end(kLost);
 }
 
 }  // namespace
 
 void DeviceThread::start() {
-  std::unique_lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   // Under the lock, so that the thread sees its own `thread_`.
   thread_ = std::thread([this] { run(); });
+}
+
+void DeviceThread::wait_until_open() {
+  std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return opened_ || lost_.has_value(); });
-  if (lost_) throw *lost_;
+  if (lost_) throw Error(*lost_);
 }
 
 void DeviceThread::submit(std::unique_ptr<Flight> flight) {
@@ -50,15 +55,16 @@ void DeviceThread::call(const std::function<void()>& function) {
   bool finished = false;
   std::exception_ptr failure;
   std::unique_lock lock(mutex_);
-  if (lost_) throw *lost_;
+  if (lost_) throw Error(*lost_);
   calls_.emplace_back([&] {
     try {
       function();
     } catch (...) {
       failure = std::current_exception();
       const Error error = current_error();
-      if (error.code() == ErrorCode::kDevice && means_lost(error.status())) lose(error);
+      if (!failed_ && means_lost(error)) lose(error);
     }
+    recover_if_failed();
     const std::lock_guard finished_lock(mutex_);
     finished = true;
     changed_.notify_all();
@@ -77,21 +83,30 @@ void DeviceThread::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void DeviceThread::synchronise() {
+void DeviceThread::synchronise(const char* operation) {
   const int status = acl_.aclrtSynchronizeStream(stream());
-  if (status == ACL_SUCCESS) return;
-  const Error error = device_error(acl_, "aclrtSynchronizeStream", status);
-  recover(error);
+  if (status == ACL_SUCCESS) return forget_awaited(awaited_.size());
+  const Error error = device_error(acl_, operation, status);
+  // Kept: a stream that goes on after a failure reports it once and forgets it.
+  failed_ = error;
   throw error;
 }
 
+void DeviceThread::run_after(aclrtEvent event) {
+  awaited_.push_back(event);
+  const int status = acl_.aclrtStreamWaitEvent(stream(), event);
+  if (status == ACL_SUCCESS) return;
+  awaited_.pop_back();
+  throw device_error(acl_, "aclrtStreamWaitEvent", status);
+}
+
 void DeviceThread::open() {
+  events_.reserve(kMostInFlight);
   LATTE_ACL(acl_, aclrtSetDevice, device_);
   device_is_set_ = true;
-  context_ = create_context(acl_, device_);
-  LATTE_ACL(acl_, aclrtSetCurrentContext, context_.get());
-  stream_ = create_stream(acl_);
+  context_ = StreamContext(acl_, device_);
   hooks_.opened();
+  recover_if_failed();
   const std::lock_guard lock(mutex_);
   opened_ = true;
   changed_.notify_all();
@@ -117,7 +132,11 @@ void DeviceThread::run() {
       if (in_flight_.empty()) {
         if (!wanted() && !lost_) {
           lock.unlock();
-          hooks_.idle();
+          try {
+            hooks_.idle();
+          } catch (const std::bad_alloc&) {
+            // What could not be trimmed now is trimmed the next time.
+          }
           lock.lock();
         }
         changed_.wait(lock, wanted);
@@ -149,6 +168,7 @@ void DeviceThread::run() {
 }
 
 void DeviceThread::close() {
+  const bool failed = lost_.has_value();
   lose(Error(ErrorCode::kState, "the device was closed"));
   // Calls that came before the thread was known to end.
   std::deque<std::function<void()>> calls;
@@ -157,10 +177,11 @@ void DeviceThread::close() {
     calls.swap(calls_);
   }
   for (const auto& call : calls) call();
+  // Work that does not end still uses memory of the device, and would have to be waited for.
+  if (abandoned_) return;
   hooks_.closing();
   events_.clear();
-  stream_.reset();
-  context_.reset();
+  failed ? context_.destroy_failed() : context_.destroy();
   if (device_is_set_) acl_.aclrtResetDevice(device_);
 }
 
@@ -172,68 +193,135 @@ EventHandle DeviceThread::take_event() {
 }
 
 void DeviceThread::begin(std::unique_ptr<Flight> flight) {
+  Flight& launching = *flight;
+  std::optional<Error> error;
   try {
-    flight->launch();
+    // First: once it is launched, nothing may fail that would lose the flight.
+    in_flight_.emplace_back();
+    in_flight_.back().flight = std::move(flight);
+    launching.launch();
     EventHandle event = take_event();
     LATTE_ACL(acl_, aclrtRecordEvent, event.get(), stream());
-    in_flight_.push_back({std::move(flight), std::move(event)});
+    in_flight_.back().event = std::move(event);
+    in_flight_.back().awaited = awaited_.size();
+    return;
   } catch (...) {
-    const Error error = current_error();
-    // What was launched before the failure still uses the work's memory: let it end first.
-    const int status = acl_.aclrtSynchronizeStream(stream());
-    if (status != ACL_SUCCESS) recover(device_error(acl_, "aclrtSynchronizeStream", status));
-    flight->land(error);
-    if (error.code() == ErrorCode::kDevice && means_lost(error.status())) lose(error);
+    error = current_error();
   }
+  if (flight != nullptr) return flight->land(error);  // there was no room to remember it
+  InFlight refused = std::move(in_flight_.back());
+  in_flight_.pop_back();
+  // What it launched before the failure still uses its memory: that has to end first. So do the
+  // works before it, which land with what the stream reports.
+  if (!failed_) {
+    try {
+      synchronise();
+      land_all(std::nullopt);
+    } catch (const Error&) {
+      // Kept in failed_.
+    }
+  }
+  recover_if_failed();
+  land(std::move(refused), error);
+  if (means_lost(*error)) lose(*error);
 }
 
+/// Lands what has ended. A completed event alone does not prove that the work before it succeeded:
+/// a stream that goes on after a failure completes it all the same, and one that stops first marks
+/// its context as failed and then completes the events on it (docs/ascend-operations.md).
 void DeviceThread::poll() {
   while (!in_flight_.empty()) {
-    auto& [flight, event] = in_flight_.front();
+    const bool stops = context_.stops_on_failure();
+    // Only a synchronisation of the whole stream tells anything of one that does not stop: wait
+    // until that returns at once.
+    const aclrtEvent event = (stops ? in_flight_.front() : in_flight_.back()).event.get();
+    const bool synchronises = !stops || in_flight_.size() == 1;
     aclrtEventRecordedStatus status = ACL_EVENT_RECORDED_STATUS_NOT_READY;
-    int error = acl_.aclrtQueryEventStatus(event.get(), &status);
+    int error = acl_.aclrtQueryEventStatus(event, &status);
     const char* operation = "aclrtQueryEventStatus";
     if (error == ACL_SUCCESS) {
       if (status != ACL_EVENT_RECORDED_STATUS_COMPLETE) return;
-      // Reached is not the same as well: the synchronisation is what reports a failed kernel.
-      operation = in_flight_.size() == 1 ? "aclrtSynchronizeStream" : "aclrtSynchronizeEvent";
-      error = in_flight_.size() == 1 ? acl_.aclrtSynchronizeStream(stream())
-                                     : acl_.aclrtSynchronizeEvent(event.get());
+      if (synchronises) {
+        operation = "aclrtSynchronizeStream";
+        error = acl_.aclrtSynchronizeStream(stream());
+      } else {
+        // If the first query came while the context failed, the second one returns the failure.
+        error = acl_.aclrtQueryEventStatus(event, &status);
+      }
     }
-    if (error != ACL_SUCCESS) {
-      recover(device_error(acl_, operation, error));
-      return;
+    if (error != ACL_SUCCESS) return recover(device_error(acl_, operation, error));
+    if (synchronises) {
+      land_all(std::nullopt);
+      forget_awaited(awaited_.size());
+    } else {
+      InFlight landed = std::move(in_flight_.front());
+      in_flight_.pop_front();
+      land(std::move(landed), std::nullopt);
     }
-    InFlight landed = std::move(in_flight_.front());
-    in_flight_.pop_front();
-    events_.push_back(std::move(landed.event));
-    landed.flight->land(std::nullopt);
   }
 }
 
-void DeviceThread::land_all(const Error& error) {
+void DeviceThread::land(InFlight landed, const std::optional<Error>& error) {
+  if (landed.event) events_.push_back(std::move(landed.event));
+  // The stream is past the events that this work had to wait for.
+  if (!error) forget_awaited(landed.awaited);
+  landed.flight->land(error);
+}
+
+/// The first `count` events that the stream had to wait for are complete.
+void DeviceThread::forget_awaited(size_t count) {
+  awaited_.erase(awaited_.begin(), awaited_.begin() + static_cast<std::ptrdiff_t>(count));
+  for (InFlight& flight : in_flight_) flight.awaited -= std::min(count, flight.awaited);
+}
+
+void DeviceThread::land_all(const std::optional<Error>& error) {
   while (!in_flight_.empty()) {
     InFlight landed = std::move(in_flight_.front());
     in_flight_.pop_front();
-    landed.flight->land(error);
+    land(std::move(landed), error);
   }
 }
 
-/// After an asynchronous error the stream runs nothing any more: all that was on it has failed. A
-/// new one takes its place, unless the device itself is lost.
+void DeviceThread::recover_if_failed() {
+  if (failed_) recover(Error(*failed_));
+}
+
+/// After the failure of a task: which work it was of is unknown, so all in flight are rejected. The
+/// device goes on with a new context and a new stream, unless the device itself is lost.
 void DeviceThread::recover(const Error& error) {
-  if (means_lost(error.status())) return lose(error);
-  // Over and destroyed before its works land: from here on nothing touches their memory.
-  acl_.aclrtSynchronizeStream(stream());
-  stream_.reset();
+  failed_.reset();
+  if (means_lost(error)) return lose(error);
   try {
-    stream_ = create_stream(acl_);
-    events_.clear();
-    hooks_.reset();
+    renew_context();
   } catch (...) {
-    return lose(error);
+    failed_.reset();
+    const Error reason = current_error();
+    return lose({std::string(error.what()) + "; the device did not recover: " + reason.what(),
+                 error.operation(), error.status()});
   }
   land_all(error);
+}
+
+/// What belongs to a context ends with it: streams, events, executors. Device memory and pinned
+/// memory stay (docs/ascend.md has the sources). The old context is gone before its works land:
+/// from then on nothing touches their memory.
+void DeviceThread::renew_context() {
+  const std::deque<aclrtEvent> awaited = std::exchange(awaited_, {});
+  acl_.aclrtSynchronizeStream(stream());  // a stream that goes on may still run something
+  for (InFlight& flight : in_flight_) flight.event.reset();
+  events_.clear();
+  hooks_.failed();
+  context_.destroy_failed();
+  acl_.aclGetRecentErrMsg();  // clears what the failed context had to say at its end
+  context_ = StreamContext(acl_, device_);
+  // Fails if the whole device has failed, not just the context.
+  synchronise();
+  hooks_.recovered();
+  // The wait for these may have been on the old stream, behind the failure. Their owners keep them
+  // until the first forward has settled, which may be one that is about to be rejected.
+  for (const aclrtEvent event : awaited) {
+    if (acl_.aclrtSynchronizeEvent(event) != ACL_SUCCESS) acl_.aclGetRecentErrMsg();
+  }
 }
 
 void DeviceThread::lose(const Error& error) {
@@ -245,7 +333,7 @@ void DeviceThread::lose(const Error& error) {
     changed_.notify_all();
   }
   if (!in_flight_.empty()) {
-    acl_.aclrtSynchronizeStream(stream());
+    if (stream() != nullptr) acl_.aclrtSynchronizeStream(stream());
     land_all(error);
   }
   for (const auto& flight : refused) flight->land(error);

@@ -9,8 +9,9 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <vector>
 
-#include "backend/ascend/acl_handle.h"
+#include "backend/ascend/acl_context.h"
 #include "backend/backend.h"
 
 namespace latte::ascend {
@@ -21,17 +22,22 @@ class Flight {
   virtual ~Flight() = default;
   /// Gives the work's operations to the stream. What it throws fails this work alone.
   virtual void launch() = 0;
-  /// All that launch() gave the stream is done (or has failed, or was never given): gives back what
-  /// the work held and tells whoever waits. Called once, also without launch(). Must not throw.
+  /// All that launch() gave the stream has ended, and has succeeded if `error` is empty; or it was
+  /// never given. Frees what the work held and reports its end. Called once, also without launch().
+  /// Must not throw.
   virtual void land(const std::optional<Error>& error) = 0;
 };
 
 class DeviceThread {
  public:
+  /// All run on the thread.
   struct Hooks {
-    std::function<void()> opened;   // the context is current, the stream is open; may throw
-    std::function<void()> idle;     // of an open device: nothing is waiting or in flight
-    std::function<void()> reset;    // the stream was replaced after an asynchronous error
+    std::function<void()> opened;  // the context is current, the stream is open; may throw
+    std::function<void()> idle;    // of an open device: nothing is waiting or in flight
+    /// A task has failed: the context is going to be destroyed, with all that belongs to it.
+    std::function<void()> failed;
+    /// A new context is current, with a new stream. Throws if the device is of no use all the same.
+    std::function<void()> recovered;
     std::function<void()> closing;  // the last moment at which ACL may be asked for anything
   };
 
@@ -39,35 +45,54 @@ class DeviceThread {
       : acl_(acl), device_(device), hooks_(std::move(hooks)) {}
   ~DeviceThread() { stop(); }
 
-  /// Starts the thread and waits until the device is open; throws why it is not.
+  /// Starts the thread, which opens the device.
   void start();
+  /// Returns once the device is open; throws why it is not. Calls and works may come before: they
+  /// run after the opening, or fail with its error.
+  void wait_until_open();
   /// Works are launched in the order of their submission. On a device that is lost or closed they
-  /// land at once.
+  /// land at once. If this throws, the flight has not landed and never will.
   void submit(std::unique_ptr<Flight> flight);
   /// Runs on the thread before any work that waits, and returns when it has run; throws what it
   /// throws. On the thread itself it just runs.
   void call(const std::function<void()>& function);
   /// Lands what is in flight, refuses what waits, closes stream and context, ends the thread.
   void stop();
+  /// Whether stop() had to leave something to the end of the process (a scratch context whose work
+  /// does not end): ACL must not be finalised then.
+  bool left_something() const { return abandoned_; }
 
-  aclrtStream stream() const { return stream_.get(); }
   bool is_current() const { return std::this_thread::get_id() == thread_.get_id(); }
-  /// Waits for the stream, on the thread. Throws what it reports, once all on the stream has
-  /// failed.
-  void synchronise();
+
+  // On the thread alone:
+
+  aclrtStream stream() const { return context_.stream(); }
+  /// Waits for the stream. Throws the failure of a task, which fails every work in flight;
+  /// `operation` is the name that the error carries. The device recovers when the work or the call
+  /// that waits has ended.
+  void synchronise(const char* operation = "aclrtSynchronizeStream");
+  /// All works from now on run after another party's event, also if the stream fails meanwhile.
+  void run_after(aclrtEvent event);
+  /// A context of its own for a trial. The device's context is current again after its end.
+  ScratchContext scratch_context() { return {acl_, device_, context_.context(), abandoned_}; }
 
  private:
   struct InFlight {
     std::unique_ptr<Flight> flight;
     EventHandle event;
+    size_t awaited = 0;  // events of others that the stream had to wait for by then
   };
 
   void run();
   void open();
   void begin(std::unique_ptr<Flight> flight);
   void poll();
-  void land_all(const Error& error);
+  void land(InFlight flight, const std::optional<Error>& error);
+  void land_all(const std::optional<Error>& error);
+  void forget_awaited(size_t count);
   void recover(const Error& error);
+  void renew_context();
+  void recover_if_failed();
   void lose(const Error& error);
   void close();
   EventHandle take_event();
@@ -83,11 +108,13 @@ class DeviceThread {
   bool opened_ = false, stopping_ = false;
   std::optional<Error> lost_;  // why nothing works any more
 
-  bool device_is_set_ = false;
-  ContextHandle context_;
-  StreamHandle stream_;
+  bool device_is_set_ = false, abandoned_ = false;
+  StreamContext context_;
+  std::optional<Error> failed_;  // what synchronise() threw since the last recovery
   std::deque<InFlight> in_flight_;
+  std::deque<aclrtEvent> awaited_;   // of others; not known to be complete
   std::vector<EventHandle> events_;  // for the next works
+  // The thread uses everything above: it is made last and ends first.
   std::thread thread_;
 };
 

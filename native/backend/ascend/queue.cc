@@ -38,7 +38,7 @@ void AscendQueue::check_cancelled() const {
 
 void AscendQueue::after(const char* operation) {
   if (!synchronise_always()) return;
-  check(acl_, operation, acl_.aclrtSynchronizeStream(resources_.stream));
+  resources_.thread.synchronise(operation);
 }
 
 void AscendQueue::run(const OperationCall& call) {

@@ -8,6 +8,7 @@
 
 #include "backend/ascend/constants.h"
 #include "backend/ascend/device_memory.h"
+#include "backend/ascend/device_thread.h"
 #include "backend/ascend/kernel_plugin.h"
 #include "backend/ascend/kernels/tiling.h"
 #include "backend/ascend/operation.h"
@@ -23,6 +24,7 @@ struct QueueResources {
   Constants& constants;
   const KernelPlugin* plugin;  // null: none, or not for this chip
   CoreCounts cores;
+  DeviceThread& thread;  // every wait for the stream goes through it
   aclrtStream stream;
   bool float16_only;  // the first Ascend 910
   uint64_t resets;    // how often the stream has failed: what was on its way then did not arrive

@@ -71,10 +71,11 @@ class Runtime {
 
   void shut_down() {
     const std::lock_guard lock(mutex_);
+    bool all_given_back = true;
     for (auto& [index, device] : devices_) {
-      if (device) device->close();
+      if (device) all_given_back = device->close() && all_given_back;
     }
-    if (initialised_) {
+    if (initialised_ && all_given_back) {
       initialised_ = false;
       if (acl_.aclFinalizeReference != nullptr) {
         uint64_t references = 0;

@@ -49,7 +49,7 @@ void AscendQueue::timestep_projection(const TimestepProjectionArgs& args) {
     read(args.timesteps, bytes);
     LATTE_ACL(acl_, aclrtMemcpyAsync, copy, bytes, args.timesteps, bytes, ACL_MEMCPY_DEVICE_TO_HOST,
               resources_.stream);
-    LATTE_ACL(acl_, aclrtSynchronizeStream, resources_.stream);
+    resources_.thread.synchronise();
     std::memcpy(timesteps.data(), copy, bytes);
   }
   const auto fits = [&](float frequency) {

@@ -138,11 +138,13 @@ napi_value reset(napi_env, napi_callback_info) {
 
 napi_value inject(napi_env env, napi_callback_info info) {
   napi_value fault = argument(env, info);
-  bool asynchronous = false;
+  bool asynchronous = false, hangs = false;
   napi_get_value_bool(env, property(env, fault, "async"), &asynchronous);
+  napi_get_value_bool(env, property(env, fault, "hangs"), &hangs);
+  asynchronous = asynchronous || hangs;
   latte_twin_inject(
       text(env, property(env, fault, "call")).c_str(), integer(env, property(env, fault, "nth"), 1),
-      static_cast<int>(integer(env, property(env, fault, "code"), 0)),
+      hangs ? LATTE_TWIN_HANGS : static_cast<int>(integer(env, property(env, fault, "code"), 0)),
       static_cast<int>(integer(env, property(env, fault, "device"), -1)), asynchronous ? 1 : 0);
   return nullptr;
 }
@@ -153,6 +155,18 @@ napi_value clear_faults(napi_env env, napi_callback_info) {
 
 napi_value lose_device(napi_env env, napi_callback_info info) {
   latte_twin_lose_device(static_cast<int>(integer(env, argument(env, info), 0)));
+  return nullptr;
+}
+
+napi_value lose_memory(napi_env env, napi_callback_info info) {
+  latte_twin_lose_memory(static_cast<int>(integer(env, argument(env, info), 0)));
+  return nullptr;
+}
+
+napi_value support_stop_mode(napi_env env, napi_callback_info info) {
+  bool supported = true;
+  napi_get_value_bool(env, argument(env, info), &supported);
+  latte_twin_support_stop_mode(supported ? 1 : 0);
   return nullptr;
 }
 
@@ -248,6 +262,8 @@ NAPI_MODULE_INIT() {
       {"inject", nullptr, inject, nullptr, nullptr, nullptr, fixed, nullptr},
       {"clearFaults", nullptr, clear_faults, nullptr, nullptr, nullptr, fixed, nullptr},
       {"loseDevice", nullptr, lose_device, nullptr, nullptr, nullptr, fixed, nullptr},
+      {"loseMemory", nullptr, lose_memory, nullptr, nullptr, nullptr, fixed, nullptr},
+      {"supportStopMode", nullptr, support_stop_mode, nullptr, nullptr, nullptr, fixed, nullptr},
       {"initialise", nullptr, initialise, nullptr, nullptr, nullptr, fixed, nullptr},
       {"setMemory", nullptr, set_memory, nullptr, nullptr, nullptr, fixed, nullptr},
       {"violations", nullptr, violations, nullptr, nullptr, nullptr, fixed, nullptr},

@@ -101,6 +101,11 @@ bool scribble(void* workspace, uint64_t bytes) {
 
 }  // namespace
 
+Executor::Executor() {
+  const auto current = current_context();
+  context = current == nullptr ? nullptr : current->handle;
+}
+
 Executor::~Executor() {
   for (auto* operands : {&inputs, &outputs}) {
     for (Operand& operand : *operands) --operand.tensor->users;
@@ -126,6 +131,12 @@ aclnnStatus run_executor(const char* operation, void* workspace, uint64_t bytes,
   }
   const Entry entry = enter(operation, Needs::kContext, "launch");
   if (entry.code != 0) return entry.code;
+  // Our reading: kernels are loaded for a context (hicann/runtime 681ef76, design/modules/context,
+  // "Module"), and no page allows an executor in another one than its own.
+  if (entry.context->handle != executor->context) {
+    return misuse(ACLNN_ERR_PARAM_INVALID,
+                  format("%s: the executor was made in another context", operation));
+  }
   int code = 0;
   const auto target = stream_of(entry, stream, operation, code);
   if (target == nullptr) return code;
@@ -162,8 +173,7 @@ aclnnStatus run_executor(const char* operation, void* workspace, uint64_t bytes,
   };
   count("launches");
   count(std::string("launch ") + operation);
-  target->push(std::move(task));
-  return ACL_SUCCESS;
+  return target->push(std::move(task));
 }
 
 }  // namespace latte::twin

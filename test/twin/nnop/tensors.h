@@ -77,8 +77,9 @@ struct Executor {
   uint64_t workspace_bytes = 0;
   Compute compute;  // empty: nothing to do
   bool repeatable = false, has_run = false;
+  const void* context = nullptr;  // that was current when it was made
 
-  Executor() = default;
+  Executor();
   Executor(const Executor&) = delete;
   ~Executor();
 };

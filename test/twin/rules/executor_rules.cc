@@ -57,6 +57,14 @@ std::vector<Rule> executor_rules() {
          product.npu.synchronise();
          return both && product.out.first(product.npu) == 3;
        }},
+      {"an executor used in another context", "made in another context",
+       [] {
+         Product product;
+         aclSetAclOpExecutorRepeatable(product.executor);
+         aclrtCreateContext(&product.npu.context, 0);
+         aclrtCreateStream(&product.npu.stream);
+         return product.run() != 0;
+       }},
       {"an executor of another operation", "an executor of aclnnMm",
        [] {
          Product product;

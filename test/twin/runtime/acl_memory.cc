@@ -50,9 +50,7 @@ class Holder {
   Holder(const char* function, Task& task, int device)
       : function_(function), task_(task), device_(device) {}
   ~Holder() {
-    if (kept_) return;
-    for (const Use& use : task_.uses) Memory::instance().release(use);
-    for (const HostUse& use : task_.host_uses) Memory::instance().release(use);
+    if (!kept_) give_back(task_);
   }
   void keep() { kept_ = true; }
 
@@ -164,8 +162,7 @@ aclError aclrtMemsetAsync(void* memory, size_t most, int32_t value, size_t bytes
   };
   holder.keep();
   count("memsets");
-  target->push(std::move(task));
-  return ACL_SUCCESS;
+  return target->push(std::move(task));
 }
 
 aclError aclrtMemcpyAsync(void* to, size_t most, const void* from, size_t bytes,
@@ -226,8 +223,7 @@ aclError aclrtMemcpyAsync(void* to, size_t most, const void* from, size_t bytes,
   count("copies");
   count(format("copies %s", kind_name));
   count("copied bytes", static_cast<int64_t>(bytes));
-  target->push(std::move(task));
-  return ACL_SUCCESS;
+  return target->push(std::move(task));
 }
 }
 

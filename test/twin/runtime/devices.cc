@@ -243,7 +243,7 @@ aclError aclrtSetDevice(int32_t device) {
   ++state.references;
   // "implicitly create the default context" (acl_rt.h, 8.1.RC1).
   if (state.default_context == nullptr) {
-    auto context = std::make_shared<Context>(Context{device, true, nullptr});
+    auto context = std::make_shared<Context>(device, true);
     state.default_context = contexts().add(context);
     context->handle = state.default_context;
   }
@@ -296,7 +296,7 @@ aclError aclrtCreateContext(aclrtContext* context, int32_t device) {
   if (entry.code != 0) return entry.code;
   if (device < 0)
     return misuse(ACL_ERROR_RT_INVALID_DEVICEID, "aclrtCreateContext: no such device");
-  auto created = std::make_shared<Context>(Context{device, false, nullptr});
+  auto created = std::make_shared<Context>(device);
   *context = contexts().add(created);
   created->handle = *context;
   // "create context and associates it with the calling thread" (acl_rt.h, 8.1.RC1).
@@ -317,6 +317,11 @@ aclError aclrtDestroyContext(aclrtContext context) {
   if (streams > 0) {
     latte_twin_violation("aclrtDestroyContext of a context with %zu stream(s)", streams);
   }
+  // "aclrtDestroyEvent …, aclrtDestroyStream …, then aclrtDestroyContext" (acl_rt.h, 8.1.RC1; its
+  // events keep pointing to it: event.hpp, Context_).
+  const size_t events = live_events_of(context);
+  if (events > 0)
+    latte_twin_violation("aclrtDestroyContext of a context with %zu event(s)", events);
   contexts().remove(context, "aclrtDestroyContext");
   return ACL_SUCCESS;
 }
@@ -340,10 +345,19 @@ TWIN_EXPORT void latte_twin_lose_device(int device) { latte::twin::set_lost(devi
 
 TWIN_EXPORT int latte_twin_clear_faults(void) {
   const int pending = latte::twin::clear_faults();
+  latte::twin::end_hanging_tasks();
   for (int device = 0; device < latte::twin::device_count(); ++device) {
     latte::twin::set_lost(device, false);
   }
   return pending;
+}
+
+TWIN_EXPORT void latte_twin_support_stop_mode(int supported) {
+  latte::twin::support_stop_mode(supported != 0);
+}
+
+TWIN_EXPORT void latte_twin_lose_memory(int device) {
+  latte::twin::Memory::instance().overwrite(device);
 }
 
 TWIN_EXPORT void latte_twin_set_memory(size_t bytes) {

@@ -1,6 +1,7 @@
 // Devices, contexts, and what every call checks first.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -8,10 +9,22 @@
 
 namespace latte::twin {
 
+/// A task that fails on a stream of a context in stop mode fails the whole context: "the tasks on
+/// all streams of the context stop" (hicann/runtime 681ef76, dev_guide/03-02_stream_management.md),
+/// and every call for it returns the failure until it is destroyed (context.cc, CheckStatus and
+/// CheckTaskSend). What is of the context ends with it: its streams, the events that were created
+/// in it (api_impl.cc, EventQueryStatus) and, as we read its modules, executors. Memory is not: the
+/// driver keeps it by device (api_impl.cc, DevMalloc, DevFree, HostMalloc).
 struct Context {
-  int device = 0;
-  bool is_default = false;
+  explicit Context(int on, bool by_default = false) : device(on), is_default(by_default) {}
+  const int device;
+  const bool is_default;
   void* handle = nullptr;
+  std::atomic<bool> stops{false};
+  std::atomic<int> failure{0};
+
+  /// What calls for it return: 0, or the failure that has stopped it.
+  int status() const { return stops ? failure.load() : 0; }
 };
 
 // Visible to the other simulated libraries.

@@ -11,6 +11,7 @@ namespace latte::ascend {
 extern "C" {
 #define TWIN_DECLARE(name, result, parameters) TWIN_EXPORT result name parameters;
 LATTE_ACL_RUNTIME(TWIN_DECLARE)
+LATTE_ACL_RUNTIME_OPTIONAL(TWIN_DECLARE)
 LATTE_ACL_META(TWIN_DECLARE)
 #undef TWIN_DECLARE
 

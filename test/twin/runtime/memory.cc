@@ -248,6 +248,14 @@ void Memory::set_limit(size_t bytes) {
   limit_ = bytes;
 }
 
+void Memory::overwrite(int device) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [address, allocation] : live_) {
+    if (allocation->device != device) continue;
+    std::memset(allocation->pages.data(), 0xff, allocation->bytes);
+  }
+}
+
 size_t Memory::live_bytes(int device) const {
   const std::lock_guard lock(mutex_);
   size_t bytes = 0;

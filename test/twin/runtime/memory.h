@@ -74,6 +74,8 @@ class __attribute__((visibility("default"))) Memory {
   size_t bytes_from(const void* pointer) const;
   size_t limit() const;
   void set_limit(size_t bytes);
+  /// Fills all memory of a device with NaNs.
+  void overwrite(int device);
   size_t live_bytes(int device) const;  // -1: all
   size_t live_count(int device) const;
   size_t live_host_count() const;

@@ -1,6 +1,8 @@
 #include "runtime/stream.h"
 
+#include <atomic>
 #include <chrono>
+#include <utility>
 
 namespace latte::twin {
 
@@ -14,12 +16,44 @@ struct Running {
 };
 thread_local Running running;
 
+/// Tasks that hang wait for the next number.
+struct Hanging {
+  std::mutex mutex;
+  std::condition_variable changed;
+  int64_t ended = 0;
+};
+Hanging& hanging() {
+  static auto* instance = new Hanging;
+  return *instance;
+}
+
+// ACL_ERROR_RT_AICORE_TIMEOUT (rt_error_codes.h, 8.1.RC1).
+constexpr int kTimeout = 507014;
+
+/// Waits as a task does whose kernel does not end; returns what the device makes of it.
+int hang() {
+  std::unique_lock lock(hanging().mutex);
+  const int64_t before = hanging().ended;
+  hanging().changed.wait(lock, [&] { return hanging().ended != before; });
+  return kTimeout;
+}
+
+std::atomic<bool> stop_mode_is_supported{environment_number("LATTE_TWIN_STOP_MODE", 1) != 0};
+
 }  // namespace
 
-void Completion::complete(int code) {
+void end_hanging_tasks() {
+  const std::lock_guard lock(hanging().mutex);
+  ++hanging().ended;
+  hanging().changed.notify_all();
+}
+
+bool supports_stop_mode() { return stop_mode_is_supported; }
+void support_stop_mode(bool supported) { stop_mode_is_supported = supported; }
+
+void Completion::complete() {
   const std::lock_guard lock(mutex_);
   done_ = true;
-  code_ = code;
   changed_.notify_all();
 }
 
@@ -28,15 +62,16 @@ bool Completion::is_done() const {
   return done_;
 }
 
-int Completion::wait() const {
+void Completion::wait() const {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return done_; });
-  return code_;
 }
 
-int Completion::code() const {
-  const std::lock_guard lock(mutex_);
-  return code_;
+void give_back(Task& task) {
+  for (const Use& use : task.uses) Memory::instance().release(use);
+  for (const HostUse& use : task.host_uses) Memory::instance().release(use);
+  task.uses.clear();
+  task.host_uses.clear();
 }
 
 Stream::Stream(std::shared_ptr<Context> context, uint64_t number)
@@ -54,16 +89,43 @@ Stream::~Stream() {
   thread_.join();
 }
 
-void Stream::push(Task task) {
+/// "After a stop on failure no new task may be submitted" (hicann/runtime 681ef76,
+/// api_ref/06_stream_management.md, aclrtSetStreamFailureMode): the call returns the failure.
+int Stream::push(Task task) {
+  const int code = stopped();
+  if (code != 0) {
+    give_back(task);
+    return failure(code, format("%s: the context has failed with %d", task.name.c_str(), code));
+  }
   const std::lock_guard lock(mutex_);
   tasks_.push_back(std::move(task));
   changed_.notify_all();
+  return 0;
 }
 
-int Stream::synchronise() {
+int Stream::stopped() const {
+  {
+    const std::lock_guard lock(mutex_);
+    if (killed_ != 0) return killed_;
+  }
+  return context_->status();
+}
+
+int Stream::synchronise(int milliseconds) {
+  // "context is abort" is looked at first, and while waiting (api_impl.cc, StreamSynchronize;
+  // stream.cc, SynchronizeExecutedTask).
+  if (const int code = context_->status()) return code;
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return tasks_.empty() && !busy_; });
-  return error_;
+  const auto ended = [&] { return tasks_.empty() && !busy_; };
+  if (milliseconds < 0) {
+    changed_.wait(lock, ended);
+  } else if (!changed_.wait_for(lock, std::chrono::milliseconds(milliseconds), ended)) {
+    return ACL_ERROR_RT_STREAM_SYNC_TIMEOUT;
+  }
+  if (killed_ != 0) return killed_;
+  if (const int code = context_->status()) return code;
+  // "if not in abort mode, the code is none again" (stream.cc, GetError).
+  return std::exchange(error_, 0);
 }
 
 bool Stream::is_idle() const {
@@ -71,14 +133,19 @@ bool Stream::is_idle() const {
   return tasks_.empty() && !busy_;
 }
 
-int Stream::error() const {
+void Stream::fail(int code) {
   const std::lock_guard lock(mutex_);
-  return error_;
+  // A later failure replaces an earlier one: the last one is reported (dev_guide/10).
+  error_ = code;
+  if (context_->stops) {
+    int none = 0;
+    context_->failure.compare_exchange_strong(none, code);
+  }
 }
 
 void Stream::kill(int code) {
   const std::lock_guard lock(mutex_);
-  if (error_ == 0) error_ = code;
+  if (killed_ == 0) killed_ = code;
   changed_.notify_all();
 }
 
@@ -99,27 +166,24 @@ void Stream::run() {
 }
 
 void Stream::execute(Task& task) {
-  if (task.waits_for != nullptr && error() == 0) task.waits_for->wait();
+  if (task.waits_for != nullptr && stopped() == 0) task.waits_for->wait();
   // A task in four comes late, so that nobody gets used to its being there already.
   if (longest_delay_ > 0 && task.run && random_() % 4 == 0) {
     const auto delay = static_cast<int64_t>(random_() % static_cast<uint64_t>(longest_delay_));
     std::this_thread::sleep_for(std::chrono::microseconds(delay));
   }
-  if (error() == 0 && task.injected != 0) {
-    kill(task.injected);
-  } else if (error() == 0 && task.run) {
+  if (stopped() == 0 && task.injected != 0) {
+    fail(task.injected == kHangs ? hang() : task.injected);
+  } else if (stopped() == 0 && task.run) {
     running = {this, &task.uses, 0};
     int code = task.run();
     if (code == 0) code = running.code;
     running = {};
-    if (code != 0) kill(code);
+    if (code != 0) fail(code);
   }
   task.run = nullptr;
-  for (const Use& use : task.uses) Memory::instance().release(use);
-  for (const HostUse& use : task.host_uses) Memory::instance().release(use);
-  task.uses.clear();
-  task.host_uses.clear();
-  if (task.completes != nullptr) task.completes->complete(error());
+  give_back(task);
+  if (task.completes != nullptr) task.completes->complete();
 }
 
 Handles<Stream>& streams() {
@@ -140,7 +204,7 @@ std::shared_ptr<Stream> stream_of(const Entry& entry, aclrtStream handle, const 
     return nullptr;
   }
   // ACL_ERROR_RT_STREAM_CONTEXT, "stream not in current context" (rt_error_codes.h, 8.1.RC1).
-  if (stream->context().handle != entry.context->handle) {
+  if (stream->context()->handle != entry.context->handle) {
     code = misuse(ACL_ERROR_RT_STREAM_CONTEXT,
                   format("%s: the stream is not of the thread's current context", function));
     return nullptr;
@@ -159,7 +223,7 @@ size_t live_streams(int device) {
 size_t live_streams_of(const void* context) {
   size_t count = 0;
   streams().each([&](void*, const Stream& stream) {
-    if (stream.context().handle == context) ++count;
+    if (stream.context()->handle == context) ++count;
   });
   return count;
 }
@@ -167,7 +231,15 @@ size_t live_streams_of(const void* context) {
 size_t live_events(int device) {
   size_t count = 0;
   events().each([&](void*, const Event& event) {
-    if (device < 0 || event.device == device) ++count;
+    if (device < 0 || event.context->device == device) ++count;
+  });
+  return count;
+}
+
+size_t live_events_of(const void* context) {
+  size_t count = 0;
+  events().each([&](void*, const Event& event) {
+    if (event.context->handle == context) ++count;
   });
   return count;
 }
@@ -253,7 +325,6 @@ TWIN_EXPORT int latte_twin_launch(void* stream, const char* name, void (*run)(vo
     run(owned.get());
     return 0;
   };
-  target->push(std::move(task));
-  return 0;
+  return target->push(std::move(task));
 }
 }

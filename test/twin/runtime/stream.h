@@ -18,19 +18,19 @@ namespace latte::twin {
 
 #pragma GCC visibility push(default)
 
-/// The moment that an event was recorded at. Always comes: a dead stream reaches it, too.
+/// The moment that an event was recorded at. Always comes, and tells nothing of the work before it:
+/// a stream that goes on after a failure reaches it, and one that stops completes its events then
+/// (hicann/runtime 681ef76, stream.cc, EnterFailureAbort).
 class Completion {
  public:
-  void complete(int code);
+  void complete();
   bool is_done() const;
-  int wait() const;  // until done; returns the code of the stream that got there
-  int code() const;
+  void wait() const;
 
  private:
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   bool done_ = false;
-  int code_ = 0;
 };
 
 struct Task {
@@ -40,22 +40,33 @@ struct Task {
   std::vector<Use> uses;
   std::vector<HostUse> host_uses;
   std::shared_ptr<Completion> waits_for, completes;
-  int injected = 0;  // fails with this code instead of running
+  int injected = 0;  // fails with this code instead of running; kHangs: does not end before that
 };
+
+/// As an injected code: until end_hanging_tasks(), then ACL_ERROR_RT_AICORE_TIMEOUT.
+constexpr int kHangs = LATTE_TWIN_HANGS;
+
+/// Releases the memory that a task holds.
+void give_back(Task& task);
 
 class Stream {
  public:
   Stream(std::shared_ptr<Context> context, uint64_t number);
   ~Stream();
 
-  void push(Task task);
-  /// Waits until nothing is queued; returns the stream's error.
-  int synchronise();
+  /// 0; or, where the stream takes no task any more, the reason.
+  int push(Task task);
+  /// Waits until nothing is queued, or the stream has stopped, for at most `milliseconds` (-1: for
+  /// ever). Returns the stream's error; one that goes on forgets it.
+  int synchronise(int milliseconds = -1);
   bool is_idle() const;
-  int error() const;
-  /// From now on the stream runs nothing, and says why.
+  /// A task has failed. The stream stops, with its context, or goes on: as its context's mode is.
+  void fail(int code);
+  /// The device is lost: from now on the stream runs nothing.
   void kill(int code);
-  const Context& context() const { return *context_; }
+  /// 0, or why the stream runs nothing any more.
+  int stopped() const;
+  const std::shared_ptr<Context>& context() const { return context_; }
   int device() const { return context_->device; }
 
  private:
@@ -69,12 +80,14 @@ class Stream {
   std::condition_variable changed_;
   std::deque<Task> tasks_;
   bool busy_ = false, stopping_ = false;
-  int error_ = 0;
+  int error_ = 0;  // of the last task that failed, until it is reported
+  int killed_ = 0;
   std::thread thread_;
 };
 
 struct Event {
-  int device = 0;
+  explicit Event(std::shared_ptr<Context> of) : context(std::move(of)) {}
+  const std::shared_ptr<Context> context;  // in which it was created
   std::mutex mutex;
   std::shared_ptr<Completion> recorded;  // null: never
   std::weak_ptr<Stream> stream;
@@ -91,6 +104,11 @@ std::shared_ptr<Stream> stream_of(const Entry& entry, aclrtStream handle, const 
 size_t live_streams(int device);
 size_t live_streams_of(const void* context);
 size_t live_events(int device);
+size_t live_events_of(const void* context);
+void end_hanging_tasks();
+/// Whether aclrtSetStreamFailureMode works on this device.
+bool supports_stop_mode();
+void support_stop_mode(bool supported);
 void kill_streams(int device, int code);
 
 #pragma GCC visibility pop

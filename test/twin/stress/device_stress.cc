@@ -22,13 +22,21 @@ constexpr int64_t kRows = 7, kIn = 24, kOut = 40;
 
 std::atomic<int> wrong{0}, done{0}, aborted{0}, failed{0};
 
-/// ACL_ERROR_RT_AICORE_EXCEPTION, asynchronously, of the next launch on any device.
-void inject_failure() {
-  using Inject = void (*)(const char*, int64_t, int, int, int);
-  static const auto inject = reinterpret_cast<Inject>(
-      dlsym(dlopen((std::string(std::getenv("ASCEND_HOME_PATH")) + "/lib64/libascendcl.so").c_str(),
-                   RTLD_NOW),
-            "latte_twin_inject"));
+/// A function of the twin's own.
+template <class Function>
+Function twin(const char* name) {
+  static void* const library = dlopen(
+      (std::string(std::getenv("ASCEND_HOME_PATH")) + "/lib64/libascendcl.so").c_str(), RTLD_NOW);
+  return reinterpret_cast<Function>(dlsym(library, name));
+}
+
+/// ACL_ERROR_RT_AICORE_EXCEPTION, asynchronously, of the next launch on any device. The stream that
+/// takes the failed one's place stops on failure, or does not.
+void inject_failure(bool stops_afterwards) {
+  static const auto support = twin<void (*)(int)>("latte_twin_support_stop_mode");
+  static const auto inject =
+      twin<void (*)(const char*, int64_t, int, int, int)>("latte_twin_inject");
+  support(stops_afterwards ? 1 : 0);
   inject("launch", 1, 507015, -1, 1);
 }
 
@@ -52,7 +60,7 @@ struct Forward {
   explicit Forward(const Layer& on, int seed)
       : layer(on), input(kRows * kIn), output(kRows * kOut) {
     for (size_t i = 0; i < input.size(); ++i) {
-      input[i] = static_cast<float>((i + static_cast<size_t>(seed)) % 7) - 3;
+      input[i] = static_cast<float>((i + static_cast<size_t>(seed)) % 61) - 30;
     }
   }
 
@@ -91,9 +99,9 @@ void caller(const std::vector<const Layer*>& layers, int seed) {
   std::mt19937 random(static_cast<unsigned>(seed));
   for (int round = 0; round < 40; ++round) {
     const Layer& layer = *layers[random() % layers.size()];
-    Forward forward(layer, round);
+    Forward forward(layer, round * 4 + seed);
     const bool cancel = random() % 5 == 0;
-    if (random() % 10 == 0) inject_failure();
+    if (random() % 10 == 0) inject_failure(random() % 2 == 0);
     Work work;
     work.run = [&](Queue& queue) { forward.run(queue); };
     work.cancelled = &forward.cancelled;
@@ -121,7 +129,7 @@ void caller(const std::vector<const Layer*>& layers, int seed) {
       layer.device.copy_out(back.data(), buffer->data(), back.size());
       if (back != bytes) ++wrong;
     } catch (const Error& error) {
-      // What somebody else's work does to the stream is told to whoever waits for it.
+      // The failure of another work is reported to whoever waits for the stream.
       if (error.code() != ErrorCode::kDevice) ++wrong;
     }
     layer.device.memory_usage();
