@@ -4,7 +4,7 @@ import { LatteError } from '../errors.js';
 import type { LatteEmbeddings, LattePlan } from '../latte.js';
 import type { Tensor } from '../tensor.js';
 import { formatBytes, formatDuration, formatTable, printJson } from './format.js';
-import { readInput } from './inputs.js';
+import { checkpointFiles, readInput } from './inputs.js';
 import {
   deviceName,
   numberList,
@@ -99,8 +99,16 @@ Examples:
       --latent latent.safetensors --caption caption.safetensors --dtype float16 \\
       -o conditions.safetensors`,
     )
-    .action(async (options: EmbedOptions) => {
-      checkOutput(options.output);
+    .action(async (options: EmbedOptions, command: Command) => {
+      const sources = [options.caption, ...(options.latent ? [options.latent] : [])];
+      if (
+        command.getOptionValueSource('seed') === 'cli' &&
+        sources.every(({ kind }) => kind === 'file')
+      ) {
+        throw new LatteError('ERR_VALUE', '--seed has no effect: no input is random:');
+      }
+      const files = sources.flatMap((from) => (from.kind === 'file' ? [from.path] : []));
+      checkOutput(options.output, [options.checkpoint, ...files].flatMap(checkpointFiles));
       const progress = createProgress();
       try {
         await embed(options, progress);

@@ -1,7 +1,37 @@
+import { readdirSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import type { Tensor } from '../tensor.js';
 import { LatteError, showShape } from '../errors.js';
 import type { Source } from './options.js';
 import { randomNormal } from './random.js';
+
+/**
+ * The files that are read when a checkpoint is opened: the weights, an index and config.json. Of a
+ * folder with weights of diffusers' name, others are not read.
+ * @param path a file or a folder, as the command line takes it.
+ */
+export function checkpointFiles(path: string): string[] {
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (!isFolder && !path.endsWith('.index.json')) return [path, join(dirname(path), 'config.json')];
+  const folders = isFolder ? [path, join(path, 'transformer')] : [dirname(path)];
+  return folders.flatMap((folder) => {
+    const weights = filesIn(folder).filter((file) =>
+      /\.(safetensors|safetensors\.index.*\.json|ckpt)$/i.test(file),
+    );
+    const named = weights.filter((file) => basename(file).startsWith('diffusion_pytorch_model'));
+    const read = isFolder && named.length > 0 ? named : weights;
+    return [...read, join(folder, 'config.json')];
+  });
+}
+
+function filesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).map((name) => join(folder, name));
+  } catch {
+    // What is wrong with it is for the opening to find.
+    return [];
+  }
+}
 
 /**
  * An input of `embed`: the tensor called `name` of a file, or its only one; or random normal values

@@ -11,7 +11,7 @@ import { embedCommand } from './embed.js';
 import { printable } from './format.js';
 import { inspectCommand } from './inspect.js';
 import { plotCommand } from './plot.js';
-import { leaveOnClosedPipe, leaveOnSignals } from './signals.js';
+import { leaveOnOutputErrors, leaveOnSignals } from './signals.js';
 import { packageVersion } from './version.js';
 
 function createProgram(): Command {
@@ -66,6 +66,13 @@ function describe(error: unknown): string {
 
 async function main(): Promise<number> {
   const program = createProgram();
+  const { LATTE_DEBUG: debugSetting = '' } = process.env;
+  if (!['', '0', '1'].includes(debugSetting)) {
+    process.stderr.write(
+      `latte-embeddings: the environment variable LATTE_DEBUG must be 0 or 1, but is ${printable(JSON.stringify(debugSetting))}\n`,
+    );
+    return 1;
+  }
   try {
     if (process.argv.length <= 2) {
       program.outputHelp({ error: true });
@@ -82,7 +89,7 @@ async function main(): Promise<number> {
       }
       return asked ? 0 : 2;
     }
-    const debug = process.env.LATTE_DEBUG === '1' && error instanceof Error;
+    const debug = debugSetting === '1' && error instanceof Error;
     const text = debug ? (error.stack ?? error.message) : describe(error);
     process.stderr.write(`latte-embeddings: ${printable(text)}\n`);
     return 1;
@@ -90,7 +97,7 @@ async function main(): Promise<number> {
 }
 
 leaveOnSignals();
-leaveOnClosedPipe();
+leaveOnOutputErrors();
 void main().then((status) => {
   // Not process.exit: what was written to a pipe must still get out. A command that ran may have set
   // a status of its own.

@@ -45,7 +45,12 @@ function posEmbedCommand(): Command {
     )
     .option('--length <n>', 'frames of a video', wholeNumber(1))
     .option('--interpolation-scale <x>', 'what positions are divided by', positiveNumber, 1)
-    .option('--base-size <n>', 'grid size that positions are scaled to', wholeNumber(1), 16)
+    .addOption(
+      new Option('--base-size <n>', 'grid size that positions are scaled to')
+        .argParser(wholeNumber(1))
+        .default(16)
+        .conflicts('length'),
+    )
     .requiredOption('-o, --output <file>', 'the PNG file to write (required)')
     .addHelpText(
       'after',

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { removeUnfinished } from './output-file.js';
 
 /** Ctrl+C and its like end the program with the usual status and leave no half-written file. */
@@ -16,13 +18,42 @@ export function leaveOnSignals(): void {
   }
 }
 
-/** The reader of a pipe may leave early (`| head`): that is no failure of ours. */
-export function leaveOnClosedPipe(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      removeUnfinished();
-      process.exit(0);
-    });
-  }
+/**
+ * Ends the program with one line and status 1 if standard output cannot be written, a full disk
+ * say. The reader of a pipe may leave early (`| head`): that is no failure of ours.
+ */
+export function leaveOnOutputErrors(): void {
+  writeWholeChunks();
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    removeUnfinished();
+    if (error.code === 'EPIPE') process.exit(0);
+    process.exitCode = 1;
+    process.stderr.write(
+      `latte-embeddings: standard output cannot be written: ${error.message}\n`,
+      () => process.exit(1),
+    );
+  });
+  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+    // There is nowhere left to say it; the status of a failure stays what it is.
+    if (error.code !== 'EPIPE') process.exitCode ??= 1;
+  });
+}
+
+/**
+ * A disk that is nearly full takes the beginning of a chunk and reports no error. Node.js does not
+ * write the rest if standard output is a file: the output would be cut short with status 0.
+ */
+function writeWholeChunks(): void {
+  const { stdout } = process;
+  // Pipes and terminals are sockets, which do write the rest.
+  if ((stdout as object) instanceof Socket) return;
+  stdout._write = (chunk: Buffer, _encoding, callback) => {
+    try {
+      writeFileSync(stdout.fd, chunk);
+    } catch (error) {
+      callback(error as Error);
+      return;
+    }
+    callback();
+  };
 }

@@ -287,7 +287,7 @@ describe('an AbortSignal', () => {
         },
       });
     }
-    const out = Tensor.zeros([1, 16, 16], { device: defaultDevice });
+    const out = Tensor.zeros([1, 16, 16], { device: layer.device });
     expect(await layer.forward(random([1, 4, 8, 8]), { out, signal })).toBe(out);
     expect(await layer.forward(random([1, 4, 8, 8]), { out })).toBe(out);
   });

