@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <future>
+#include <memory>
 #include <random>
 #include <string>
 #include <thread>
@@ -20,7 +21,7 @@ using namespace latte;
 
 constexpr int64_t kRows = 7, kIn = 24, kOut = 40;
 
-std::atomic<int> wrong{0}, done{0}, aborted{0}, failed{0};
+std::atomic<int> wrong{0}, succeeded{0}, aborted{0}, failed{0};
 
 /// A function of the twin's own.
 template <class Function>
@@ -91,8 +92,33 @@ struct Forward {
 
   const Layer& layer;
   std::vector<float> input, output;
-  CancelFlag cancelled{false};
   std::promise<void> finished;
+};
+
+class ForwardWork final : public Work {
+ public:
+  explicit ForwardWork(Forward& forward) : forward_(forward) {}
+
+  void run(Queue& queue) override { forward_.run(queue); }
+
+ protected:
+  void done() noexcept override {
+    if (!error) {
+      forward_.check();
+      ++succeeded;
+    } else if (error->code() == ErrorCode::kAborted) {
+      ++aborted;
+    } else if (error->code() == ErrorCode::kDevice && error->status() == 507015) {
+      ++failed;
+    } else {
+      std::fprintf(stderr, "%s\n", error->what());
+      ++wrong;
+    }
+    forward_.finished.set_value();
+  }
+
+ private:
+  Forward& forward_;
 };
 
 void caller(const std::vector<const Layer*>& layers, int seed) {
@@ -102,25 +128,9 @@ void caller(const std::vector<const Layer*>& layers, int seed) {
     Forward forward(layer, round * 4 + seed);
     const bool cancel = random() % 5 == 0;
     if (random() % 10 == 0) inject_failure(random() % 2 == 0);
-    Work work;
-    work.run = [&](Queue& queue) { forward.run(queue); };
-    work.cancelled = &forward.cancelled;
-    work.done = [&](const std::optional<Error>& error) {
-      if (!error) {
-        forward.check();
-        ++done;
-      } else if (error->code() == ErrorCode::kAborted) {
-        ++aborted;
-      } else if (error->code() == ErrorCode::kDevice && error->status() == 507015) {
-        ++failed;
-      } else {
-        std::fprintf(stderr, "%s\n", error->what());
-        ++wrong;
-      }
-      forward.finished.set_value();
-    };
-    layer.device.submit(std::move(work));
-    if (cancel) forward.cancelled.store(true);
+    const auto work = std::make_shared<ForwardWork>(forward);
+    layer.device.submit(work);
+    if (cancel) work->cancel();
     // Something else of the same device meanwhile.
     const auto buffer = layer.device.allocate(256 + random() % 4096);
     std::vector<char> bytes(buffer->bytes(), static_cast<char>(round)), back(bytes.size());
@@ -158,7 +168,7 @@ int main() {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;
   }
-  std::printf("%d done, %d aborted, %d failed, %d wrong\n", done.load(), aborted.load(),
+  std::printf("%d done, %d aborted, %d failed, %d wrong\n", succeeded.load(), aborted.load(),
               failed.load(), wrong.load());
   return wrong == 0 ? 0 : 1;
 }
