@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "backend/ascend/device_thread.h"
 #include "backend/registry.h"
 
 namespace {
@@ -147,6 +148,38 @@ void caller(const std::vector<const Layer*>& layers, int seed) {
   }
 }
 
+/// A trial that fails in a context of its own leaves the device's context as it is.
+void try_in_scratch_context() {
+  ascend::AclFunctions acl;
+  ascend::load_acl(acl);
+  const auto nothing = [] {};
+  ascend::DeviceThread thread(acl, 1, {nothing, nothing, nothing, nothing, nothing});
+  thread.start();
+  thread.wait_until_open();
+  thread.call([&] {
+    constexpr size_t kBytes = 64;
+    void* memory = nullptr;
+    LATTE_ACL(acl, aclrtMalloc, &memory, kBytes, ascend::ACL_MEM_MALLOC_HUGE_FIRST);
+    const auto clear = [&](void* stream) {
+      LATTE_ACL(acl, aclrtMemsetAsync, memory, kBytes, 0, kBytes, stream);
+    };
+    twin<void (*)(const char*, int64_t, int, int, int)>("latte_twin_inject")("aclrtMemsetAsync", 1,
+                                                                             507015, 1, 1);
+    for (const bool fails : {true, false}) {
+      ascend::ScratchContext scratch = thread.scratch_context();
+      clear(scratch.stream());
+      try {
+        if (!scratch.synchronise_within(60000) || fails) ++wrong;
+      } catch (const Error& error) {
+        if (!fails || error.status() != 507015) ++wrong;
+      }
+    }
+    clear(thread.stream());
+    thread.synchronise();
+    LATTE_ACL(acl, aclrtFree, memory);
+  });
+}
+
 }  // namespace
 
 int main() {
@@ -163,6 +196,7 @@ int main() {
       });
       for (std::thread& thread : threads) thread.join();
     }
+    try_in_scratch_context();
     environment_closed(true);
   } catch (const Error& error) {
     std::fprintf(stderr, "%s\n", error.what());
