@@ -92,15 +92,26 @@ export function tensorsOf(c: Case): Inputs<Tensor> {
 
 export type Way = 'forward' | 'forwardSync';
 
+/** Where inputs live: gives each one, by its name, the place that a test is about. */
+export type Place = (name: string, tensor: Tensor) => Promise<Tensor> | Tensor;
+
 /** The ways to call a case: functions have but one. */
 export function waysOf(c: Case): readonly Way[] {
   return operationOf(c).call === undefined ? ['forward', 'forwardSync'] : ['forward'];
 }
 
 /** The results of a case on a device, in each of these ways from one and the same layer. */
-export async function compute(c: Case, device: string, ways: readonly Way[]): Promise<Tensor[][]> {
+export async function compute(
+  c: Case,
+  device: string,
+  ways: readonly Way[],
+  place?: Place,
+): Promise<Tensor[][]> {
   const { call, layer } = operationOf(c);
-  const inputs = tensorsOf(c);
+  const inputs = { ...tensorsOf(c) };
+  if (place !== undefined) {
+    for (const name of Object.keys(inputs)) inputs[name] = await place(name, inputs[name]!);
+  }
   if (call !== undefined) return ways.map(() => [call(c.options as never, inputs, c.dtype)]);
   const made = layerOf(c, device);
   const results: Tensor[][] = [];
@@ -156,8 +167,13 @@ function isRefused(c: Case, device: string): boolean {
 }
 
 /** Runs a case in these ways and compares; a device that does not compute in its dtype must say so. */
-export async function check(c: Case, device: string, ways = waysOf(c)): Promise<void> {
-  if (!isRefused(c, device)) return compareAll(c, device, ways);
+export async function check(
+  c: Case,
+  device: string,
+  ways = waysOf(c),
+  place?: Place,
+): Promise<void> {
+  if (!isRefused(c, device)) return compareAll(c, device, ways, place);
   try {
     await compute(c, device, ways);
   } catch (error) {
@@ -168,9 +184,14 @@ export async function check(c: Case, device: string, ways = waysOf(c)): Promise<
 }
 
 /** Throws with the first element that is off. */
-async function compareAll(c: Case, device: string, ways: readonly Way[]): Promise<void> {
+async function compareAll(
+  c: Case,
+  device: string,
+  ways: readonly Way[],
+  place?: Place,
+): Promise<void> {
   const expected = expectedOf(c);
-  const all = await compute(c, device, ways);
+  const all = await compute(c, device, ways, place);
   for (const [w, results] of all.entries()) {
     if (results.length !== expected.length) throw new Error(`${results.length} results`);
     for (const [i, result] of results.entries()) {

@@ -96,7 +96,10 @@ OperandView OperandView::dense(DType dtype, std::vector<int64_t> dims, const voi
 
 int64_t OperandView::storage_elements() const {
   int64_t last = 0;
-  for (size_t axis = 0; axis < dims.size(); ++axis) last += (dims[axis] - 1) * strides[axis];
+  for (size_t axis = 0; axis < dims.size(); ++axis) {
+    if (dims[axis] == 0) return 0;
+    last += (dims[axis] - 1) * strides[axis];
+  }
   return last + 1;
 }
 

@@ -25,6 +25,13 @@ size_t latent_bytes(const LatentView& latent) {
   return static_cast<size_t>(last + latent.height * latent.width) * item_size(latent.dtype);
 }
 
+size_t output_bytes(const PatchProjectionArgs& args) {
+  const int64_t p = args.patch_size;
+  const int64_t tokens =
+      args.latent.outer * args.latent.inner * (args.latent.height / p) * (args.latent.width / p);
+  return static_cast<size_t>(tokens * args.weights->out_features) * item_size(args.weights->dtype);
+}
+
 }  // namespace
 
 bool AscendQueue::plugin_timestep_projection(const TimestepProjectionArgs& args) {
@@ -100,6 +107,7 @@ bool AscendQueue::fused_patch_projection(const PatchProjectionArgs& args) {
   check_cancelled();
   const void* operand = fused_operand_of(weights, positions, *tiling);
   read(args.latent.data, latent_bytes(args.latent));
+  overwrite(args.output, output_bytes(args));
   check(acl_, "latte_patch_projection_fused",
         kernels.patch_projection_fused(resources_.stream, &*tiling, args.latent.data, operand,
                                        args.output));

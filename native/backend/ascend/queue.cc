@@ -68,23 +68,17 @@ TensorView AscendQueue::upload(const TensorView& host) {
 }
 
 void AscendQueue::upload_later(const TensorView& to, const void* host) {
-  const auto* begin = static_cast<const char*>(to.data);
-  Upload upload{static_cast<const char*>(host), to.dtype, to.bytes()};
   // What continues an upload of the same scratch joins it: one copy, from an aligned address.
-  auto after = uploads_.lower_bound(begin);
-  if (after != uploads_.begin()) {
-    const auto& [before, joined] = *--after;
-    if (before + joined.bytes == begin && !joined.copied && joined.dtype == to.dtype &&
-        is_scratch(before, joined.bytes + upload.bytes)) {
-      std::byte* both = staging(joined.bytes + upload.bytes);
-      std::memcpy(both, joined.host, joined.bytes);
-      std::memcpy(both + joined.bytes, upload.host, upload.bytes);
-      upload.host = reinterpret_cast<const char*>(both);
-      upload.bytes += joined.bytes;
-      begin = before;
-    }
+  const Uploads::Upload* before = uploads_.before(to);
+  if (before == nullptr || !is_scratch(before->device, before->bytes + to.bytes())) {
+    return uploads_.add(to, host);
   }
-  uploads_[begin] = upload;
+  const Uploads::Upload joined = *before;
+  std::byte* both = staging(joined.bytes + to.bytes());
+  std::memcpy(both, joined.host, joined.bytes);
+  std::memcpy(both + joined.bytes, host, to.bytes());
+  const auto count = static_cast<int64_t>((joined.bytes + to.bytes()) / item_size(to.dtype));
+  uploads_.add({{to.dtype, {count}}, joined.device}, both);
 }
 
 bool AscendQueue::is_scratch(const void* address, size_t bytes) const {
@@ -95,35 +89,14 @@ bool AscendQueue::is_scratch(const void* address, size_t bytes) const {
   });
 }
 
-void AscendQueue::read(const void* address, size_t bytes) {
-  const auto* begin = static_cast<const char*>(address);
-  for (auto next = uploads_.lower_bound(begin + bytes); next != uploads_.begin();) {
-    auto& [device, upload] = *--next;
-    if (device + upload.bytes <= begin) return;
-    if (upload.copied) continue;
-    upload.copied = true;
-    const auto count = static_cast<int64_t>(upload.bytes / item_size(upload.dtype));
-    copy_to_device({{upload.dtype, {count}}, const_cast<char*>(device)}, upload.host);
-  }
+void AscendQueue::make(const std::vector<Uploads::Upload>& pending) {
+  for (const Uploads::Upload& upload : pending) copy_to_device(upload.tensor(), upload.host);
 }
+
+void AscendQueue::read(const void* address, size_t bytes) { make(uploads_.read(address, bytes)); }
 
 void AscendQueue::overwrite(const void* address, size_t bytes) {
-  read(address, bytes);
-  const auto* begin = static_cast<const char*>(address);
-  for (auto next = uploads_.lower_bound(begin + bytes); next != uploads_.begin();) {
-    --next;
-    if (next->first + next->second.bytes <= begin) return;
-    next = uploads_.erase(next);
-  }
-}
-
-const void* AscendQueue::host_copy(const void* address, size_t bytes) const {
-  const auto* begin = static_cast<const char*>(address);
-  auto after = uploads_.upper_bound(begin);
-  if (after == uploads_.begin()) return nullptr;
-  const auto& [device, upload] = *--after;
-  if (begin + bytes > device + upload.bytes) return nullptr;
-  return upload.host + (begin - device);
+  make(uploads_.overwrite(address, bytes));
 }
 
 void AscendQueue::copy_to_device(const TensorView& to, const void* host) {
@@ -132,7 +105,7 @@ void AscendQueue::copy_to_device(const TensorView& to, const void* host) {
   if (!is_copy_aligned(to.data)) {
     const TensorView aligned{to, scratch(bytes)};
     copy_to_device(aligned, host);
-    return copy_view(flat(aligned), flat(to));
+    return copy_elements(flat(aligned), flat(to));
   }
   // The device copies asynchronously from pinned memory alone.
   if (!resources_.memory.is_pinned(host, bytes) || !is_copy_aligned(host)) {
@@ -192,7 +165,7 @@ void AscendQueue::fill_zero(const TensorView& to) {
 void AscendQueue::convert(const TensorView& from, const TensorView& to) {
   check_cancelled();
   if (from.size() == 0) return;
-  const void* host = host_copy(from.data, from.bytes());
+  const void* host = uploads_.host_copy(from.data, from.bytes());
   // float64 is rounded once on the host; the device would go by way of float32. The first Ascend
   // 910 does not know bfloat16.
   const bool only_here =
@@ -222,8 +195,12 @@ void AscendQueue::convert(const TensorView& from, const TensorView& to) {
 }
 
 void AscendQueue::copy_view(const OperandView& from, const OperandView& to) {
-  // Both are inputs to the operation.
   overwrite(to.data, to.storage_bytes());
+  copy_elements(from, to);
+}
+
+void AscendQueue::copy_elements(const OperandView& from, const OperandView& to) {
+  // Both are inputs to the operation.
   run({"aclnnInplaceCopy",
        acl_.aclnnInplaceCopy,
        false,

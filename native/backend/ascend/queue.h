@@ -12,6 +12,7 @@
 #include "backend/ascend/kernel_plugin.h"
 #include "backend/ascend/kernels/tiling.h"
 #include "backend/ascend/operation.h"
+#include "backend/ascend/uploads.h"
 
 namespace latte::ascend {
 
@@ -75,15 +76,6 @@ class AscendQueue final : public Queue {
   void finish();
 
  private:
-  /// Device memory whose content the host has, too: an input, or what was made of one on the host.
-  /// It is copied when an operation wants it, so that a value which is converted on the host first
-  /// never makes the journey.
-  struct Upload {
-    const char* host;
-    DType dtype;
-    size_t bytes;
-    bool copied = false;
-  };
   struct Download {
     const void* staging;
     void* host;
@@ -94,13 +86,15 @@ class AscendQueue final : public Queue {
   void read(const void* address, size_t bytes);
   /// The same, and the host's copies count no longer: an operation is going to write it.
   void overwrite(const void* address, size_t bytes);
-  /// The host's copy of device memory, where there is one; else null.
-  const void* host_copy(const void* address, size_t bytes) const;
+  /// Copies uploads that an operation needs.
+  void make(const std::vector<Uploads::Upload>& pending);
   /// Device memory that is to have these elements, which stay where they are until the work is
   /// done.
   void upload_later(const TensorView& to, const void* host);
   /// Whether memory is one block of scratch().
   bool is_scratch(const void* address, size_t bytes) const;
+  /// Copies at once. Uploads in `to` stay as they are: the caller calls overwrite() if `to` gets
+  /// other content than an upload's.
   void copy_to_device(const TensorView& to, const void* host);
   void copy_on_device(const TensorView& from, const TensorView& to);
   std::byte* staging(size_t bytes);
@@ -112,6 +106,8 @@ class AscendQueue final : public Queue {
   /// out [rows, out_features] = x·Wᵀ + b
   void product(const void* x, int64_t rows, const AscendLinearWeights& weights, void* out);
   void copy_view(const OperandView& from, const OperandView& to);
+  /// The same, without overwrite().
+  void copy_elements(const OperandView& from, const OperandView& to);
   void add_views(const OperandView& a, const OperandView& b, const OperandView& out);
   void normalise(const void* x, int64_t rows, int64_t dim, DType dtype, double epsilon, void* out);
   void gather_patches(const PatchProjectionArgs& args, void* patches);
@@ -130,7 +126,7 @@ class AscendQueue final : public Queue {
   const AclFunctions& acl_;
   const CancelFlag* cancelled_;
   std::vector<std::shared_ptr<Buffer>> held_;
-  std::map<const char*, Upload> uploads_;  // by device address
+  Uploads uploads_;
   std::vector<Download> downloads_;
 };
 

@@ -42,7 +42,7 @@ void AscendQueue::timestep_projection(const TimestepProjectionArgs& args) {
   // Whether the arguments are within the operations' range is known on the host alone.
   std::vector<float> timesteps(static_cast<size_t>(args.count));
   const size_t bytes = timesteps.size() * sizeof(float);
-  if (const void* host = host_copy(args.timesteps, bytes)) {
+  if (const void* host = uploads_.host_copy(args.timesteps, bytes)) {
     std::memcpy(timesteps.data(), host, bytes);
   } else {
     std::byte* copy = staging(bytes);

@@ -1,0 +1,125 @@
+import { Tensor, devices } from '../../lib/index.js';
+import { rawBits } from '../support/tensors.js';
+import type { Case, InputCase, Place } from './run.js';
+
+// Where inputs live is an axis of the table: one small row of each layer, and of each way through a
+// device's bookkeeping, with its inputs on the host, in a caller's array at an odd offset, on the
+// device itself and on another one. One dtype suffices; inputs come in it and in others, so that they
+// are converted on the host, on the device, and not at all.
+
+const dtype = 'float16';
+const sized = { embeddingDim: 24, sizeEmbDim: 8, useAdditionalConditions: true };
+const resolution: InputCase = { shape: [2, 2], dtype: 'float32', values: [512, 512, 256, 1024] };
+const aspectRatio: InputCase = { shape: [2, 1], dtype: 'float32', values: [1, 0.25] };
+
+function timesteps(values: number[], type: InputCase['dtype'] = 'float32'): InputCase {
+  return { shape: [values.length], dtype: type, values };
+}
+
+export const residencyCases: readonly Case[] = [
+  {
+    op: 'PatchEmbed',
+    dtype,
+    note: 'the layer’s dtype',
+    options: { height: 8, width: 8, patchSize: 2, inChannels: 4, embedDim: 16 },
+    inputs: { latent: { shape: [2, 4, 8, 8] } },
+  },
+  {
+    op: 'PatchEmbed',
+    dtype,
+    note: 'float32 given',
+    options: { height: 8, width: 8, patchSize: 2, inChannels: 4, embedDim: 16 },
+    inputs: { latent: { shape: [1, 4, 6, 10], dtype: 'float32' } },
+  },
+  {
+    op: 'Timesteps',
+    dtype: 'float32',
+    note: 'float32',
+    options: { numChannels: 10, flipSinToCos: true, downscaleFreqShift: 0 },
+    inputs: { timesteps: timesteps([1, 50.5, 999]) },
+  },
+  {
+    op: 'Timesteps',
+    dtype: 'float32',
+    note: 'int64',
+    options: { numChannels: 7, flipSinToCos: true, downscaleFreqShift: 0 },
+    inputs: { timesteps: timesteps([1, 50, 999], 'int64') },
+  },
+  {
+    op: 'TimestepEmbedding',
+    dtype,
+    note: 'a condition in float32',
+    options: { inChannels: 10, timeEmbedDim: 12, condProjDim: 3 },
+    inputs: { sample: { shape: [3, 10] }, condition: { shape: [3, 3], dtype: 'float32' } },
+  },
+  {
+    op: 'CombinedTimestepSizeEmbeddings',
+    dtype,
+    note: 'sizes',
+    options: sized,
+    inputs: { timestep: timesteps([999, 3]), resolution, aspectRatio },
+  },
+  {
+    op: 'CombinedTimestepSizeEmbeddings',
+    dtype,
+    note: 'integers, one timestep and tiled sizes',
+    options: { ...sized, batchSize: 6 },
+    inputs: {
+      timestep: timesteps([7], 'int64'),
+      resolution: { ...resolution, dtype: 'int32' },
+      aspectRatio,
+    },
+  },
+  {
+    op: 'AdaLayerNormSingle',
+    dtype,
+    note: 'sizes',
+    options: { embeddingDim: 12, useAdditionalConditions: true },
+    inputs: { timestep: timesteps([12, 80]), resolution, aspectRatio },
+  },
+  {
+    op: 'CaptionProjection',
+    dtype,
+    note: 'dropped ids',
+    options: { inFeatures: 9, hiddenSize: 8 },
+    inputs: { caption: { shape: [2, 3, 9] }, forceDropIds: timesteps([1, 0], 'int64') },
+  },
+];
+
+/**
+ * More than 16 KiB of numbers, in a number that 16 does not divide: the device converts them, and
+ * what follows them begins at an address at which no copy may begin. Larger than the other rows, so
+ * it is for one place alone.
+ */
+const many = Array.from({ length: 2049 }, (_, i) => (i * 37) % 1000);
+export const manyTimesteps: Case = {
+  op: 'CombinedTimestepSizeEmbeddings',
+  dtype,
+  note: 'many timesteps',
+  options: { embeddingDim: 4, sizeEmbDim: 2, useAdditionalConditions: true },
+  inputs: {
+    timestep: timesteps(many, 'int64'),
+    resolution: timesteps([512]),
+    aspectRatio: timesteps([1.25]),
+  },
+};
+
+/** The same elements in a caller's array that begins one element into its buffer. */
+function atOddOffset(tensor: Tensor): Tensor {
+  const bytes = rawBits(tensor);
+  const { BYTES_PER_ELEMENT: unit, constructor } = tensor.data;
+  const buffer = new ArrayBuffer(bytes.length + unit);
+  new Uint8Array(buffer, unit).set(bytes);
+  const View = constructor as new (b: ArrayBuffer, offset: number, n: number) => Tensor['data'];
+  return new Tensor(tensor.dtype, new View(buffer, unit, tensor.size), [...tensor.shape]);
+}
+
+/** Where an input can live, seen from a layer's device. */
+export function placesOf(device: string): Record<string, (tensor: Tensor) => ReturnType<Place>> {
+  const other = devices().find(({ name, kind }) => name !== device && kind === 'npu')?.name;
+  return {
+    'a caller’s array at an odd offset': atOddOffset,
+    'the own device': (tensor) => tensor.to(device),
+    ...(other === undefined ? {} : { 'another device': (tensor) => tensor.to(other) }),
+  };
+}
