@@ -3,8 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # A folder of its own, configured but never built, for the list of compile commands.
-node_modules/.bin/cmake-js configure --out build-tidy --log-level warn \
-  --CDCMAKE_EXPORT_COMPILE_COMMANDS=ON </dev/null >/dev/null
+cmake --preset tidy </dev/null >/dev/null
 if [ $# -gt 0 ]; then
   files=("$@")
 else

@@ -10,6 +10,6 @@ const program = join(dirname(addon), 'latte_system_test');
 const names = execFileSync(program, ['--list'], { encoding: 'utf8' }).trim().split('\n');
 
 it.each(names)('%s', async (name) => {
-  const { stdout } = await promisify(execFile)(program, [name]);
+  const { stdout } = await promisify(execFile)(program, [name], { timeout: 120_000 });
   expect(stdout).toBe('1 passed\n');
 });

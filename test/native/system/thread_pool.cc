@@ -153,16 +153,19 @@ TEST("sums are right for many callers at once") {
 TEST("a caller that waits for its helper sleeps, and is woken") {
   ThreadPool& pool = pool_of(2);
   for (int round = 0; round < 5; ++round) {
-    // Each thread has one index: the caller's is short, and the helper's long.
-    std::atomic<int> inside{0};
+    // Each thread has one index. The caller's ends when the helper has begun its own, which lasts.
+    std::atomic<bool> helped{false}, ended{false};
     const auto caller = std::this_thread::get_id();
     pool.parallel_for(2, 2, [&](int64_t) {
-      if (std::this_thread::get_id() != caller) usleep(5000);
-      // The caller takes no second index before its helper has the other.
-      ++inside;
-      for (int i = 0; i < 1000 && inside < 2; ++i) usleep(10);
+      if (std::this_thread::get_id() == caller) {
+        for (int i = 0; i < 1000 && !helped; ++i) usleep(100);
+      } else {
+        helped = true;
+        usleep(20000);
+        ended = true;
+      }
     });
-    EXPECT_EQ(inside.load(), 2);
+    EXPECT_EQ(ended.load(), helped.load());
   }
 });
 
