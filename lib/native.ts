@@ -143,11 +143,13 @@ export interface DeviceInfo {
 
 function load(): NativeModule {
   const root = join(__dirname, '..');
-  const candidates = [
-    process.env.LATTE_ADDON,
-    join(root, 'build', 'Release', 'latte_embeddings.node'),
-    join(root, 'build', 'Debug', 'latte_embeddings.node'),
-  ].filter((path): path is string => path !== undefined && path !== '');
+  const named = process.env.LATTE_ADDON;
+  const candidates = named
+    ? [named]
+    : [
+        join(root, 'build', 'Release', 'latte_embeddings.node'),
+        join(root, 'build', 'Debug', 'latte_embeddings.node'),
+      ];
   const tried: string[] = [];
   for (const path of candidates) {
     if (!existsSync(path)) {
@@ -164,6 +166,12 @@ function load(): NativeModule {
     const loaded = holder.exports as NativeModule;
     loaded.setErrorClass(LatteError);
     return loaded;
+  }
+  if (named) {
+    throw new LatteError(
+      'ERR_VALUE',
+      `the environment variable LATTE_ADDON must name a build of the addon; tried:\n${tried.join('\n')}`,
+    );
   }
   throw new LatteError(
     'ERR_STATE',
