@@ -15,6 +15,8 @@ export interface DeviceDiagnostics {
     loaderMessage: string | undefined;
     /** The chip ('Ascend910B3' …). */
     soc: string | undefined;
+    /** What to expect of a chip that was not tried, or is not supported yet. */
+    chipNote: string | undefined;
     /** The version of ACL's interface ('1.14.0'), which is not that of CANN. */
     aclVersion: string | undefined;
     /** How many NPUs this process can see. */
@@ -48,6 +50,7 @@ export function deviceDiagnostics(): DeviceDiagnostics {
       libraryPath: npu.libraryPath,
       loaderMessage: npu.loaderMessage,
       soc: npu.soc,
+      chipNote: npu.chipNote,
       aclVersion: npu.aclVersion,
       deviceCount: npu.deviceCount,
       kernelsPlugin: npu.kernelsPlugin,
@@ -77,10 +80,17 @@ export function checkDevice(device: unknown): string {
   const index = Number(npu[1] ?? 0);
   const { available, deviceCount, reason } = native.deviceDiagnostics();
   if (available && index < deviceCount) return `npu:${index}`;
-  const why = available
-    ? `there ${deviceCount === 1 ? 'is 1 npu' : `are ${deviceCount} npus`}, counted from npu:0 (${reason})`
-    : reason;
+  const why = available ? describeNpus(deviceCount) : reason;
   throw new LatteError('ERR_DEVICE_UNAVAILABLE', `device ${show(device)} is not available: ${why}`);
+}
+
+/** Which NPUs there are, for somebody who asked for another. */
+function describeNpus(count: number): string {
+  const list = process.env.ASCEND_RT_VISIBLE_DEVICES;
+  const range = count === 1 ? 'npu:0' : `npu:0 to npu:${count - 1}`;
+  const renumbered =
+    list === undefined ? '' : `: ASCEND_RT_VISIBLE_DEVICES=${list} numbers them anew, from 0`;
+  return `this process sees ${count} ${count === 1 ? 'NPU' : 'NPUs'}, ${range}${renumbered}`;
 }
 
 let announced = false;

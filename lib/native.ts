@@ -120,6 +120,7 @@ export interface NativeDiagnostics {
   libraryPath?: string;
   loaderMessage?: string;
   soc?: string;
+  chipNote?: string;
   aclVersion?: string;
   kernelsPlugin: boolean;
   kernelsPluginPath?: string;

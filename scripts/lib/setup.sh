@@ -1,5 +1,6 @@
-# Shell functions shared by scripts/test.sh and scripts/demo.sh. To be sourced by bash; the caller
-# stands in the project's root folder and has `set -euo pipefail`.
+# Shell functions shared by scripts/test.sh, scripts/demo.sh and scripts/verify-on-npu.sh. To be
+# sourced by bash; the caller stands in the project's root folder. They use bash, coreutils and grep
+# alone: CANN's official images have neither findutils nor tar.
 #
 #   latte_ensure_tools GROUP …   installs what is missing of build, check, aarch64, or says what to
 #                                install and exits 2
@@ -8,11 +9,24 @@
 
 latte_say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 
+# The lines of $1 as words of one line.
+_latte_words() {
+  local word words=
+  for word in $1; do words+="${words:+ }$word"; done
+  printf '%s' "$words"
+}
+
+_latte_manager() {
+  if _latte_has apt-get; then echo apt; elif _latte_has dnf; then echo dnf; else echo none; fi
+}
+
 _latte_has() { command -v "$1" >/dev/null 2>&1; }
 
 _latte_has_compiler() { _latte_has "${CXX:-g++}" || _latte_has clang++; }
 
 _latte_has_highway() {
+  # CMake takes this copy where the system has none.
+  [ ! -e node_modules/@img/sharp-libvips-dev/include/hwy/highway.h ] || return 0
   local compiler=${CXX:-g++}
   _latte_has "$compiler" || compiler=clang++
   echo '#include <hwy/highway.h>' | "$compiler" -std=c++20 -E -x c++ - >/dev/null 2>&1
@@ -31,8 +45,8 @@ _latte_missing() {
           if [ "$manager" = dnf ]; then echo gcc-c++; else echo g++; fi
         fi
         if ! _latte_has_highway; then
-          # Elsewhere CMake fetches a pinned release of Highway, with git.
-          if [ "$manager" = apt ]; then echo libhwy-dev; else _latte_has git || echo git; fi
+          # Elsewhere CMake takes the headers in an npm package, which `npm ci` has brought.
+          if [ "$manager" = apt ]; then echo libhwy-dev; fi
         fi
         ;;
       check)
@@ -58,11 +72,13 @@ _latte_missing() {
   done
 }
 
+_latte_node_serves() {
+  _latte_has node &&
+    node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'
+}
+
 _latte_check_node() {
-  if _latte_has node && _latte_has npm &&
-    node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'; then
-    return
-  fi
+  if _latte_has npm && _latte_node_serves; then return; fi
   echo "Node.js 20.19 or newer with npm is needed; found: $(node --version 2>/dev/null || echo none)." >&2
   echo 'Install it from https://nodejs.org/en/download or with a version manager, then run this script again.' >&2
   exit 2
@@ -76,8 +92,8 @@ _latte_as_root() {
 latte_ensure_tools() {
   local manager missing
   _latte_check_node
-  if _latte_has apt-get; then manager=apt; elif _latte_has dnf; then manager=dnf; else manager=none; fi
-  missing=$(_latte_missing "$manager" "$@" | xargs)
+  manager=$(_latte_manager)
+  missing=$(_latte_words "$(_latte_missing "$manager" "$@")")
   [ -n "$missing" ] || return 0
 
   if [ "$manager" != none ] && { [ "$(id -u)" = 0 ] || sudo -n true >/dev/null 2>&1; }; then
@@ -92,7 +108,7 @@ latte_ensure_tools() {
       _latte_as_root dnf install -q -y $missing || true
     fi
     hash -r
-    missing=$(_latte_missing "$manager" "$@" | xargs)
+    missing=$(_latte_words "$(_latte_missing "$manager" "$@")")
     [ -n "$missing" ] || return 0
     echo "The package manager did not install: $missing" >&2
   fi
@@ -111,15 +127,20 @@ latte_npm_ci() {
   npm ci --ignore-scripts --no-audit --no-fund </dev/null
 }
 
+# _latte_build_addon ON|OFF: warnings are errors, or not.
+_latte_build_addon() {
+  # make builds one file at a time unless told otherwise.
+  export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+  # `configure` before `build`: cmake-js passes options to an existing build folder only this way.
+  node_modules/.bin/cmake-js configure --CDLATTE_WERROR="$1" </dev/null &&
+    node_modules/.bin/cmake-js build </dev/null
+}
+
 latte_build() {
   local werror=OFF
   [ "${1:-}" != --werror ] || werror=ON
-  # make builds one file at a time unless told otherwise.
-  export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
   latte_say 'Building the native addon'
-  # `configure` before `build`: cmake-js passes options to an existing build folder only this way.
-  node_modules/.bin/cmake-js configure --CDLATTE_WERROR="$werror" </dev/null &&
-    node_modules/.bin/cmake-js build </dev/null || return 1
+  _latte_build_addon "$werror" || return 1
   latte_say 'Building the JavaScript'
   npm run --silent build:ts </dev/null
 }

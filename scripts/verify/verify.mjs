@@ -33,6 +33,7 @@ const tests = quick
       'test/checkpoint/golden',
     ];
 
+const vitest = join('node_modules', 'vitest', 'vitest.mjs');
 const scratch = mkdtempSync(join(tmpdir(), 'latte-verify-'));
 
 function run(command, args, env = {}) {
@@ -57,9 +58,9 @@ function runJson(args, env) {
 }
 
 function runParity(env) {
+  if (!existsSync(vitest)) return { failed: 'vitest is not installed: npm ci' };
   const file = join(scratch, 'parity.json');
   rmSync(file, { force: true });
-  const vitest = join('node_modules', 'vitest', 'vitest.mjs');
   const args = ['run', '--project', 'unit', '--reporter=json', `--outputFile=${file}`, ...tests];
   const { status, signal, stderr } = run(process.execPath, [vitest, ...args], env);
   if (!existsSync(file)) return { failed: { status, signal, stderr: stderr.slice(-4000) } };
@@ -161,12 +162,14 @@ const wellDone = ({ skipped, doctor, parity, timings }) =>
       timings.failed === undefined
     : doctor.diagnostics?.npu.available === true;
 const report = {
-  format: 1,
+  format: 2,
   made: new Date().toISOString(),
   quick,
   allRight: Object.values(results).every(wellDone),
   project: project(),
   environment: environment(results.plugin.doctor),
+  gaps: (process.env.LATTE_VERIFY_GAPS ?? '').split('\n\n').filter((text) => text.trim() !== ''),
+  addonBuild: process.env.LATTE_VERIFY_ADDON_BUILD,
   pluginBuild: process.env.LATTE_VERIFY_PLUGIN_BUILD,
   headers: compareHeaders(),
   ways: results,
@@ -180,7 +183,6 @@ for (const [name, { skipped, parity, doctor }] of Object.entries(results)) {
     const wrong = typeof failed === 'number' ? failed : 'the run itself';
     tested = `${passed} passed, ${passedOnNpu} of them on NPUs; failed: ${wrong}`;
   }
-  console.log(`${name.padEnd(7)} ${tested}${doctor.healthy ? '' : '; see the doctor'}`);
+  console.log(`${name.padEnd(7)} ${tested}${doctor.healthy ? '' : '; see its doctor in the file'}`);
 }
-console.log(`Written: ${output}. Thank you: please send us this file.`);
 if (!report.allRight) process.exitCode = 1;

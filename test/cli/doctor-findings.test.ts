@@ -33,13 +33,13 @@ const absent: DeviceDiagnostics['npu'] = {
   ...{ available: false, reason: 'no CANN', deviceCount: 0, kernelsPlugin: false },
   libraryPath: 'libacl_rt.so',
   loaderMessage: 'libacl_rt.so: cannot open shared object file: No such file or directory',
-  ...{ soc: undefined, aclVersion: undefined },
+  ...{ soc: undefined, chipNote: undefined, aclVersion: undefined },
   ...{ kernelsPluginPath: undefined, kernelsReason: 'no NPU is available' },
 };
 const present: DeviceDiagnostics['npu'] = {
   ...{ available: true, reason: '', deviceCount: 1, kernelsPlugin: true },
   ...{ libraryPath: '/cann/lib64/libascendcl.so', loaderMessage: undefined },
-  ...{ soc: 'Ascend910B3', aclVersion: '1.14.0' },
+  ...{ soc: 'Ascend910B3', chipNote: undefined, aclVersion: '1.14.0' },
   ...{ kernelsPluginPath: '/addon/kernels.so', kernelsReason: undefined },
 };
 const cpu: DeviceInfo = {
@@ -80,11 +80,13 @@ describe('the host', () => {
 
   it('lists toolkits in the order in which the addon looks', () => {
     const root = fileSystem({
+      'usr/local/Ascend/cann/lib64/libacl_rt.so': '',
       'usr/local/Ascend/ascend-toolkit/latest/lib64/libascendcl.so': '',
     });
     const env = { ASCEND_HOME_PATH: '/none', ASCEND_TOOLKIT_HOME: '/none' };
     expect(readHost(root, env).toolkits).toEqual([
       { variable: 'ASCEND_HOME_PATH', folder: '/none', hasLibrary: false },
+      { folder: join(root, 'usr/local/Ascend/cann'), hasLibrary: true },
       { folder: join(root, 'usr/local/Ascend/ascend-toolkit/latest'), hasLibrary: true },
     ]);
   });
@@ -175,6 +177,43 @@ describe('findings', () => {
     expect(named(list, 'NPU')).toMatchObject({ state: 'failure', text: reason });
   });
 
+  it('NPU: a chip that was not tried is worth a note', () => {
+    const chipNote = "Ascend310P3 was not tried: layers use CANN's operators, in float16 alone";
+    const list = diagnose(readHost(folder(), {}), { ...present, soc: 'Ascend310P3', chipNote });
+    expect(named(list, 'NPU')).toMatchObject({
+      state: 'note',
+      text: `1 × Ascend310P3: ${chipNote}`,
+    });
+  });
+
+  describe('operators', () => {
+    const kernels = (...chips: string[]): Finding | undefined => {
+      const config = 'cann/opp/built-in/op_impl/ai_core/tbe/kernel/config';
+      const lists = chips.map((chip) => [`${config}/${chip}/binary_info_config.json`, ''] as const);
+      const root = fileSystem({
+        ...{ 'cann/lib64/libascendcl.so': '', 'cann/opp/version.info': '' },
+        ...Object.fromEntries(lists),
+      });
+      const host = readHost(root, { ASCEND_HOME_PATH: join(root, 'cann') });
+      return named(diagnose(host, present, [cpu, npu]), 'operators');
+    };
+
+    it('with kernels for the chip are right', () => {
+      expect(kernels('ascend910', 'ascend910b')!.state).toBe('ok');
+    });
+
+    it.each([
+      ['no kernels', [], 'installed: none'],
+      ["another chip's kernels", ['ascend910'], 'installed: ascend910'],
+    ])('with %s: the package to install is named', (_, chips, text) => {
+      const finding = kernels(...chips)!;
+      expect(finding.state).toBe('failure');
+      expect(finding.text).toContain('no kernels for ascend910b');
+      expect(finding.text).toContain(text);
+      expect(finding.fix).toContain('Ascend-cann-kernels-910b');
+    });
+  });
+
   it('memory: a device that tells none, and one that others fill', () => {
     const host = readHost(folder(), {});
     const lost = { ...npu, memory: { free: 0, total: 0 } };
@@ -228,6 +267,8 @@ describe('visibility variables', () => {
     ['0', '4, 5', 'at the first space', 'ASCEND_VISIBLE_DEVICES=4,5'],
     ['', undefined, 'hides NPUs', 'Unset'],
     ['npu0', undefined, 'not a list of numbers', '0,1'],
+    ['1,0', undefined, 'ACL error 207004', 'ASCEND_RT_VISIBLE_DEVICES=0,1'],
+    ['0,1,1', undefined, 'each once', 'ASCEND_RT_VISIBLE_DEVICES=0,1'],
     ['4', '4', 'shows 1 NPU,', 'ASCEND_RT_VISIBLE_DEVICES=0'],
     ['4,5', '4-5', 'asks for number 4, 5: ACL error 507033', 'ASCEND_RT_VISIBLE_DEVICES=0,1'],
   ])('%s beside %s: %s', (runtime, container, text, fix) => {
@@ -267,5 +308,11 @@ describe('the self-test', () => {
     const finding = selfTestFinding('npu:0', tests);
     expect(finding.state).toBe(state);
     expect(finding.text).toContain(text);
+  });
+
+  it('kernels of operators that are not installed: the package to install is named', () => {
+    const error = 'aclnnAddmmGetWorkspaceSize failed with ACL error 561112: Op Addmm';
+    const finding = selfTestFinding('npu:0', [test('failed', 'float16', error)]);
+    expect(finding.fix).toContain('Ascend-cann-kernels-910b');
   });
 });

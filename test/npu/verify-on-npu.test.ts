@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -19,6 +19,7 @@ interface Way {
 
 interface Report {
   allRight: boolean;
+  gaps: string[];
   project: { version: string; commit?: string };
   environment: Record<string, unknown>;
   ways: Record<'plugin' | 'fused' | 'aclnn', Way>;
@@ -62,6 +63,30 @@ describe('scripts/verify-on-npu.sh', () => {
         expect(milliseconds!.median).toBeGreaterThan(0);
       }
     }
+  });
+
+  it('lists all that is missing at once, and writes the file all the same', () => {
+    const bare = mkdtempSync(join(folder, 'bare-'));
+    symlinkSync(join(root, 'scripts'), join(bare, 'scripts'));
+    symlinkSync(join(root, 'package.json'), join(bare, 'package.json'));
+    const file = join(bare, 'report.json');
+    const { status, stdout } = spawnSync(
+      join(bare, 'scripts', 'verify-on-npu.sh'),
+      ['--no-build', '-o', file],
+      {
+        encoding: 'utf8',
+        env: { ...process.env, LATTE_ADDON: '/nowhere.node', ASCEND_HOME_PATH: undefined },
+      },
+    );
+    const { allRight, gaps, ways } = JSON.parse(readFileSync(file, 'utf8')) as Report;
+    expect([status, allRight]).toEqual([1, false]);
+    const what = ['the addon /nowhere.node', 'npm dependencies', 'dist/', 'ASCEND_HOME_PATH'];
+    for (const missing of [...what, 'an addon']) {
+      expect(gaps.some((gap) => gap.includes(missing))).toBe(true);
+      expect(stdout).toContain(missing);
+    }
+    expect(Object.keys(ways)).toEqual(['plugin', 'fused', 'aclnn']);
+    expect(stdout).toMatch(/\nPlease attach .*report\.json to an issue of this project.*\n$/);
   });
 
   it('skips the ways of a plugin that is not there, and says why', () => {

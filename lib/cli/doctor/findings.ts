@@ -30,6 +30,7 @@ export function findings(
     checkToolkit(host, npu, expected),
     checkLibraries(host, npu, expected),
     checkChip(npu),
+    checkOperators(host, npu),
     ...checkVisibility(host.environment, npu.available),
     ...devices.filter(({ kind }) => kind === 'npu').map(checkMemory),
     checkKernels(npu),
@@ -96,7 +97,8 @@ function checkToolkit({ toolkits }: HostFacts, npu: Npu, expected: boolean): Fin
   if (npu.available || npu.aclVersion !== undefined) {
     return { name, state: 'ok', text: 'no variable names it; the loader found it' };
   }
-  const text = 'neither ASCEND_HOME_PATH nor /usr/local/Ascend/ascend-toolkit/latest';
+  const text =
+    'neither ASCEND_HOME_PATH nor /usr/local/Ascend/cann nor /usr/local/Ascend/ascend-toolkit/latest';
   if (!expected) return { name, state: 'absent', text };
   return {
     ...{ name, state: 'failure', text },
@@ -154,11 +156,13 @@ function libraryFix(message: string, hasToolkit: boolean, searched = ''): string
 function checkChip(npu: Npu): Finding {
   const name = 'NPU';
   if (npu.available) {
-    const { soc = 'unknown chip', deviceCount } = npu;
-    const old = /^Ascend910(?!B\d|_93)/.test(soc);
+    const { soc = 'unknown chip', deviceCount, chipNote } = npu;
+    const text = `${deviceCount} × ${soc}`;
+    if (chipNote !== undefined) return { name, state: 'note', text: `${text}: ${chipNote}` };
+    const old = shortName(soc) === 'ascend910';
     return {
       ...{ name, state: 'ok' },
-      text: `${deviceCount} × ${soc}${old ? ': the first 910, layers in float16 alone' : ''}`,
+      text: `${text}${old ? ': the first 910, layers in float16 alone' : ''}`,
     };
   }
   if (npu.aclVersion === undefined && npu.loaderMessage !== undefined) {
@@ -168,6 +172,32 @@ function checkChip(npu: Npu): Finding {
     ...{ name, state: 'failure', text: npu.reason },
     fix: `See the visibility variables below, and the table of codes in ${guide}, "When something fails".`,
   };
+}
+
+/** What CANN calls a family of chips in the names of folders; undefined for one that is not known. */
+function shortName(soc: string): string | undefined {
+  if (/^Ascend910B\d/.test(soc)) return 'ascend910b';
+  if (/^Ascend910_93\d/.test(soc)) return 'ascend910_93';
+  if (/^Ascend910(A|ProA|PremiumA|B|ProB)$/.test(soc)) return 'ascend910';
+  return /^Ascend310P\d/.test(soc) ? 'ascend310p' : undefined;
+}
+
+const installKernels =
+  "Install the package with the operators' kernels for this chip, of the toolkit's version: " +
+  'Ascend-cann-kernels-910b for a 910B, cann-910b-ops in newer releases ' +
+  `(${guide}, "When something fails").`;
+
+/** Whether CANN's operators have kernels for the chip: without them each of them fails. */
+function checkOperators({ operators }: HostFacts, { soc }: Npu): Finding | undefined {
+  const name = 'operators';
+  const short = soc === undefined ? undefined : shortName(soc);
+  if (operators === undefined || short === undefined) return undefined;
+  const { folder, kernels } = operators;
+  if (kernels.includes(short))
+    return { name, state: 'ok', text: `kernels for ${short} in ${folder}` };
+  const others = kernels.length === 0 ? 'none' : kernels.join(', ');
+  const text = `no kernels for ${short} in ${folder} (installed: ${others})`;
+  return { name, state: 'failure', text, fix: installKernels };
 }
 
 function checkMemory({ name, memory }: DeviceInfo): Finding {
@@ -247,9 +277,10 @@ export function selfTestFinding(device: string, tests: readonly SelfTest[]): Fin
     return {
       ...{ name, state: 'failure' },
       text: `${failed.length} of ${tests.length} failed; the first: ${what}: ${why}`,
-      fix:
-        'LATTE_ASCEND_SYNC=1 names the operation that failed. LATTE_ASCEND_KERNELS=off tells ' +
-        `whether the plugin is to blame. See ${guide}, "When something fails".`,
+      fix: /\b561(003|112)\b/.test(why)
+        ? installKernels
+        : 'LATTE_ASCEND_SYNC=1 names the operation that failed. LATTE_ASCEND_KERNELS=off tells ' +
+          `whether the plugin is to blame. See ${guide}, "When something fails".`,
     };
   }
   const refused = dtypes.filter((dtype) =>

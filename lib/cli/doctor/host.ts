@@ -24,6 +24,8 @@ export interface HostFacts {
   };
   /** Where CANN may be, in the order in which the addon looks. */
   toolkits: Toolkit[];
+  /** Where CANN's operators are, and for which chips their kernels are installed; if there are any. */
+  operators?: { folder: string; kernels: string[] };
   environment: Record<string, string | undefined>;
 }
 
@@ -47,15 +49,20 @@ const variables = [
   'LATTE_ASCEND_SYNC',
 ] as const;
 
+/** Where newer releases of CANN install themselves, and older ones, below the root. */
+const usualPlaces = ['usr/local/Ascend/cann', 'usr/local/Ascend/ascend-toolkit/latest'];
+
 const sharedNodes = ['davinci_manager', 'devmm_svm', 'hisi_hdc'];
 
 /**
  * @param root '/' but for tests, which bring a file system of their own.
  */
 export function readHost(root = '/', env: NodeJS.ProcessEnv = process.env): HostFacts {
+  const toolkits = readToolkits(root, env);
   return {
     driver: readDriver(root),
-    toolkits: readToolkits(root, env),
+    toolkits,
+    operators: readOperators(toolkits, env),
     environment: Object.fromEntries(variables.map((name) => [name, env[name]])),
   };
 }
@@ -93,11 +100,35 @@ function readToolkits(root: string, env: NodeJS.ProcessEnv): Toolkit[] {
     if (toolkits.some((toolkit) => toolkit.folder === folder)) continue;
     toolkits.push({ variable, folder, hasLibrary: hasLibrary(folder) });
   }
-  const usual = join(root, 'usr/local/Ascend/ascend-toolkit/latest');
-  if (existsSync(usual) && !toolkits.some(({ folder }) => folder === usual)) {
-    toolkits.push({ folder: usual, hasLibrary: hasLibrary(usual) });
+  for (const place of usualPlaces) {
+    const usual = join(root, place);
+    if (existsSync(usual) && !toolkits.some(({ folder }) => folder === usual)) {
+      toolkits.push({ folder: usual, hasLibrary: hasLibrary(usual) });
+    }
   }
   return toolkits;
+}
+
+/**
+ * The kernels of CANN's operators are a package of their own. Each chip of an installed package has
+ * a folder with the list of its kernels (hicann/opbase aa3cd74: indv_collector.cpp).
+ */
+function readOperators(
+  toolkits: readonly Toolkit[],
+  env: NodeJS.ProcessEnv,
+): HostFacts['operators'] {
+  const toolkit = toolkits.find((one) => one.hasLibrary);
+  const named = env.ASCEND_OPP_PATH;
+  const folder =
+    named !== undefined && named !== '' ? named : toolkit && join(toolkit.folder, 'opp');
+  if (folder === undefined || !existsSync(folder)) return undefined;
+  const lists = join(folder, 'built-in/op_impl/ai_core/tbe/kernel/config');
+  return {
+    folder,
+    kernels: namesIn(lists)
+      .filter((name) => /^ascend/.test(name))
+      .sort(),
+  };
 }
 
 function hasLibrary(toolkit: string): boolean {

@@ -46,6 +46,17 @@ function checkList(variable: string, value: string): Finding {
       fix: `Unset it for all NPUs, or list them by their numbers from 0: export ${variable}=0,1`,
     };
   }
+  if (variable === 'ASCEND_RT_VISIBLE_DEVICES') {
+    const numbers = value.split(',').map(Number);
+    if (numbers.some((number, i) => i > 0 && number <= numbers[i - 1]!)) {
+      const ascending = [...new Set(numbers)].sort((a, b) => a - b);
+      return {
+        ...{ name, state: 'failure' },
+        text: `${shown}: CANN takes ascending numbers alone, each once: ACL error 207004`,
+        fix: `export ${variable}=${ascending.join(',')}`,
+      };
+    }
+  }
   return { name, state: 'ok', text: shown };
 }
 
