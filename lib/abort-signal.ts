@@ -63,9 +63,9 @@ export function onAbort(signal: AbortSignal, cancel: () => void): () => void {
   };
 }
 
-/** The error of a forward that its signal has ended. @internal */
-export function abortError(signal: AbortSignal): LatteError {
-  return new LatteError('ERR_ABORTED', 'the forward was aborted', {
+/** The error of work that its signal has ended. @internal */
+export function abortError(signal: AbortSignal, work = 'the forward'): LatteError {
+  return new LatteError('ERR_ABORTED', `${work} was aborted`, {
     cause: Reflect.apply(reasonOf, signal, []),
   });
 }

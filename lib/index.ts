@@ -33,5 +33,13 @@ export {
   type AdaLayerNormSingleOptions,
   type Modulation,
 } from './layers/ada-layer-norm-single.js';
-export { openCheckpoint } from './checkpoint/checkpoint.js';
-export * from './latte.js';
+export { openCheckpoint, type Checkpoint, type TensorInfo } from './checkpoint/checkpoint.js';
+export { writeSafetensors, type WriteSafetensorsOptions } from './checkpoint/write-safetensors.js';
+export type { LatteConfig, ModelInfo } from './checkpoint/config.js';
+export {
+  LatteEmbeddings,
+  type FromPretrainedOptions,
+  type PrepareOptions,
+} from './latte/embeddings.js';
+export { LattePlan, type LatteStep } from './latte/plan.js';
+export type { LoadProgress } from './latte/load.js';

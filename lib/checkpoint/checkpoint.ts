@@ -1,11 +1,10 @@
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { LatteError, showShape } from '../errors.js';
 import { bytesOf } from '../tensor-bytes.js';
 import { checkNoOptions } from '../options.js';
 import { Tensor } from '../tensor.js';
 import { explain } from './file-kind.js';
-import { CheckpointFile, checkPath, checkpointError, reasonOf, showName } from './file.js';
+import { CheckpointFile, checkPath, checkpointError, showName } from './file.js';
+import { findCheckpoint, kindOf } from './find.js';
 import { readMindSpore } from './mindspore.js';
 import { readShardedSafetensors } from './safetensors-shards.js';
 import { readSafetensors, type CheckpointContents } from './safetensors.js';
@@ -166,9 +165,10 @@ async function readUpperHalves(stored: StoredTensor, target: Uint8Array): Promis
 }
 
 /**
- * Opens a checkpoint: a .safetensors file, a *.safetensors.index.json with its shards, a MindSpore
- * .ckpt, or a folder that holds one of these. In a folder an index comes before .safetensors, and
- * that before .ckpt; of several of a kind, the one with diffusers' name `diffusion_pytorch_model` is
+ * Opens a checkpoint: a .safetensors file, an index with its shards (`….safetensors.index.json`, or of
+ * a variant `….safetensors.index.fp16.json`), a MindSpore .ckpt, or a folder that holds one of these.
+ * In a folder an index comes before .safetensors, and that before .ckpt, and files without a variant
+ * before those of one; of several of a kind, the one with diffusers' name `diffusion_pytorch_model` is
  * taken. Only the directory is read, except that a .ckpt with a check-sum is read through to verify
  * it. Elements are little-endian in the files, and taken for such by the machine.
  * @throws LatteError ERR_CHECKPOINT, with `path`, for everything that is missing, ambiguous or
@@ -176,7 +176,12 @@ async function readUpperHalves(stored: StoredTensor, target: Uint8Array): Promis
  */
 export async function openCheckpoint(path: string): Promise<Checkpoint> {
   checkNoOptions(arguments, 1, 'openCheckpoint(path)');
-  const file = await findCheckpoint(checkPath(path, 'path'));
+  return openVariant(path, undefined);
+}
+
+/** The same for the files of a variant ('fp16'), or for undefined. @internal */
+export async function openVariant(path: string, variant: string | undefined): Promise<Checkpoint> {
+  const file = await findCheckpoint(checkPath(path, 'path'), variant);
   switch (kindOf(file)) {
     case 'index':
       return new Checkpoint(file, 'safetensors', await readShardedSafetensors(file));
@@ -199,47 +204,4 @@ async function unknownEnding(path: string): Promise<unknown> {
   } finally {
     await file.close();
   }
-}
-
-type Kind = 'index' | 'safetensors' | 'mindspore';
-
-const kinds: readonly Kind[] = ['index', 'safetensors', 'mindspore'];
-
-function kindOf(path: string): Kind | undefined {
-  const name = path.toLowerCase();
-  if (name.endsWith('.safetensors.index.json')) return 'index';
-  if (name.endsWith('.safetensors')) return 'safetensors';
-  return name.endsWith('.ckpt') ? 'mindspore' : undefined;
-}
-
-async function findCheckpoint(path: string): Promise<string> {
-  let names: string[];
-  try {
-    if (!(await stat(path)).isDirectory()) return path;
-    names = await readdir(path);
-  } catch (cause) {
-    throw checkpointError(path, `cannot be opened: ${reasonOf(cause)}`, cause);
-  }
-  for (const kind of kinds) {
-    const candidates = names.filter((name) => kindOf(name) === kind).sort();
-    const standard = candidates.find((name) =>
-      /^diffusion_pytorch_model\.[^.]+(\.index\.json)?$/.test(name),
-    );
-    const chosen = standard ?? candidates[0];
-    if (chosen === undefined) continue;
-    if (standard === undefined && candidates.length > 1) {
-      const shown = candidates.slice(0, 5).join(', ') + (candidates.length > 5 ? ', …' : '');
-      throw checkpointError(
-        path,
-        `holds several checkpoints (${shown}); name the file that is meant`,
-      );
-    }
-    return join(path, chosen);
-  }
-  const torch = names.find((name) => /\.(bin|pt|pth)$/i.test(name));
-  const hint =
-    torch === undefined
-      ? ''
-      : `; ${showName(torch)} seems to be a PyTorch file, which cannot be read here: save it as .safetensors`;
-  throw checkpointError(path, `holds no *.safetensors.index.json, *.safetensors or *.ckpt${hint}`);
 }

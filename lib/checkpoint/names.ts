@@ -2,6 +2,7 @@ import { LatteError, showShape } from '../errors.js';
 import type { Checkpoint } from './checkpoint.js';
 import type { LatteConfig } from './config.js';
 import { checkpointError, showName } from './file.js';
+import type { Family } from './models.js';
 
 /** The layers of LatteEmbeddings, as its properties are called. @internal */
 export type LayerName = 'patchEmbed' | 'adaLayerNormSingle' | 'captionProjection';
@@ -19,20 +20,26 @@ export interface FoundParameter {
 export interface FoundParameters {
   readonly scheme: string;
   readonly parameters: readonly FoundParameter[];
-  /** The stored temporal position table, if there is one. */
+  /** The stored temporal position table, if there is one that fits. */
   readonly tempPosEmbed: string | undefined;
+  /** Tables that are there and not used, and why. */
+  readonly unused: readonly UnusedTensor[];
+}
+
+/** @internal */
+export interface UnusedTensor {
+  readonly tensor: string;
+  readonly reason: string;
 }
 
 interface Wanted {
-  readonly layer: LayerName | undefined;
+  readonly layer: LayerName;
   readonly parameter: string;
   readonly shape: readonly number[];
   readonly required: boolean;
   /** The tensor's name in each family of names; undefined where the family does not store it. */
   readonly names: Readonly<Record<Family, string | undefined>>;
 }
-
-type Family = 'diffusers' | 'PixArt';
 
 interface Scheme {
   readonly label: string;
@@ -52,13 +59,18 @@ const schemes: readonly Scheme[] = [
  * shapes and dtypes without reading one.
  * @throws LatteError ERR_CHECKPOINT naming a tensor that is missing, doubled (there under the names
  *   of two schemes) or misshapen, with the scheme; ERR_DTYPE for one that does not hold floats.
+ * @param onMisfit called with the error of a stored table that does not fit; it is thrown if left out.
  * @internal
  */
-export function findParameters(checkpoint: Checkpoint, config: LatteConfig): FoundParameters {
+export function findParameters(
+  checkpoint: Checkpoint,
+  config: LatteConfig,
+  onMisfit?: (error: LatteError) => void,
+): FoundParameters {
   const wanted = wantedTensors(config);
   const scheme = chooseScheme(checkpoint, wanted);
   const parameters: FoundParameter[] = [];
-  let tempPosEmbed: string | undefined;
+  const unused: UnusedTensor[] = [];
   for (const item of wanted) {
     const tensor = nameIn(scheme, item);
     refuseDoubled(checkpoint, item, scheme);
@@ -69,11 +81,66 @@ export function findParameters(checkpoint: Checkpoint, config: LatteConfig): Fou
         `tensor ${showName(tensor)} is missing (names tried: ${scheme.label})`,
       );
     }
-    checkTensor(checkpoint, tensor, item, scheme);
-    if (item.layer === undefined) tempPosEmbed = tensor;
-    else parameters.push({ layer: item.layer, parameter: item.parameter, tensor });
+    try {
+      checkTensor(checkpoint, tensor, item, scheme);
+    } catch (error) {
+      if (item.required || onMisfit === undefined || !(error instanceof LatteError)) throw error;
+      onMisfit(error);
+      unused.push({ tensor, reason: 'it does not fit config.json, so loading refuses it' });
+      continue;
+    }
+    parameters.push({ layer: item.layer, parameter: item.parameter, tensor });
   }
-  return { scheme: scheme.label, parameters, tempPosEmbed };
+  const tempPosEmbed = findTemporalTable(checkpoint, config, scheme, unused);
+  for (const [name, reason] of ignoredTables) {
+    const tensor = scheme.prefix + name;
+    if (checkpoint.has(tensor)) unused.push({ tensor, reason });
+  }
+  return { scheme: scheme.label, parameters, tempPosEmbed, unused };
+}
+
+/** Tables of other uses, as they are called behind the prefix. */
+const ignoredTables: readonly (readonly [string, string])[] = [
+  ['caption_projection.y_embedding', 'it replaces dropped captions in training'],
+  ['y_embedder.y_embedding', 'it replaces dropped captions in training'],
+  ['pos_embed', 'it is for the original order of positions; the table is computed'],
+];
+
+/** [1, F, D] or [F, D], with rows for all frames or more (mindone pads them for several devices). */
+function findTemporalTable(
+  checkpoint: Checkpoint,
+  { videoLength, innerDim }: LatteConfig,
+  { prefix }: Scheme,
+  unused: UnusedTensor[],
+): string | undefined {
+  const tensor = `${prefix}temp_pos_embed`;
+  if (!checkpoint.has(tensor)) return undefined;
+  if (videoLength === null) {
+    unused.push({ tensor, reason: 'the model has no time axis' });
+    return undefined;
+  }
+  const { dtype, shape } = checkpoint.info(tensor);
+  const [rows, width] = shape.slice(-2);
+  const fits =
+    (shape.length === 2 || (shape.length === 3 && shape[0] === 1)) &&
+    rows! >= videoLength &&
+    width === innerDim &&
+    isFloat(dtype);
+  if (fits) return tensor;
+  unused.push({
+    tensor,
+    reason: `${dtype} ${showShape(shape)} is no table of ${videoLength} frames x ${innerDim}; the table is computed`,
+  });
+  return undefined;
+}
+
+/** The family of the weights' names; undefined if they are of none. @internal */
+export function familyOf(checkpoint: Checkpoint): Family | undefined {
+  return schemes.find(({ family, prefix }) =>
+    checkpoint.has(
+      `${prefix}${family === 'PixArt' ? 'x_embedder.proj.weight' : 'pos_embed.proj.weight'}`,
+    ),
+  )?.family;
 }
 
 /** The scheme under which most of the required tensors are there. */
@@ -118,13 +185,17 @@ function checkTensor(checkpoint: Checkpoint, tensor: string, item: Wanted, schem
       `tensor ${showName(tensor)} must have shape ${showShape(item.shape)} by config.json, but has ${showShape(shape)} (names tried: ${scheme.label})`,
     );
   }
-  if (dtype !== 'float64' && dtype !== 'float32' && dtype !== 'float16' && dtype !== 'bfloat16') {
+  if (!isFloat(dtype)) {
     throw new LatteError(
       'ERR_DTYPE',
       `${checkpoint.path}: tensor ${showName(tensor)} must hold floating-point numbers, but is ${dtype} (names tried: ${scheme.label})`,
       { path: checkpoint.path },
     );
   }
+}
+
+function isFloat(dtype: string): boolean {
+  return ['float64', 'float32', 'float16', 'bfloat16'].includes(dtype);
 }
 
 function nameIn({ family, prefix }: Scheme, { names }: Wanted): string | undefined {
@@ -137,7 +208,7 @@ function isThere(checkpoint: Checkpoint, name: string | undefined): boolean {
 }
 
 function wantedTensors(config: LatteConfig): Wanted[] {
-  const { innerDim: d, captionChannels, inChannels, patchSize, sampleSize, videoLength } = config;
+  const { innerDim: d, captionChannels, inChannels, patchSize, sampleSize } = config;
   // The stored table is for the largest square grid that has no more tokens than the configured one.
   const tokens = Math.floor(sampleSize[0] / patchSize) * Math.floor(sampleSize[1] / patchSize);
   const side = Math.floor(Math.sqrt(tokens));
@@ -187,31 +258,23 @@ function wantedTensors(config: LatteConfig): Wanted[] {
     embedder('aspect_ratio_embedder', 'ar_embedder', d / 3);
   }
   linear('adaLayerNormSingle', 'linear', 'adaln_single.linear', 't_block.1', [6 * d, d]);
-  linear('captionProjection', 'linear_1', 'caption_projection.linear_1', 'y_embedder.y_proj.fc1', [
-    d,
-    captionChannels,
-  ]);
-  linear('captionProjection', 'linear_2', 'caption_projection.linear_2', 'y_embedder.y_proj.fc2', [
-    d,
-    d,
-  ]);
-  // Tables that mindone stores among the parameters. The original PixArt's own `pos_embed` is left
+  if (captionChannels !== null) {
+    const fc = (i: number): [string, string, string] => [
+      `linear_${i}`,
+      `caption_projection.linear_${i}`,
+      `y_embedder.y_proj.fc${i}`,
+    ];
+    linear('captionProjection', ...fc(1), [d, captionChannels]);
+    linear('captionProjection', ...fc(2), [d, d]);
+  }
+  // The table that mindone stores among the parameters. The original PixArt's own `pos_embed` is left
   // alone, as diffusers' converter does: it is for another layout of positions.
-  const table = (
-    layer: LayerName | undefined,
-    parameter: string,
-    diffusers: string,
-    shape: number[],
-  ): void => {
-    wanted.push({
-      layer,
-      parameter,
-      shape,
-      required: false,
-      names: { diffusers, PixArt: undefined },
-    });
-  };
-  table('patchEmbed', 'pos_embed', 'pos_embed.pos_embed', [1, side * side, d]);
-  table(undefined, 'temp_pos_embed', 'temp_pos_embed', [1, videoLength, d]);
+  wanted.push({
+    layer: 'patchEmbed',
+    parameter: 'pos_embed',
+    shape: [1, side * side, d],
+    required: false,
+    names: { diffusers: 'pos_embed.pos_embed', PixArt: undefined },
+  });
   return wanted;
 }

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import type { FloatDType } from '../dtype.js';
 import { LatteError } from '../errors.js';
-import type { LatteEmbeddings, LattePlan } from '../latte.js';
+import type { LatteEmbeddings, LattePlan } from '../index.js';
 import type { Tensor } from '../tensor.js';
 import { formatBytes, formatDuration, formatTable, printJson } from './format.js';
 import { checkpointFiles, readInput } from './inputs.js';
@@ -174,7 +174,7 @@ async function compute(
   progress.show(0.5, 'embedding captions and timesteps');
   const caption = await readInput(options.caption, 'caption', seed, (shape) => [
     ...shape,
-    captionChannels,
+    captionChannels ?? latte.config.innerDim,
   ]);
   const plan = await latte.prepare({
     timesteps,
@@ -189,14 +189,15 @@ async function compute(
   outputs.set('modulation', await stackSteps(plan, timesteps.length, 'modulation'));
   outputs.set('embedded_timestep', await stackSteps(plan, timesteps.length, 'embeddedTimestep'));
 
-  let frames = videoLength;
+  let frames = videoLength ?? undefined;
   if (options.latent !== undefined) {
     progress.show(0.6, 'embedding the latent');
     const latent = await readInput(options.latent, 'latent', seed, (shape) => shape);
     if (latent.shape.length === 5) frames = latent.shape[2]!;
     outputs.set('hidden_states', await (await latte.embedLatent(latent)).to('cpu'));
   }
-  outputs.set('temp_pos_embed', await latte.tempPosEmbed(frames).to('cpu'));
+  if (videoLength !== null)
+    outputs.set('temp_pos_embed', await latte.tempPosEmbed(frames).to('cpu'));
   return outputs;
 }
 

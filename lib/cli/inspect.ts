@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { LatteConfig } from '../checkpoint/config.js';
-import type { FoundParameters } from '../checkpoint/names.js';
+import type { FoundParameters, UnusedTensor } from '../checkpoint/names.js';
 import { bitWidth, storedBytes } from '../checkpoint/stored-tensor.js';
 import { formatBytes, formatTable, printJson } from './format.js';
 
@@ -26,6 +26,10 @@ interface Inspection {
   config?: Config;
   /** The tensors of the embedding layers; without a config.json all tensors. */
   tensors: Listed[];
+  /** Tables that are there and not used. */
+  unused: (Listed & { reason: string })[];
+  /** Why loading refuses the checkpoint; empty if it does not. */
+  problems: string[];
   skipped: { count: number; bytes: number };
 }
 
@@ -72,13 +76,18 @@ function findPlace(path: string): string {
 
 async function inspect(checkpoint: Checkpoint, path: string): Promise<Inspection> {
   const { readConfig } = await import('../checkpoint/config.js');
-  const { findParameters } = await import('../checkpoint/names.js');
+  const { familyOf, findParameters } = await import('../checkpoint/names.js');
   const folder = statSync(path).isDirectory() ? path : dirname(path);
-  const config = existsSync(join(folder, 'config.json')) ? await readConfig(folder) : undefined;
-  const found = config && findParameters(checkpoint, config);
+  const config = existsSync(join(folder, 'config.json'))
+    ? await readConfig(folder, familyOf(checkpoint))
+    : undefined;
+  const problems: string[] = [];
+  const found =
+    config && findParameters(checkpoint, config, ({ message }) => problems.push(message));
 
   const names = found ? usedNames(found) : checkpoint.names();
-  const used = new Set(names);
+  const unused = found?.unused ?? [];
+  const used = new Set([...names, ...unused.map(({ tensor }) => tensor)]);
   const others = checkpoint.names().filter((name) => !used.has(name));
   const bytes = others.reduce((total, name) => total + list(checkpoint, name).bytes, 0);
   return {
@@ -87,6 +96,11 @@ async function inspect(checkpoint: Checkpoint, path: string): Promise<Inspection
     scheme: found?.scheme,
     config: config && { ...config, raw: undefined },
     tensors: names.map((name) => list(checkpoint, name)),
+    unused: unused.map(({ tensor, reason }: UnusedTensor) => ({
+      ...list(checkpoint, tensor),
+      reason,
+    })),
+    problems,
     skipped: { count: others.length, bytes },
   };
 }
@@ -102,7 +116,8 @@ function list(checkpoint: Checkpoint, name: string): Listed {
   return { name, dtype, shape, bytes: typeof bytes === 'number' ? bytes : 0 };
 }
 
-function print({ path, format, scheme, config, tensors, skipped }: Inspection): void {
+function print(inspection: Inspection): void {
+  const { path, format, scheme, config, tensors, unused, problems, skipped } = inspection;
   const write = (text: string) => process.stdout.write(text);
   const facts = [
     ['Checkpoint', path],
@@ -120,6 +135,18 @@ function print({ path, format, scheme, config, tensors, skipped }: Inspection): 
     formatBytes(bytes),
   ]);
   write(formatTable([['TENSOR', 'DTYPE', 'SHAPE', 'SIZE'], ...rows], [3]));
+  if (unused.length > 0) {
+    const others = unused.map(({ name, dtype, shape, reason }) => [
+      name,
+      dtype,
+      `[${shape.join(', ')}]`,
+      reason,
+    ]);
+    write(
+      `\nStored, but not used\n${formatTable([['TENSOR', 'DTYPE', 'SHAPE', 'WHY'], ...others])}`,
+    );
+  }
+  for (const problem of problems) write(`\nCannot be loaded: ${problem}\n`);
   const total = tensors.reduce((sum, { bytes }) => sum + bytes, 0);
   write(`\n${tensors.length} tensors, ${formatBytes(total)}`);
   write(
@@ -133,16 +160,20 @@ function describeConfig(config: Config): string[][] {
   const [height, width] = config.sampleSize;
   const [rows, columns] = config.sampleSize.map((side) => Math.floor(side / config.patchSize));
   const { numAttentionHeads: heads, attentionHeadDim: headDim } = config;
+  const { model, videoLength, captionChannels, interpolationScale1d: inTime } = config;
   return [
-    ['model', config.className ?? 'not named'],
+    ['class', config.className ?? 'not named'],
+    ['model', model.name],
+    ['recognised by', model.because],
+    ['rules from', model.readFrom],
     ['hidden size', `${config.innerDim} (${heads} heads x ${headDim})`],
     ['latent', `${config.inChannels} channels, ${height} x ${width}`],
     ['patches', `${config.patchSize} x ${config.patchSize}: ${rows} x ${columns} tokens a frame`],
-    ['frames', String(config.videoLength)],
-    ['caption channels', String(config.captionChannels)],
+    ['frames', videoLength === null ? 'no time axis' : String(videoLength)],
+    ['caption channels', captionChannels === null ? 'no projection' : String(captionChannels)],
     [
       'position scale',
-      `${config.interpolationScale} in a frame, ${config.interpolationScale1d} in time`,
+      `${config.interpolationScale} in a frame${inTime === null ? '' : `, ${inTime} in time`}`,
     ],
     ['size conditions', config.useAdditionalConditions ? 'resolution and aspect ratio' : 'none'],
   ];

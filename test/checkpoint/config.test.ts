@@ -77,36 +77,121 @@ describe('config.json', () => {
     expect((await read({ ...base, sample_size: 63 })).interpolationScale).toBe(1);
     expect((await read({ ...base, sample_size: 191 })).interpolationScale).toBe(2);
     expect((await read({ ...base, sample_size: [256, 64] })).interpolationScale).toBe(4);
-    expect((await read({ ...base, interpolation_scale: 0.75 })).interpolationScale).toBe(0.75);
-    expect((await read({ ...base, interpolation_scale: null })).interpolationScale).toBe(1);
+    const pixart = { ...base, _class_name: 'PixArtTransformer2DModel' };
+    expect((await read({ ...pixart, interpolation_scale: 0.75 })).interpolationScale).toBe(0.75);
+    expect((await read({ ...pixart, interpolation_scale: null })).interpolationScale).toBe(1);
   });
 
   it('gives the rules of the temporal scale', async () => {
-    const mindone = { ...base, _class_name: 'LatteT2V' };
-    for (const [frames, scale] of [
-      [1, 1],
-      [16, 1],
-      [17, 1],
-      [31, 1],
-      [32, 2],
-      [33, 2],
-      [65, 4],
-      [221, 13],
+    const scale = async (config: unknown): Promise<number | null> =>
+      (await read(config)).interpolationScale1d;
+    const v10 = { ...base, _class_name: 'LatteT2V', sample_size: [8, 8] };
+    const v11 = { ...v10, use_rope: null };
+    for (const [frames, ofV10, ofV11] of [
+      [1, 1, 1],
+      [16, 3, 1],
+      [17, 3, 1],
+      [31, 6, 1],
+      [32, 6, 2],
+      [33, 6, 2],
+      [65, 13, 4],
+      [221, 44, 13],
     ] as const) {
-      expect((await read({ ...mindone, video_length: frames })).interpolationScale1d).toBe(scale);
+      expect(await scale({ ...v10, video_length: frames })).toBe(ofV10);
+      for (const field of ['compress_kv_factor', 'model_max_length', 'interpolation_scale_1d'])
+        expect(await scale({ ...v10, [field]: null, video_length: frames })).toBe(ofV11);
+      expect(await scale({ ...v11, video_length: frames })).toBe(ofV11);
+      // The same class from Vchitect, and diffusers' own.
+      expect(await scale({ ...v11, sample_size: 64, video_length: frames })).toBe(1);
+      expect(await scale({ ...base, video_length: frames })).toBe(1);
     }
-    expect((await read({ ...base, video_length: 65 })).interpolationScale1d).toBe(1);
-    expect((await read({ ...without('_class_name'), video_length: 65 })).interpolationScale1d).toBe(
-      1,
-    );
+    expect(await scale({ ...v11, interpolation_scale_1d: 1.5 })).toBe(1.5);
+    expect(await scale({ ...v11, interpolation_scale_1d: 0.5 })).toBe(1);
+    const { _class_name, ...nameless } = base;
+    expect(_class_name).toBe(base._class_name);
+    expect(await scale({ ...nameless, video_length: 65 })).toBe(1);
+    expect(await scale({ ...nameless, video_length: 65, sample_size: [8, 8] })).toBe(13);
     expect(
-      (await read({ ...without('_class_name'), video_length: 65, sample_size: [8, 8] }))
-        .interpolationScale1d,
+      await scale({ ...nameless, video_length: 65, sample_size: [8, 8], use_rope: true }),
     ).toBe(4);
-    expect((await read({ ...mindone, interpolation_scale_1d: 1.5 })).interpolationScale1d).toBe(
-      1.5,
+    expect(await scale({ ...base, _class_name: 'PixArtTransformer2DModel' })).toBeNull();
+  });
+
+  it('says which model it was taken for, and why', async () => {
+    const model = async (config: unknown, family?: 'PixArt' | 'diffusers'): Promise<string[]> => {
+      const folder = join(root.path, `model-${count++}`);
+      mkdirSync(folder);
+      writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
+      const { name, because } = (await readConfig(folder, family)).model;
+      return [name, because];
+    };
+    expect(await model(base)).toEqual([
+      'Latte of diffusers',
+      '_class_name is "LatteTransformer3DModel"',
+    ]);
+    expect(await model({ ...base, _class_name: 'LatteT2V' })).toEqual([
+      'Latte of Vchitect',
+      '_class_name is "LatteT2V", and sample_size is a number',
+    ]);
+    expect(await model({ ...base, _class_name: 'Transformer2DModel' })).toEqual([
+      'PixArt of diffusers before 0.28',
+      expect.stringContaining('norm_type is "ada_norm_single"'),
+    ]);
+    expect(await model(without('_class_name'), 'PixArt')).toEqual([
+      'PixArt of diffusers',
+      "there is no _class_name, and the weights have the original PixArt's names",
+    ]);
+    const { video_length: _, ...image } = without('_class_name');
+    expect((await model(image))[0]).toBe('PixArt of diffusers');
+    expect((await model({ ...image, use_rope: false, sample_size: [8, 8] }))[0]).toBe(
+      'Open-Sora-Plan v1.1, also of mindone',
     );
-    expect((await read({ ...base, interpolation_scale_1d: 1.5 })).interpolationScale1d).toBe(1.5);
+  });
+
+  it('refuses other models by name', async () => {
+    for (const [config, ...said] of [
+      [{ ...base, _class_name: 'OpenSoraT2V' }, '"OpenSoraT2V"', 'LatteT2V', 'is another model'],
+      [{ ...base, _class_name: 'SomethingElse' }, '"SomethingElse"', 'PixArtTransformer2DModel'],
+      [{ ...base, _class_name: 'Transformer2DModel', norm_type: 'ada_norm_zero' }, 'norm_type'],
+      [{ ...base, _class_name: 5 }, '_class_name must be a string'],
+      [{ ...without('_class_name'), sample_size_t: 8 }, 'OpenSoraT2V', 'sample_size_t'],
+    ] as const) {
+      await rejected(() => read(config), 'ERR_CHECKPOINT', ...said);
+    }
+  });
+
+  it('leaves fields without effect that the class ignores', async () => {
+    const fields = {
+      interpolation_scale: 3,
+      interpolation_scale_1d: 'x',
+      use_additional_conditions: true,
+    };
+    expect(await read({ ...base, ...fields })).toMatchObject({
+      interpolationScale: 1,
+      interpolationScale1d: 1,
+      useAdditionalConditions: false,
+    });
+    const mindone = { ...base, _class_name: 'LatteT2V', sample_size: [8, 8] };
+    expect(await read({ ...mindone, ...fields, interpolation_scale_1d: null })).toMatchObject({
+      interpolationScale: 1,
+      useAdditionalConditions: false,
+    });
+  });
+
+  it("takes the class's defaults of fields that are left out", async () => {
+    expect(await read(without('sample_size'))).toMatchObject({ sampleSize: [64, 64] });
+    const least = { _class_name: 'PixArtTransformer2DModel' };
+    expect(await read(least)).toMatchObject({
+      innerDim: 16 * 72,
+      inChannels: 4,
+      patchSize: 2,
+      sampleSize: [128, 128],
+      captionChannels: null,
+      videoLength: null,
+      useAdditionalConditions: true,
+      normType: 'ada_norm_single',
+    });
+    await rejected(() => read({ ...least, patch_size: null }), 'ERR_CHECKPOINT', 'is null');
   });
 
   it('gives the rules of size conditions', async () => {
@@ -143,23 +228,18 @@ describe('config.json', () => {
     expect(config.raw.nested).toEqual({ deep: [1] });
   });
 
-  it.each([
-    'norm_type',
-    'num_attention_heads',
-    'attention_head_dim',
-    'in_channels',
-    'patch_size',
-    'sample_size',
-    'caption_channels',
-  ] as const)('must have %s', async (field) => {
-    const error = await rejected(
-      () => read(without(field)),
-      'ERR_CHECKPOINT',
-      'config.json',
-      `${field} is missing`,
-    );
-    expect(error.path).toMatch(/config\.json$/);
-  });
+  it.each(['norm_type', 'in_channels', 'patch_size', 'caption_channels'] as const)(
+    'must have %s',
+    async (field) => {
+      const error = await rejected(
+        () => read(without(field)),
+        'ERR_CHECKPOINT',
+        'config.json',
+        `${field} is missing`,
+      );
+      expect(error.path).toMatch(/config\.json$/);
+    },
+  );
 
   it.each<[string, unknown, string, string]>([
     ['norm_type', 'layer_norm', '"ada_norm_single"', '"layer_norm"'],
@@ -184,8 +264,13 @@ describe('config.json', () => {
     ['interpolation_scale_1d', -1, 'positive number', '-1'],
     ['use_additional_conditions', 1, 'true, false or null', 'is 1'],
   ])('must not have %s = %j', async (field, value, expected, given) => {
+    const obeying: Record<string, unknown> = {
+      interpolation_scale: { _class_name: 'PixArtTransformer2DModel' },
+      interpolation_scale_1d: { _class_name: 'LatteT2V', sample_size: [8, 8] },
+      use_additional_conditions: { _class_name: 'PixArtTransformer2DModel' },
+    };
     await rejected(
-      () => read({ ...base, [field]: value }),
+      () => read({ ...base, ...(obeying[field] as object), [field]: value }),
       'ERR_CHECKPOINT',
       `${field} must be`,
       expected,
@@ -207,7 +292,13 @@ describe('config.json', () => {
       '262144',
     );
     await rejected(
-      () => read({ ...base, attention_head_dim: 16, use_additional_conditions: true }),
+      () =>
+        read({
+          ...base,
+          _class_name: 'PixArtTransformer2DModel',
+          attention_head_dim: 16,
+          use_additional_conditions: true,
+        }),
       'ERR_CHECKPOINT',
       'multiple of 3',
       '64',

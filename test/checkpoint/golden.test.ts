@@ -88,7 +88,7 @@ async function conditioning(
     'expected.embedded_timestep': await rowsOfSteps('embeddedTimestep'),
   };
   if (outputsOf(file)['expected.temp_pos_embed'] !== undefined) {
-    const table = await latte.tempPosEmbed(latte.config.videoLength).to(device);
+    const table = await latte.tempPosEmbed().to(device);
     results['expected.temp_pos_embed'] = await whole(table);
   }
   plan.dispose();

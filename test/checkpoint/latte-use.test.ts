@@ -75,7 +75,7 @@ describe('prepare', () => {
     const plan = await latte.prepare({ timesteps, caption });
     expect(plan.timesteps).toEqual(timesteps);
     expect(await hostBits(plan.encoderHiddenStates)).toEqual(
-      await hostBits(await latte.captionProjection.forward(caption)),
+      await hostBits(await latte.captionProjection!.forward(caption)),
     );
     for (const [i, t] of timesteps.entries()) {
       const { modulation, embeddedTimestep } = await latte.adaLayerNormSingle.forward({
@@ -200,7 +200,7 @@ describe('prepare', () => {
   it('copies the caption before it returns', async () => {
     const latte = await LatteEmbeddings.fromPretrained(join(golden, 'latte'));
     const values = new Float32Array(192).fill(0.5);
-    const expected = await latte.captionProjection.forward(
+    const expected = await latte.captionProjection!.forward(
       new Tensor('float32', values.slice(), [2, 3, 32]),
     );
     const pending = latte.prepare({

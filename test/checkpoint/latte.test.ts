@@ -59,7 +59,7 @@ describe('fromPretrained', () => {
     const dtypeOf = async (name: string, dtype?: 'float16' | 'bfloat16'): Promise<DType> => {
       const latte = await LatteEmbeddings.fromPretrained(join(golden, name), { dtype });
       const result = await latte.embedLatent(Tensor.zeros([1, 4, 8, 8]));
-      expect([latte.adaLayerNormSingle.dtype, latte.captionProjection.dtype]).toEqual([
+      expect([latte.adaLayerNormSingle.dtype, latte.captionProjection!.dtype]).toEqual([
         latte.patchEmbed.dtype,
         latte.patchEmbed.dtype,
       ]);
@@ -134,7 +134,8 @@ describe('fromPretrained', () => {
       'has [48, 32]',
       'diffusers',
     );
-    writeFileSync(config, text.replace('{', '{"use_additional_conditions":true,'));
+    const pixArt = text.replace('LatteTransformer3DModel', 'PixArtTransformer2DModel');
+    writeFileSync(config, pixArt.replace('{', '{"use_additional_conditions":true,'));
     await rejected(
       () => LatteEmbeddings.fromPretrained(path),
       'ERR_CHECKPOINT',
@@ -268,7 +269,7 @@ describe('a checkpoint under other names', () => {
       return [name, tensor];
     });
     const latte = await LatteEmbeddings.fromPretrained(path);
-    expect(latte.captionProjection.dtype).toBe('float16');
+    expect(latte.captionProjection!.dtype).toBe('float16');
     latte.dispose();
     // Every float16 value is a float32 and a float64 one, so nothing may change.
     expect(await outputs(path)).toEqual(await outputs(join(golden, 'pixart')));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openCheckpoint } from '../../lib/index.js';
+import { openCheckpoint, type Checkpoint } from '../../lib/index.js';
 import type { LatteConfig } from '../../lib/checkpoint/config.js';
 import { findParameters, type FoundParameters } from '../../lib/checkpoint/names.js';
 import { rejected } from '../support/errors.js';
@@ -10,6 +10,7 @@ const folder = temporaryFolder();
 // D 12, K 5, C 3, p 2, a latent of 6 × 4 (6 tokens, whose stored table is square: 4), 7 frames.
 const config: LatteConfig = {
   className: undefined,
+  model: { name: '', readFrom: '', because: '' },
   numAttentionHeads: 3,
   attentionHeadDim: 4,
   innerDim: 12,
@@ -103,11 +104,7 @@ function names(family: 'diffusers' | 'pixArt', prefix = ''): Shapes {
   return new Map(parameters.map((item) => [prefix + item[family], item.shape]));
 }
 
-async function find(
-  shapes: Shapes,
-  of: LatteConfig = config,
-  dtype = 'F16',
-): Promise<FoundParameters> {
+function openShapes(shapes: Shapes, dtype = 'F16'): Promise<Checkpoint> {
   let end = 0;
   const header = [...shapes].map(([name, shape]) =>
     entry(
@@ -118,9 +115,17 @@ async function find(
       (end += shape.reduce((product, length) => product * length, dtype === 'I8' ? 1 : 2)),
     ),
   );
-  const checkpoint = await openCheckpoint(
+  return openCheckpoint(
     folder.write('names.safetensors', safetensors(`{${header.join(',')}}`, end)),
   );
+}
+
+async function find(
+  shapes: Shapes,
+  of: LatteConfig = config,
+  dtype = 'F16',
+): Promise<FoundParameters> {
+  const checkpoint = await openShapes(shapes, dtype);
   try {
     return findParameters(checkpoint, of);
   } finally {
@@ -233,11 +238,34 @@ describe('tables that mindone stores', () => {
       'ERR_CHECKPOINT',
       '"pos_embed.pos_embed" must have shape [1, 4, 12]',
     );
-    await rejected(
-      () => find(names('diffusers').set('temp_pos_embed', [1, 16, 12])),
-      'ERR_CHECKPOINT',
-      '"temp_pos_embed" must have shape [1, 7, 12]',
-    );
+  });
+
+  it.each([
+    ['[F, D]', [7, 12], true],
+    ['more rows than frames', [1, 16, 12], true],
+    ['more rows than frames, in two axes', [16, 12], true],
+    ['too few rows', [6, 12], false],
+    ['rows of another width', [1, 7, 16], false],
+    ['a batch of tables', [2, 7, 12], false],
+  ])('of frames may have %s, or are computed', async (_, shape, fits) => {
+    const found = await find(names('diffusers').set('temp_pos_embed', shape));
+    expect(found.tempPosEmbed).toBe(fits ? 'temp_pos_embed' : undefined);
+    expect(found.unused.map(({ tensor }) => tensor)).toEqual(fits ? [] : ['temp_pos_embed']);
+  });
+
+  it('are listed if they are not used', async () => {
+    const shapes = names('diffusers')
+      .set('pos_embed.pos_embed', [1, 6, 12])
+      .set('caption_projection.y_embedding', [99, 5]);
+    const problems: string[] = [];
+    const open = await openShapes(shapes);
+    const found = findParameters(open, config, ({ message }) => problems.push(message));
+    await open.close();
+    expect(found.unused.map(({ tensor }) => tensor)).toEqual([
+      'pos_embed.pos_embed',
+      'caption_projection.y_embedding',
+    ]);
+    expect(problems).toEqual([expect.stringContaining('must have shape [1, 4, 12]')]);
   });
 
   it('are not those of the original PixArt', async () => {

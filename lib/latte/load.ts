@@ -1,15 +1,15 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Checkpoint } from './checkpoint/checkpoint.js';
-import type { LatteConfig } from './checkpoint/config.js';
-import { checkPath, checkpointError } from './checkpoint/file.js';
-import { findParameters, type FoundParameter, type LayerName } from './checkpoint/names.js';
-import { arraysOf, itemSize, type DType, type FloatDType } from './dtype.js';
-import { LatteError } from './errors.js';
-import { AdaLayerNormSingle } from './layers/ada-layer-norm-single.js';
-import { CaptionProjection } from './layers/caption-projection.js';
-import { PatchEmbed } from './layers/patch-embed.js';
-import { Tensor } from './tensor.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { LatteConfig } from '../checkpoint/config.js';
+import { checkPath, checkpointError } from '../checkpoint/file.js';
+import { findParameters, type FoundParameter, type LayerName } from '../checkpoint/names.js';
+import { arraysOf, itemSize, type DType, type FloatDType } from '../dtype.js';
+import { LatteError } from '../errors.js';
+import { AdaLayerNormSingle } from '../layers/ada-layer-norm-single.js';
+import { CaptionProjection } from '../layers/caption-projection.js';
+import { PatchEmbed } from '../layers/patch-embed.js';
+import { Tensor } from '../tensor.js';
 
 /** How far the loading of a checkpoint is. */
 export interface LoadProgress {
@@ -25,30 +25,39 @@ export interface LoadProgress {
 export type Layers = {
   readonly patchEmbed: PatchEmbed;
   readonly adaLayerNormSingle: AdaLayerNormSingle;
-  readonly captionProjection: CaptionProjection;
-} & Readonly<Record<LayerName, PatchEmbed | AdaLayerNormSingle | CaptionProjection>>;
+  readonly captionProjection: CaptionProjection | null;
+} & Readonly<Record<LayerName, PatchEmbed | AdaLayerNormSingle | CaptionProjection | null>>;
 
 /** What comes out of a checkpoint. @internal */
 export interface Loaded {
   readonly layers: Layers;
-  /** [1, T, D] in the dtype of the file, where it stores such a table. */
+  /**
+   * [1, T, D] or [T, D] in the dtype of the file, with T frames or more, if it stores such a table.
+   */
   readonly temporalTable: Tensor | undefined;
 }
 
 /** Tensors start at a multiple of this in the memory that a layer's tensors are read into. */
 const alignment = 64;
 
+/** @internal */
+export interface LoadSettings {
+  device: string;
+  /** Of the layers; undefined for that of the patch projection's weights. */
+  dtype: FloatDType | undefined;
+  /** Called before each tensor; what it throws ends the loading. */
+  checkAborted: () => void;
+  onProgress: ((progress: LoadProgress) => void) | undefined;
+}
+
 /**
  * Makes the layers and reads their weights, one layer after the other.
- * @param dtype of the layers; undefined for that of the patch projection's weights.
  * @internal
  */
 export async function loadLayers(
   checkpoint: Checkpoint,
   config: LatteConfig,
-  device: string,
-  dtype: FloatDType | undefined,
-  onProgress: ((progress: LoadProgress) => void) | undefined,
+  { device, dtype, checkAborted, onProgress }: LoadSettings,
 ): Promise<Loaded> {
   const { parameters, tempPosEmbed } = findParameters(checkpoint, config);
   const weights = parameters.find(({ parameter }) => parameter === 'proj.weight')!;
@@ -62,8 +71,10 @@ export async function loadLayers(
     const report = (name: string): void => {
       loaded += tensorBytes(checkpoint, name);
       onProgress?.({ loaded, total, name });
+      checkAborted();
     };
     onProgress?.({ loaded, total });
+    checkAborted();
     const parts = (['patchEmbed', 'adaLayerNormSingle', 'captionProjection'] as const).map(
       (layer) => ({ layer, own: parameters.filter((parameter) => parameter.layer === layer) }),
     );
@@ -72,7 +83,7 @@ export async function loadLayers(
     // again as the layers themselves.
     const memory = allocate(Math.max(...parts.map(({ own }) => stagedBytes(checkpoint, own))));
     for (const { layer, own } of parts) {
-      layers[layer].loadStateDict(await readState(checkpoint, own, memory, report));
+      layers[layer]?.loadStateDict(await readState(checkpoint, own, memory, report));
     }
     if (tempPosEmbed !== undefined) {
       temporalTable = await checkpoint.tensor(tempPosEmbed);
@@ -90,7 +101,7 @@ export async function loadLayers(
 export function disposeLayers({ patchEmbed, adaLayerNormSingle, captionProjection }: Layers): void {
   patchEmbed.dispose();
   adaLayerNormSingle.dispose();
-  captionProjection.dispose();
+  captionProjection?.dispose();
 }
 
 /** Where config.json lies, and what to open as the checkpoint. @internal */
@@ -151,14 +162,17 @@ function makeLayers(config: LatteConfig, device: string, dtype: FloatDType): Lay
           dtype,
         }),
       ),
-      captionProjection: keep(
-        new CaptionProjection({
-          inFeatures: config.captionChannels,
-          hiddenSize: innerDim,
-          device,
-          dtype,
-        }),
-      ),
+      captionProjection:
+        config.captionChannels === null
+          ? null
+          : keep(
+              new CaptionProjection({
+                inFeatures: config.captionChannels,
+                hiddenSize: innerDim,
+                device,
+                dtype,
+              }),
+            ),
     };
   } catch (error) {
     for (const layer of made) layer.dispose();

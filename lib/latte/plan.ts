@@ -1,5 +1,5 @@
-import { LatteError, show } from './errors.js';
-import { repeatRows, tensorRows, type Tensor } from './tensor.js';
+import { LatteError, show } from '../errors.js';
+import { repeatRows, tensorRows, type Tensor } from '../tensor.js';
 
 /** What a transformer's blocks need of one timestep; the tensors belong to the plan. */
 export interface LatteStep {

@@ -1,30 +1,21 @@
-import { openCheckpoint } from './checkpoint/checkpoint.js';
-import { readConfig, type LatteConfig } from './checkpoint/config.js';
-import { checkPath } from './checkpoint/file.js';
-import { resolveDevice } from './device.js';
-import { checkFloatDType, itemSize, type FloatDType } from './dtype.js';
-import { LatteError, show, showShape } from './errors.js';
-import {
-  disposeLayers,
-  findFolder,
-  loadLayers,
-  type Loaded,
-  type LoadProgress,
-} from './latte-load.js';
-import { cutSteps, LattePlan } from './latte-plan.js';
-import type { AdaLayerNormSingle } from './layers/ada-layer-norm-single.js';
-import type { CaptionProjection } from './layers/caption-projection.js';
-import type { ForwardOptions } from './layers/layer.js';
-import type { PatchEmbed } from './layers/patch-embed.js';
-import { checkArgumentCount, checkInteger, checkNoOptions, checkOptions } from './options.js';
-import { get1dSincosPosEmbed } from './sincos.js';
-import { bytesOf } from './tensor-bytes.js';
-import { asTensor, isTensor, moveNow, Tensor, type TensorLike } from './tensor.js';
-
-export type { Checkpoint, TensorInfo } from './checkpoint/checkpoint.js';
-export type { LatteConfig } from './checkpoint/config.js';
-export type { LoadProgress } from './latte-load.js';
-export { LattePlan, type LatteStep } from './latte-plan.js';
+import { abortError, checkSignal, isAborted } from '../abort-signal.js';
+import { openVariant } from '../checkpoint/checkpoint.js';
+import { interpretConfig, readConfigFile, type LatteConfig } from '../checkpoint/config.js';
+import { checkPath } from '../checkpoint/file.js';
+import { familyOf } from '../checkpoint/names.js';
+import { resolveDevice } from '../device.js';
+import { checkFloatDType, itemSize, type FloatDType } from '../dtype.js';
+import { LatteError, show, showShape } from '../errors.js';
+import { disposeLayers, findFolder, loadLayers, type Loaded, type LoadProgress } from './load.js';
+import { cutSteps, LattePlan } from './plan.js';
+import type { AdaLayerNormSingle } from '../layers/ada-layer-norm-single.js';
+import type { CaptionProjection } from '../layers/caption-projection.js';
+import type { ForwardOptions } from '../layers/layer.js';
+import type { PatchEmbed } from '../layers/patch-embed.js';
+import { checkArgumentCount, checkInteger, checkNoOptions, checkOptions } from '../options.js';
+import { get1dSincosPosEmbed } from '../sincos.js';
+import { bytesOf } from '../tensor-bytes.js';
+import { asTensor, isTensor, moveNow, Tensor, type TensorLike } from '../tensor.js';
 
 export interface FromPretrainedOptions {
   /** 'auto' by default. */
@@ -33,13 +24,17 @@ export interface FromPretrainedOptions {
   dtype?: FloatDType;
   /** The folder within the folder, for example 'transformer'. */
   subfolder?: string;
+  /** The files of this variant, as diffusers calls it: 'fp16' for `….fp16.safetensors`. */
+  variant?: string;
+  /** Rejects with ERR_ABORTED; nothing stays open or in memory. */
+  signal?: AbortSignal;
   /** Called before the first and after each tensor. What it throws ends the loading. */
   onProgress?: (progress: LoadProgress) => void;
 }
 
 export interface PrepareOptions {
-  /** One number for each denoising step; each becomes a float32. */
-  timesteps: readonly number[] | Float32Array | Float64Array | Int32Array | BigInt64Array;
+  /** One number for each denoising step, in a Tensor of shape [S]; each becomes a float32. */
+  timesteps: readonly number[] | Float32Array | Float64Array | Int32Array | BigInt64Array | Tensor;
   /** [B, L, K]: the text encoder's output, any floating dtype. */
   caption: Tensor;
   /** [b, 2] height and width, with b a divisor of the batch; needed where the checkpoint has size conditions, else ignored. */
@@ -58,7 +53,8 @@ export class LatteEmbeddings {
   readonly config: LatteConfig;
   readonly patchEmbed: PatchEmbed;
   readonly adaLayerNormSingle: AdaLayerNormSingle;
-  readonly captionProjection: CaptionProjection;
+  /** Null for a model without one: PixArt with `caption_channels` null. */
+  readonly captionProjection: CaptionProjection | null;
   /** [1, T, D]: as stored in the checkpoint, else computed at first use. */
   #temporalTable: Tensor | undefined;
   #disposed = false;
@@ -86,7 +82,14 @@ export class LatteEmbeddings {
     options?: FromPretrainedOptions,
   ): Promise<LatteEmbeddings> {
     checkArgumentCount(arguments, 2, 'fromPretrained(folder, options)');
-    const given = checkOptions(options, ['device', 'dtype', 'subfolder', 'onProgress']);
+    const given = checkOptions(options, [
+      'device',
+      'dtype',
+      'subfolder',
+      'variant',
+      'signal',
+      'onProgress',
+    ]);
     const dtype = given.dtype === undefined ? undefined : checkFloatDType(given.dtype);
     const device = resolveDevice(given.device);
     const { onProgress } = given;
@@ -96,11 +99,23 @@ export class LatteEmbeddings {
         `onProgress must be a function, but is ${show(onProgress)}`,
       );
     }
+    const variant = checkVariant(given.variant);
+    const signal = given.signal === undefined ? undefined : checkSignal(given.signal);
+    const checkAborted = (): void => {
+      if (signal !== undefined && isAborted(signal)) throw abortError(signal, 'the loading');
+    };
+    checkAborted();
     const place = await findFolder(checkPath(folder, 'folder'), given.subfolder);
-    const config = await readConfig(place.folder);
-    const checkpoint = await openCheckpoint(place.checkpoint);
+    const configFile = await readConfigFile(place.folder);
+    const checkpoint = await openVariant(place.checkpoint, variant);
     try {
-      const loaded = await loadLayers(checkpoint, config, device, dtype, onProgress);
+      const config = interpretConfig(configFile, familyOf(checkpoint));
+      const loaded = await loadLayers(checkpoint, config, {
+        device,
+        dtype,
+        checkAborted,
+        onProgress,
+      });
       return new LatteEmbeddings(config, loaded);
     } finally {
       await checkpoint.close();
@@ -112,19 +127,26 @@ export class LatteEmbeddings {
    * that the checkpoint stores is used as loaded, in its own dtype; else it is computed, in float32.
    * Frames beyond `config.videoLength` get zeros, fewer frames the first rows. The result is on the
    * layers' device.
-   * @throws LatteError ERR_VALUE, ERR_DISPOSED.
+   * @param frames `config.videoLength` by default.
+   * @throws LatteError ERR_VALUE, ERR_DISPOSED; ERR_STATE for a model without a time axis (PixArt).
    */
-  tempPosEmbed(frames: number = this.config.videoLength): Tensor {
+  tempPosEmbed(frames?: number): Tensor {
     this.#checkUsable();
     checkNoOptions(arguments, 1, 'tempPosEmbed(frames)');
-    checkInteger(frames, 'frames', undefined, 0);
-    const { innerDim, videoLength, interpolationScale1d } = this.config;
+    const { innerDim, videoLength, interpolationScale1d, model } = this.config;
+    if (videoLength === null) {
+      throw new LatteError(
+        'ERR_STATE',
+        `this model has no time axis, and so no temporal position table (${model.name})`,
+      );
+    }
+    const count = checkInteger(frames, 'frames', videoLength, 0);
     this.#temporalTable ??= get1dSincosPosEmbed(innerDim, videoLength, {
-      interpolationScale: interpolationScale1d,
+      interpolationScale: interpolationScale1d ?? 1,
     });
     const table = this.#temporalTable;
-    const result = Tensor.zeros([1, frames, innerDim], { dtype: table.dtype });
-    const bytes = Math.min(frames, videoLength) * innerDim * itemSize(table.dtype);
+    const result = Tensor.zeros([1, count, innerDim], { dtype: table.dtype });
+    const bytes = Math.min(count, videoLength) * innerDim * itemSize(table.dtype);
     bytesOf(result).set(bytesOf(table).subarray(0, bytes));
     return moveNow(result, this.patchEmbed.device);
   }
@@ -132,12 +154,20 @@ export class LatteEmbeddings {
   /**
    * Computes everything of a prompt that does not depend on the latent: the caption once, and all
    * timesteps in one pass. B is `batchSize`, else the caption's first axis.
+   * Without a caption projection the caption itself is the result, in the layers' dtype.
    * @returns the plan, which owns its tensors; it outlives this object.
-   * @throws LatteError ERR_VALUE, ERR_SHAPE, ERR_DTYPE naming the option; ERR_DISPOSED.
+   * @throws LatteError ERR_VALUE, ERR_SHAPE, ERR_DTYPE naming the option; ERR_DISPOSED, ERR_ABORTED.
    */
-  async prepare(options: PrepareOptions): Promise<LattePlan> {
+  async prepare(options: PrepareOptions, settings?: { signal?: AbortSignal }): Promise<LattePlan> {
     this.#checkUsable();
-    checkArgumentCount(arguments, 1, 'prepare(options)');
+    checkArgumentCount(arguments, 2, 'prepare(options, { signal })');
+    const given = (options as PrepareOptions | undefined)?.timesteps;
+    if (isTensor(given) && !given.disposed && given.device !== 'cpu') {
+      using timesteps = await given.to('cpu');
+      return await this.prepare({ ...options, timesteps }, settings);
+    }
+    const { signal } = checkOptions(settings, ['signal'], 'the last argument');
+    const stop = signal === undefined ? {} : { signal: checkSignal(signal) };
     const { timesteps, caption, conditions, batch } = this.#checkPrepare(options);
     // With size conditions the rows of a batch differ, so all S·B are computed; else S rows do.
     const rows = conditions === undefined ? 1 : batch;
@@ -146,8 +176,10 @@ export class LatteEmbeddings {
     timesteps.forEach((t, i) => values.fill(t, i * rows, (i + 1) * rows));
     // Both start before anything is awaited: the caller's arrays are copied here and now.
     const [captionResult, stepResult] = await Promise.allSettled([
-      this.captionProjection.forward(caption),
-      this.adaLayerNormSingle.forward({ timestep, ...conditions, batchSize: timestep.size }),
+      this.captionProjection === null
+        ? copyAs(caption, this.patchEmbed)
+        : this.captionProjection.forward(caption, stop),
+      this.adaLayerNormSingle.forward({ timestep, ...conditions, batchSize: timestep.size }, stop),
     ]);
     const embedded = stepResult.status === 'fulfilled' ? stepResult.value : undefined;
     const encoderHiddenStates =
@@ -211,10 +243,11 @@ export class LatteEmbeddings {
     const timesteps = checkTimesteps(given.timesteps);
     const { captionChannels, useAdditionalConditions } = this.config;
     checkTensor(caption, 'caption');
-    if (caption.shape.length !== 3 || caption.shape[2] !== captionChannels) {
+    const fits = captionChannels === null || caption.shape[2] === captionChannels;
+    if (caption.shape.length !== 3 || !fits) {
       throw new LatteError(
         'ERR_SHAPE',
-        `caption must have shape [B, L, ${captionChannels}], but has ${showShape(caption.shape)}`,
+        `caption must have shape [B, L, ${captionChannels ?? 'K'}], but has ${showShape(caption.shape)}`,
       );
     }
     const batch = checkInteger(batchSize, 'batchSize', caption.shape[0], 0);
@@ -263,7 +296,42 @@ function checkCondition(value: TensorLike | undefined, name: string, batch: numb
   return tensor;
 }
 
-function checkTimesteps(timesteps: unknown): number[] {
+/** A copy of the caption, in the dtype and on the device of a layer. */
+async function copyAs(caption: Tensor, { dtype, device }: PatchEmbed): Promise<Tensor> {
+  checkFloatDType(caption.dtype);
+  if (caption.device !== 'cpu') return caption.to({ dtype, device });
+  const copy = Tensor.zeros(caption.shape, { dtype: caption.dtype });
+  bytesOf(copy).set(bytesOf(caption));
+  if (copy.dtype === dtype && device === 'cpu') return copy;
+  try {
+    return await copy.to({ dtype, device });
+  } finally {
+    copy.dispose();
+  }
+}
+
+function timestepsOf(tensor: Tensor): Float32Array {
+  checkTensor(tensor, 'timesteps');
+  if (tensor.shape.length !== 1) {
+    throw new LatteError(
+      'ERR_SHAPE',
+      `timesteps must have shape [S], but has ${showShape(tensor.shape)}`,
+    );
+  }
+  return tensor.toFloat32Array();
+}
+
+function checkVariant(variant: unknown): string | undefined {
+  if (variant === undefined) return undefined;
+  if (typeof variant === 'string' && /^[^./\\\0]+$/.test(variant)) return variant;
+  throw new LatteError(
+    'ERR_VALUE',
+    `variant must be a name like 'fp16' (without dots), but is ${show(variant)}`,
+  );
+}
+
+function checkTimesteps(given: unknown): number[] {
+  const timesteps = isTensor(given) ? timestepsOf(given) : given;
   const list = timesteps as ArrayLike<unknown>;
   const isList =
     Array.isArray(timesteps) || (ArrayBuffer.isView(timesteps) && !(timesteps instanceof DataView));
