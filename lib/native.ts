@@ -3,26 +3,24 @@ import { join } from 'node:path';
 import type { DType, TensorData } from './dtype.js';
 import { LatteError } from './errors.js';
 
+declare const kind: unique symbol;
+
 /**
- * What the addon gives to TypeScript. The facade has already checked types and options when it
- * calls in; the addon checks shapes, and cheaply checks everything that could harm the process.
+ * The addon's tensors and layers: objects without methods, for the functions of {@link native}. No
+ * public object has one as a property, and none passes a built-in that a program may replace.
  * @internal
  */
 export interface NativeTensor {
-  readonly dtype: DType;
-  readonly shape: number[];
-  readonly device: string;
-  /** The address in the device's memory; for tensors on an NPU alone. */
-  readonly devicePointer: bigint;
-  /** The tensor's own memory as an ArrayBuffer, handed out once: callers keep it. Only for tensors that own their memory. */
-  arrayBuffer(): ArrayBuffer;
-  /** Another tensor over the same memory. */
-  alias(): NativeTensor;
-  /** The rows [begin, begin + count) of the first axis, over the same memory. */
-  rows(begin: number, count: number): NativeTensor;
-  /** Gives the memory back now; `buffer` is the ArrayBuffer that was handed out, which it detaches. */
-  dispose(buffer?: ArrayBuffer): void;
+  readonly [kind]: 'tensor';
 }
+
+/** @internal */
+export interface NativeLayer {
+  readonly [kind]: 'layer';
+}
+
+/** Handles, as {@link handleList} makes them. @internal */
+export type NativeTensors = (NativeTensor | undefined)[];
 
 /** @internal */
 export interface NativeParameter {
@@ -31,57 +29,78 @@ export interface NativeParameter {
   required: boolean;
 }
 
-/** A forward that is under way, as `forward` needs it to cancel. @internal */
-export interface NativeJob {
-  readonly promise: Promise<NativeTensor[]>;
-  /** Rejects a job that waits at once, and one that runs at its next piece of work. */
-  cancel(): void;
-}
-
-/** @internal */
-export type NativeInputs = readonly (NativeTensor | undefined)[];
-
 /** Numbers that a forward takes beside its tensors. @internal */
 export interface NativeForwardOptions {
   batchSize?: number;
   hiddenDtype?: DType;
 }
 
-/** @internal */
-export interface NativeLayer {
-  parameters(): NativeParameter[];
-  load(names: string[], tensors: NativeTensor[]): void;
-  state(): [string, NativeTensor][];
-  /** One call a forward. `outs[i]` undefined: the addon allocates. */
-  forwardSync(
-    inputs: NativeInputs,
-    outs: NativeInputs,
-    options: NativeForwardOptions | undefined,
-  ): NativeTensor[];
-  forward(
-    inputs: NativeInputs,
-    outs: NativeInputs,
-    options: NativeForwardOptions | undefined,
-  ): NativeJob;
-  dispose(): void;
-}
-
-/** @internal */
+/**
+ * The functions of the addon. The facade has already checked types and options when it calls them;
+ * the addon checks shapes and handles, and cheaply checks everything that could harm the process.
+ *
+ * `results` receives a handle for each element that is undefined; the others are written in place.
+ * A promise resolves with undefined when the memory of the results holds their values: nothing that
+ * a program may have put on a prototype runs on the way.
+ * @internal
+ */
 export interface NativeModule {
   setErrorClass(constructor: typeof LatteError): void;
-  Tensor: {
-    /** A tensor over memory that the caller owns. */
-    new (dtype: DType, shape: number[], data: TensorData): NativeTensor;
-  };
-  Layer: {
-    new (kind: string, options: Record<string, unknown>, device: string, dtype: DType): NativeLayer;
-  };
+  /** A tensor over memory that the caller owns. */
+  tensorFrom(dtype: DType, shape: number[], data: TensorData): NativeTensor;
+  tensorDType(tensor: NativeTensor): DType;
+  tensorShape(tensor: NativeTensor): number[];
+  tensorDevice(tensor: NativeTensor): string;
+  /** The address in the device's memory; for tensors on an NPU alone. */
+  devicePointer(tensor: NativeTensor): bigint;
+  /**
+   * The memory of a tensor that owns it, on the cpu. If the runtime takes no memory of others, the
+   * tensor moves to an ArrayBuffer of the runtime; that is refused while a forward writes it.
+   */
+  arrayBuffer(tensor: NativeTensor, written: boolean): ArrayBuffer;
+  /** Another tensor over the same memory. */
+  alias(tensor: NativeTensor): NativeTensor;
+  /** The rows [begin, begin + count) of the first axis, over the same memory. */
+  rows(tensor: NativeTensor, begin: number, count: number): NativeTensor;
+  /** Gives the memory back now, and detaches the ArrayBuffer over it. */
+  disposeTensor(tensor: NativeTensor): void;
+  createLayer(
+    kind: string,
+    options: Record<string, unknown>,
+    device: string,
+    dtype: DType,
+  ): NativeLayer;
+  parameters(layer: NativeLayer): NativeParameter[];
+  load(layer: NativeLayer, names: string[], tensors: NativeTensors): void;
+  state(layer: NativeLayer): [string, NativeTensor][];
+  disposeLayer(layer: NativeLayer): void;
+  forwardSync(
+    layer: NativeLayer,
+    inputs: NativeTensors,
+    results: NativeTensors,
+    options: NativeForwardOptions | undefined,
+  ): void;
+  /** @param id what {@link cancel} knows the forward by; 0: it cannot be cancelled. */
+  forward(
+    layer: NativeLayer,
+    inputs: NativeTensors,
+    results: NativeTensors,
+    options: NativeForwardOptions | undefined,
+    id: number,
+  ): Promise<void>;
+  /** Rejects a forward that waits at once, and one that runs at its next operation. */
+  cancel(id: number): void;
   zeros(dtype: DType, shape: number[], device: string): NativeTensor;
   /** A copy of another dtype and device. */
-  convertSync(tensor: NativeTensor, dtype: DType, device: string): NativeTensor;
-  convert(tensor: NativeTensor, dtype: DType, device: string): NativeJob;
+  convertSync(tensor: NativeTensor, dtype: DType, device: string, results: NativeTensors): void;
+  convert(
+    tensor: NativeTensor,
+    dtype: DType,
+    device: string,
+    results: NativeTensors,
+  ): Promise<void>;
   /** Each row of the first axis `times` times, on the tensor's device. */
-  repeatRows(tensor: NativeTensor, times: number): NativeJob;
+  repeatRows(tensor: NativeTensor, times: number, results: NativeTensors): Promise<void>;
   /** A tensor over memory of a device that another API owns. */
   fromDevicePointer(
     pointer: bigint,
@@ -187,3 +206,42 @@ function load(): NativeModule {
 
 /** @internal */
 export const native: NativeModule = load();
+
+const { defineProperty, setPrototypeOf } = Reflect;
+
+/**
+ * A list of `length` undefined elements, without a prototype: a setter or a method that a program
+ * has put on Array.prototype never receives its handles. It has to be indexed, not iterated.
+ * @internal
+ */
+export function handleList(length: number): NativeTensors {
+  const handles = new Array<NativeTensor | undefined>(length);
+  setPrototypeOf(handles, null);
+  for (let i = 0; i < length; i++) handles[i] = undefined;
+  return handles;
+}
+
+const ownConstructor: PropertyDescriptor = { value: Promise };
+setPrototypeOf(ownConstructor, null);
+
+/**
+ * Waits for a promise of the addon; if it is rejected, the results that the addon made (not those
+ * that are in `outs`) are disposed.
+ * @internal
+ */
+export async function settled(
+  promise: Promise<void>,
+  results: NativeTensors,
+  outs: readonly unknown[] = [],
+): Promise<void> {
+  // `await` asks a promise for its constructor, which a program may have replaced.
+  defineProperty(promise, 'constructor', ownConstructor);
+  try {
+    await promise;
+  } catch (error) {
+    for (let i = 0; i < results.length; i++) {
+      if (outs[i] === undefined) native.disposeTensor(results[i]!);
+    }
+    throw error;
+  }
+}

@@ -2,7 +2,7 @@
 import { types } from 'node:util';
 import { arraysOf, type DType, type TensorData } from './dtype.js';
 import { isArray, LatteError, show, typedArrayField, typedArrayKind } from './errors.js';
-import { native } from './native.js';
+import { handleList, native } from './native.js';
 
 const maxBytes = 2 ** 47;
 
@@ -99,8 +99,7 @@ export function firstValues(dtype: DType, data: TensorData): string {
 }
 
 function fromBits(dtype: DType, bits: Uint16Array): number[] {
-  const source = new native.Tensor(dtype, [bits.length], bits);
-  return [...new Float32Array(native.convertSync(source, 'float32', 'cpu').arrayBuffer())];
+  return [...new Float32Array(converted(dtype, bits, 'float32'))];
 }
 
 /** Numbers as data of a dtype, rounded once. @internal */
@@ -133,8 +132,15 @@ export function fromNumbers(dtype: DType, values: readonly unknown[], name: stri
       ? Int32Array.from(exact)
       : BigInt64Array.from(Array.from(exact, BigInt));
   }
-  const source = new native.Tensor('float64', [exact.length], exact);
-  return new Uint16Array(native.convertSync(source, dtype, 'cpu').arrayBuffer(), 0, exact.length);
+  return new Uint16Array(converted('float64', exact, dtype), 0, exact.length);
+}
+
+/** The bytes of an array's values in another dtype. */
+function converted(from: DType, values: TensorData, to: DType): ArrayBuffer {
+  const results = handleList(1);
+  const source = native.tensorFrom(from, [values.length], values);
+  native.convertSync(source, to, 'cpu', results);
+  return native.arrayBuffer(results[0]!, false);
 }
 
 function allocateFloat64(length: number, name: string): Float64Array {

@@ -1,7 +1,7 @@
 import { arraysOf, checkDType, itemSize, type DType, type TensorData } from './dtype.js';
 import { checkDevice, resolveDevice } from './device.js';
 import { isArray, LatteError, show, showShape, typedArrayField, typedArrayKind } from './errors.js';
-import { native, type NativeTensor } from './native.js';
+import { handleList, native, settled, type NativeTensor } from './native.js';
 import { checkArgumentCount, checkOptions } from './options.js';
 import { checkArray, checkShape, firstValues, fromNumbers } from './tensor-data.js';
 
@@ -24,6 +24,7 @@ export interface TensorTarget {
 let wrap: (handle: NativeTensor) => Tensor;
 let handleOf: (tensor: Tensor, name: string) => NativeTensor;
 let useOf: (tensor: Tensor) => Use;
+let deviceOf: (tensor: Tensor) => string;
 let rowsOf: (tensor: Tensor, begin: number, count: number) => Tensor;
 let isOwn: (value: object) => value is Tensor;
 
@@ -40,6 +41,7 @@ export class Tensor {
   readonly #dtype: DType;
   readonly #shape: readonly number[];
   readonly #size: number;
+  readonly #device: string;
   #use: Use = { reads: 0, distantReads: 0, writes: 0 };
   #data: TensorData | undefined;
   #buffer: ArrayBuffer | undefined;
@@ -63,13 +65,15 @@ export class Tensor {
   ) {
     if (dtype === adopt) {
       this.#handle = data as NativeTensor;
-      this.#dtype = this.#handle.dtype;
-      this.#shape = Object.freeze(this.#handle.shape);
+      this.#dtype = native.tensorDType(this.#handle);
+      this.#shape = Object.freeze(native.tensorShape(this.#handle));
+      this.#device = native.tensorDevice(this.#handle);
       this.#size = this.#shape.reduce((product, length) => product * length, 1);
       return;
     }
     checkArgumentCount(arguments, 3, 'new Tensor(dtype, data, shape)');
     this.#dtype = checkDType(dtype);
+    this.#device = 'cpu';
     const values = isArray(data) ? fromNumbers(this.#dtype, data, 'data') : (data as TensorData);
     const array = checkArray(this.#dtype, values);
     const length = typedArrayField(array, 'length');
@@ -93,7 +97,7 @@ export class Tensor {
             length,
           )
         : array;
-    this.#handle = new native.Tensor(this.#dtype, [...this.#shape], bits);
+    this.#handle = native.tensorFrom(this.#dtype, [...this.#shape], bits);
   }
 
   static {
@@ -105,8 +109,9 @@ export class Tensor {
       return tensor.#handle;
     };
     useOf = (tensor) => tensor.#use;
+    deviceOf = (tensor) => tensor.#device;
     rowsOf = (tensor, begin, count) => {
-      const part = wrap(handleOf(tensor, 'tensor').rows(begin, count));
+      const part = wrap(native.rows(handleOf(tensor, 'tensor'), begin, count));
       part.#use = tensor.#use;
       return part;
     };
@@ -187,7 +192,7 @@ export class Tensor {
 
   /** 'cpu', 'npu:0' … */
   get device(): string {
-    return this.#handle.device;
+    return this.#device;
   }
 
   /**
@@ -204,7 +209,7 @@ export class Tensor {
         "the tensor is on the cpu and has no device pointer; use data, or (await tensor.to('npu:0')).devicePointer",
       );
     }
-    return handle.devicePointer;
+    return native.devicePointer(handle);
   }
 
   /**
@@ -222,7 +227,7 @@ export class Tensor {
       );
     }
     if (this.#data === undefined) {
-      this.#buffer = this.#handle.arrayBuffer();
+      this.#buffer = native.arrayBuffer(this.#handle, this.#use.writes > 0);
       this.#data = new (arraysOf(this.#dtype).array)(this.#buffer, 0, this.#size);
     }
     return this.#data;
@@ -253,14 +258,15 @@ export class Tensor {
       if (this.#data !== undefined && this.#buffer === undefined) {
         return new Tensor(dtype, this.#data, this.#shape);
       }
-      const twin = wrap(handle.alias());
+      const twin = wrap(native.alias(handle));
       twin.#use = this.#use;
       return twin;
     }
     const release = startReading(this, 'tensor', device);
     try {
-      const [result] = await native.convert(handle, dtype, device).promise;
-      return wrap(result!);
+      const results = handleList(1);
+      await settled(native.convert(handle, dtype, device, results), results);
+      return wrap(results[0]!);
     } finally {
       release();
     }
@@ -279,7 +285,7 @@ export class Tensor {
       );
     }
     if (this.#dtype === 'float32') return new Float32Array(this.data as Float32Array);
-    const converted = wrap(native.convertSync(handle, 'float32', 'cpu'));
+    const converted = wrap(convertNow(handle, 'float32', 'cpu'));
     const values = (converted.data as Float32Array).slice();
     converted.dispose();
     return values;
@@ -297,7 +303,7 @@ export class Tensor {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#handle.dispose(this.#buffer);
+    native.disposeTensor(this.#handle);
     this.#buffer = undefined;
     this.#data = undefined;
   }
@@ -340,12 +346,21 @@ export class Tensor {
 
 const adopt = Symbol('adopt');
 
+/** The device of a tensor, whatever properties a program gave the object. @internal */
+export function tensorDevice(tensor: Tensor): string {
+  return deviceOf(tensor);
+}
+
 /** Wraps a tensor that the addon made. @internal */
 export function wrapTensor(handle: NativeTensor): Tensor {
   return wrap(handle);
 }
 
-/** The addon's side of a tensor for a forward in order; `name` is what messages call it. @internal */
+/**
+ * The addon's handle of a tensor, for a forward, which runs in order; `name` is what messages call it.
+ * @throws LatteError ERR_DISPOSED, ERR_STATE.
+ * @internal
+ */
 export function nativeTensor(tensor: Tensor, name: string): NativeTensor {
   return handleOf(tensor, name);
 }
@@ -370,7 +385,7 @@ export function tensorUse(tensor: Tensor): Use {
  * @internal
  */
 export function checkOrder(tensor: Tensor, name: string, device: string): void {
-  if (tensor.device === 'cpu' && device !== 'cpu' && useOf(tensor).writes > 0) {
+  if (deviceOf(tensor) === 'cpu' && device !== 'cpu' && useOf(tensor).writes > 0) {
     throw new LatteError(
       'ERR_STATE',
       `${name} is still being written by a forward on the cpu: await that before ${name} goes to ${device}`,
@@ -385,7 +400,7 @@ export function checkOrder(tensor: Tensor, name: string, device: string): void {
 export function startReading(tensor: Tensor, name: string, device: string): () => void {
   checkOrder(tensor, name, device);
   const use = useOf(tensor);
-  const distant = tensor.device === 'cpu' && device !== 'cpu' ? 1 : 0;
+  const distant = deviceOf(tensor) === 'cpu' && device !== 'cpu' ? 1 : 0;
   use.reads++;
   use.distantReads += distant;
   return () => {
@@ -403,7 +418,7 @@ export function tensorRows(tensor: Tensor, begin: number, count: number): Tensor
 export function moveNow(tensor: Tensor, device: string): Tensor {
   if (tensor.device === device) return tensor;
   try {
-    return wrap(native.convertSync(handleOf(tensor, 'tensor'), tensor.dtype, device));
+    return wrap(convertNow(handleOf(tensor, 'tensor'), tensor.dtype, device));
   } finally {
     tensor.dispose();
   }
@@ -411,8 +426,15 @@ export function moveNow(tensor: Tensor, device: string): Tensor {
 
 /** Each row of the first axis `times` times, on the tensor's device. @internal */
 export async function repeatRows(tensor: Tensor, times: number): Promise<Tensor> {
-  const [result] = await native.repeatRows(handleOf(tensor, 'tensor'), times).promise;
-  return wrap(result!);
+  const results = handleList(1);
+  await settled(native.repeatRows(handleOf(tensor, 'tensor'), times, results), results);
+  return wrap(results[0]!);
+}
+
+function convertNow(handle: NativeTensor, dtype: DType, device: string): NativeTensor {
+  const results = handleList(1);
+  native.convertSync(handle, dtype, device, results);
+  return results[0]!;
 }
 
 function checkAddress(value: unknown, name: string): bigint {

@@ -1,4 +1,4 @@
-import { native } from './native.js';
+import { handleList, native } from './native.js';
 import {
   checkArgumentCount,
   checkBoolean,
@@ -43,10 +43,13 @@ export function getTimestepEmbedding(
   checkArgumentCount(arguments, 3, 'getTimestepEmbedding(timesteps, embeddingDim, options)');
   const given = checkOptions(options, optionNames);
   const config = timestepsConfig(embeddingDim, 'embeddingDim', given);
-  const layer = new native.Layer('Timesteps', config, 'cpu', 'float32');
+  const layer = native.createLayer('Timesteps', config, 'cpu', 'float32');
   const tensor = asTensor(timesteps, 'timesteps');
-  const [result] = layer.forwardSync([readableTensor(tensor, 'timesteps')], [], undefined);
-  return wrapTensor(result!);
+  const inputs = handleList(1);
+  inputs[0] = readableTensor(tensor, 'timesteps');
+  const results = handleList(1);
+  native.forwardSync(layer, inputs, results, undefined);
+  return wrapTensor(results[0]!);
 }
 
 /** The checked options of the addon's Timesteps; shared with the layer. @internal */

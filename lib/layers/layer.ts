@@ -3,11 +3,12 @@ import { LatteError, show, showShape } from '../errors.js';
 import { abortError, checkSignal, isAborted, onAbort } from '../abort-signal.js';
 import { resolveDevice } from '../device.js';
 import {
+  handleList,
   native,
+  settled,
   type NativeForwardOptions,
-  type NativeJob,
   type NativeLayer,
-  type NativeTensor,
+  type NativeTensors,
 } from '../native.js';
 import { checkArgumentCount, checkBoolean, checkEntries, checkOptions } from '../options.js';
 import {
@@ -16,6 +17,7 @@ import {
   nativeTensor,
   readableTensor,
   startReading,
+  tensorDevice,
   tensorUse,
   wrapTensor,
   type Tensor,
@@ -64,6 +66,9 @@ export interface Call {
 /** The names in {@link LayerOptions}, for the layers' checks. @internal */
 export const layerOptionNames = ['device', 'dtype'] as const;
 
+/** The number of the last forward that can be cancelled. */
+let lastId = 0;
+
 /** What all layers have in common. */
 export abstract class Layer {
   readonly #native: NativeLayer;
@@ -80,7 +85,7 @@ export abstract class Layer {
   protected constructor(kind: string, given: LayerOptions, config: Record<string, unknown>) {
     this.#device = resolveDevice(given.device);
     this.#dtype = given.dtype === undefined ? 'float32' : checkFloatDType(given.dtype);
-    this.#native = new native.Layer(kind, config, this.#device, this.#dtype);
+    this.#native = native.createLayer(kind, config, this.#device, this.#dtype);
   }
 
   /** 'cpu', 'npu:0' … */
@@ -110,7 +115,7 @@ export abstract class Layer {
    *   ERR_SHAPE, ERR_DTYPE; all name it.
    */
   loadStateDict(stateDict: StateDict, options?: LoadStateDictOptions): void {
-    const layer = this.checkAlive();
+    const layer = this.#checkAlive();
     checkArgumentCount(arguments, 2, 'loadStateDict(stateDict, options)');
     const { prefix = '', strict } = checkOptions(options, ['prefix', 'strict']);
     if (typeof prefix !== 'string') {
@@ -119,8 +124,9 @@ export abstract class Layer {
     const isStrict = checkBoolean(strict, 'strict', true);
     const given = new Map(checkEntries(stateDict, 'stateDict', 'tensors'));
     const names: string[] = [];
-    const tensors: NativeTensor[] = [];
-    for (const parameter of layer.parameters()) {
+    const parameters = native.parameters(layer);
+    const tensors = handleList(0);
+    for (const parameter of parameters) {
       const name = prefix + parameter.name;
       const tensor = given.get(name);
       given.delete(name);
@@ -141,7 +147,7 @@ export abstract class Layer {
         );
       }
       names.push(parameter.name);
-      tensors.push(readableTensor(tensor, show(name)));
+      tensors[names.length - 1] = readableTensor(tensor, show(name));
     }
     for (const name of this.ignoredNames) given.delete(prefix + name);
     const extra = [...given.keys()].find((name) => name.startsWith(prefix));
@@ -151,7 +157,7 @@ export abstract class Layer {
         `the state dict has ${show(extra)}, which the layer does not know`,
       );
     }
-    layer.load(names, tensors);
+    native.load(layer, names, tensors);
   }
 
   /**
@@ -160,23 +166,28 @@ export abstract class Layer {
    */
   stateDict(): Record<string, Tensor> {
     checkArgumentCount(arguments, 0, 'stateDict()');
-    const entries = this.checkAlive().state();
-    return Object.fromEntries(entries.map(([name, tensor]) => [name, wrapTensor(tensor)]));
+    const entries = native.state(this.#checkAlive());
+    const tensors: [name: string, tensor: Tensor][] = [];
+    // By index: iterating would give the handles to the iterator of arrays, which can be replaced.
+    for (let i = 0; i < entries.length; i++) {
+      const entry = entries[i]!;
+      tensors.push([entry[0], wrapTensor(entry[1])]);
+    }
+    return Object.fromEntries(tensors);
   }
 
   /** Gives the weights back; forwards that are under way complete. A second call does nothing. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#native.dispose();
+    native.disposeLayer(this.#native);
   }
 
   [Symbol.dispose](): void {
     this.dispose();
   }
 
-  /** @internal */
-  protected checkAlive(): NativeLayer {
+  #checkAlive(): NativeLayer {
     if (this.#disposed)
       throw new LatteError('ERR_DISPOSED', `${this.constructor.name} was disposed`);
     return this.#native;
@@ -184,8 +195,8 @@ export abstract class Layer {
 
   /** Runs a forward on the calling thread. @internal */
   protected runSync(call: Call): Tensor[] {
-    const layer = this.checkAlive();
-    const { inputs, outs } = prepare(call, this.#device);
+    const layer = this.#checkAlive();
+    const { inputs, results } = prepare(call, this.#device);
     for (const [name, tensor] of call.inputs) {
       if (tensor !== undefined) readableTensor(tensor, name);
     }
@@ -194,7 +205,8 @@ export abstract class Layer {
         throw new LatteError('ERR_STATE', `${name} is being read by another forward`);
       }
     }
-    return finish(layer.forwardSync(inputs, outs, call.numbers), call);
+    native.forwardSync(layer, inputs, results, call.numbers);
+    return finish(results, call);
   }
 
   /** Forwards on one device run in order; between devices nothing waits for a tensor. */
@@ -203,7 +215,11 @@ export abstract class Layer {
       if (tensor !== undefined) checkOrder(tensor, name, this.#device);
     }
     for (const [name, tensor] of outs) {
-      if (tensor?.device === this.#device && tensorUse(tensor).distantReads > 0) {
+      if (
+        tensor !== undefined &&
+        tensorDevice(tensor) === this.#device &&
+        tensorUse(tensor).distantReads > 0
+      ) {
         throw new LatteError('ERR_STATE', `${name} is still being read for another device`);
       }
     }
@@ -211,17 +227,30 @@ export abstract class Layer {
 
   /** Runs a forward on another thread. @internal */
   protected async run(call: Call): Promise<Tensor[]> {
-    const layer = this.checkAlive();
-    const { inputs, outs } = prepare(call, this.#device);
+    const layer = this.#checkAlive();
+    const { inputs, results } = prepare(call, this.#device);
     this.#checkOrder(call);
     const { signal } = call;
-    let job: NativeJob | undefined;
-    let release: (() => void) | undefined;
-    const forget = signal && onAbort(signal, () => job?.cancel());
+    const id = signal === undefined ? 0 : ++lastId;
+    const cancel = (): void => {
+      try {
+        native.cancel(id);
+      } catch {
+        // A listener has nobody to throw to: the forward goes on.
+      }
+    };
+    // Marked before anything starts, and released whatever happens.
+    const release = hold(call, this.#device);
+    let forget: (() => void) | undefined;
     try {
-      job = layer.forward(inputs, outs, call.numbers);
-      release = hold(call, this.#device);
-      return finish(await job.promise, call);
+      forget = signal && onAbort(signal, cancel);
+      const promise = native.forward(layer, inputs, results, call.numbers, id);
+      await settled(
+        promise,
+        results,
+        call.outs.map(([, out]) => out),
+      );
+      return finish(results, call);
     } catch (error) {
       if (
         signal &&
@@ -233,8 +262,8 @@ export abstract class Layer {
       }
       throw error;
     } finally {
+      release();
       forget?.();
-      release?.();
     }
   }
 }
@@ -268,23 +297,27 @@ export function callOf(
   return { inputs, outs: [['out', out]], signal, numbers };
 }
 
+/** The addon's handles of a call's tensors, once the call was checked. */
 function prepare(
   { inputs, outs, signal }: Call,
   device: string,
-): { inputs: (NativeTensor | undefined)[]; outs: (NativeTensor | undefined)[] } {
+): { inputs: NativeTensors; results: NativeTensors } {
   if (signal !== undefined && isAborted(checkSignal(signal))) throw abortError(signal);
-  return {
-    inputs: inputs.map(([name, tensor]) => tensor && nativeTensor(tensor, name)),
-    outs: outs.map(([name, tensor]) => {
-      if (tensor === undefined) return undefined;
-      const handle = readableTensor(checkTensor(tensor, name), name);
-      if (tensor.device === device) return handle;
-      throw new LatteError(
-        'ERR_VALUE',
-        `${name} must be on the layer's device, ${device}, but is on ${tensor.device}`,
-      );
-    }),
-  };
+  const handles = { inputs: handleList(inputs.length), results: handleList(outs.length) };
+  for (const [i, [name, tensor]] of inputs.entries()) {
+    if (tensor !== undefined) handles.inputs[i] = nativeTensor(tensor, name);
+  }
+  for (const [i, [name, out]] of outs.entries()) {
+    if (out === undefined) continue;
+    handles.results[i] = readableTensor(checkTensor(out, name), name);
+    const on = tensorDevice(out);
+    if (on === device) continue;
+    throw new LatteError(
+      'ERR_VALUE',
+      `${name} must be on the layer's device, ${device}, but is on ${on}`,
+    );
+  }
+  return handles;
 }
 
 /** Marks the call's tensors as in use, until the function that it gives is called. */
@@ -300,7 +333,10 @@ function hold({ inputs, outs }: Call, device: string): () => void {
   };
 }
 
-function finish(results: NativeTensor[], { outs }: Call): Tensor[] {
-  // A result that went into an out comes back as a hole.
-  return outs.map(([, out], i) => out ?? wrapTensor(results[i]!));
+/** The tensors of a forward's results: the outs, and new ones for what the addon made. */
+function finish(results: NativeTensors, { outs }: Call): Tensor[] {
+  const tensors: Tensor[] = [];
+  for (const [i, [, out]] of outs.entries()) tensors.push(out ?? wrapTensor(results[i]!));
+  // A promise that resolves with this asks it for `then`: a getter on Array.prototype stays out.
+  return Object.defineProperty(tensors, 'then', { value: undefined });
 }

@@ -1,17 +1,12 @@
 // What the addon keeps for one JavaScript environment (the main thread's, or a worker's).
 #pragma once
 
-#include <napi.h>
-
-#include <new>
-#include <stdexcept>
-
-#include "binding/lanes.h"
-#include "core/error.h"
+#include "binding/js.h"
+#include "binding/schedule.h"
 
 namespace latte::binding {
 
-/// Tells the devices that an environment uses them.
+/// Counts an environment among the users of the devices.
 class DeviceUser {
  public:
   DeviceUser();
@@ -22,36 +17,16 @@ class DeviceUser {
 
 /// Ends with its environment, after the tensors and layers that JavaScript held there.
 struct Environment {
-  explicit Environment(Napi::Env env) : lanes(env) {}
+  explicit Environment(napi_env node) : env(node), schedule(node) {}
 
-  DeviceUser user;  // the first: ends when the others have let go of their memory
-  Napi::FunctionReference error_class;
-  Napi::FunctionReference tensor_class;
-  Lanes lanes;
-
-  static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
+  napi_env env;
+  DeviceUser user;  // before all that holds memory of a device, so that it ends last
+  Reference error_class;
+  Schedule schedule;
 };
 
-/// A LatteError made of a native one.
-Napi::Error to_javascript(Napi::Env env, const Error& error);
-
-/// Runs function(), turning what it throws into JavaScript exceptions.
-template <class Function>
-auto guarded(Napi::Env env, const Function& function) -> decltype(function()) {
-  try {
-    return function();
-  } catch (const Error& error) {
-    throw to_javascript(env, error);
-  } catch (const Napi::Error&) {
-    throw;
-  } catch (const std::bad_alloc&) {
-    throw to_javascript(env, Error(ErrorCode::kOutOfMemory, "the system is out of memory"));
-  } catch (const std::length_error&) {
-    throw to_javascript(env, Error(ErrorCode::kOutOfMemory, "the system is out of memory"));
-  } catch (const std::exception& error) {
-    // Only a call past the TypeScript facade gets here, with arguments that nothing has checked.
-    throw Napi::TypeError::New(env, error.what());
-  }
-}
+/// A LatteError made of a native one; a plain Error with the same code and message if that fails;
+/// null if nothing can be made.
+napi_value make_error(Environment& environment, const Error& error) noexcept;
 
 }  // namespace latte::binding

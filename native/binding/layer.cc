@@ -1,10 +1,11 @@
 #include "binding/layer.h"
 
 #include <string>
+#include <utility>
 
-#include "backend/registry.h"
 #include "binding/environment.h"
-#include "binding/job.h"
+#include "binding/forward.h"
+#include "binding/handle.h"
 #include "binding/tensor.h"
 #include "layers/ada_layer_norm_single.h"
 #include "layers/caption_projection.h"
@@ -17,24 +18,37 @@ namespace latte::binding {
 
 namespace {
 
+struct NativeLayer {
+  static constexpr napi_type_tag kTag = {0x6c617474652d656d, 0x6c617965722d3032};
+  static constexpr const char* kName = "layer";
+
+  std::unique_ptr<Layer> layer;
+
+  void released(napi_env) noexcept {}
+};
+
+Layer& layer_of(const Call& call) { return *Handle<NativeLayer>::get(call.env, call[0]).layer; }
+
 /// Options that TypeScript has checked; every one is there.
 class Options {
  public:
-  explicit Options(Napi::Object object) : object_(object) {}
+  Options(napi_env env, napi_value object) : env_(env), object_(object) {}
 
-  /// Dimensions are at least 1, but for the optional ones.
+  /// Dimensions are at least 1, except the optional ones.
   int64_t integer(const char* name, int64_t least = 1) const {
     constexpr int64_t kMost = (int64_t{1} << 31) - 1;
-    const int64_t value = object_.Get(name).As<Napi::Number>().Int64Value();
+    const int64_t value = integer_of(env_, property_of(env_, object_, name));
     if (value < least || value > kMost) fail(ErrorCode::kValue, name, " is out of range: ", value);
     return value;
   }
   double number(const char* name) const {
-    return object_.Get(name).As<Napi::Number>().DoubleValue();
+    return number_of(env_, property_of(env_, object_, name));
   }
-  bool boolean(const char* name) const { return object_.Get(name).As<Napi::Boolean>().Value(); }
+  bool boolean(const char* name) const {
+    return boolean_of(env_, property_of(env_, object_, name));
+  }
   Activation activation(const char* name) const {
-    const std::string text = object_.Get(name).As<Napi::String>().Utf8Value();
+    const std::string text = string_of(env_, property_of(env_, object_, name));
     if (text == "silu" || text == "swish") return Activation::kSilu;
     if (text == "gelu") return Activation::kGelu;
     if (text == "relu") return Activation::kRelu;
@@ -44,7 +58,8 @@ class Options {
   }
 
  private:
-  Napi::Object object_;
+  napi_env env_;
+  napi_value object_;
 };
 
 std::unique_ptr<Layer> make_layer(const std::string& kind, const Options& options, Device& device,
@@ -105,104 +120,97 @@ std::unique_ptr<Layer> make_layer(const std::string& kind, const Options& option
   fail(ErrorCode::kValue, "there is no layer ", kind);
 }
 
+ForwardOptions forward_options(const Call& call) {
+  ForwardOptions options;
+  if (is_undefined(call.env, call[3])) return options;
+  const napi_value batch = property_of(call.env, call[3], "batchSize");
+  if (!is_undefined(call.env, batch)) options.batch_size = integer_of(call.env, batch);
+  const napi_value dtype = property_of(call.env, call[3], "hiddenDtype");
+  if (!is_undefined(call.env, dtype)) options.hidden_dtype = dtype_of(call.env, dtype);
+  return options;
+}
+
 }  // namespace
 
-Napi::Function LayerObject::define(Napi::Env env) {
-  return DefineClass(
-      env, "Layer",
-      {InstanceMethod<&LayerObject::parameters>("parameters"),
-       InstanceMethod<&LayerObject::load>("load"), InstanceMethod<&LayerObject::state>("state"),
-       InstanceMethod<&LayerObject::forward_sync>("forwardSync"),
-       InstanceMethod<&LayerObject::forward>("forward"),
-       InstanceMethod<&LayerObject::dispose>("dispose")});
+napi_value create_layer(const Call& call) {
+  const std::string kind = string_of(call.env, call[0]);
+  const DType dtype = dtype_of(call.env, call[3]);
+  auto native = std::make_unique<NativeLayer>();
+  native->layer = make_layer(kind, Options(call.env, call[1]), device_of(call.env, call[2]), dtype);
+  return Handle<NativeLayer>::make(call.env, std::move(native));
 }
 
-LayerObject::LayerObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  guarded(info.Env(), [&] {
-    layer_ =
-        make_layer(info[0].As<Napi::String>().Utf8Value(), Options(info[1].As<Napi::Object>()),
-                   open_device(info[2].As<Napi::String>().Utf8Value()), dtype_argument(info[3]));
-  });
-}
-
-Layer& LayerObject::layer() const {
-  if (layer_ == nullptr) fail(ErrorCode::kDisposed, "the layer was disposed");
-  return *layer_;
-}
-
-Napi::Value LayerObject::parameters(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const auto parameters = layer().parameters();
-    auto array = Napi::Array::New(info.Env(), parameters.size());
-    for (uint32_t i = 0; i < parameters.size(); ++i) {
-      auto shape = Napi::Array::New(info.Env());
-      for (uint32_t axis = 0; axis < parameters[i].shape.size(); ++axis) {
-        shape.Set(axis, static_cast<double>(parameters[i].shape[axis]));
-      }
-      auto object = Napi::Object::New(info.Env());
-      object.Set("name", parameters[i].name);
-      object.Set("shape", shape);
-      object.Set("required", parameters[i].required);
-      array.Set(i, object);
-    }
-    return array;
-  });
-}
-
-void LayerObject::load(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] {
-    const auto names = info[0].As<Napi::Array>();
-    const auto tensors = info[1].As<Napi::Array>();
-    StateDict state;
-    for (uint32_t i = 0; i < names.Length(); ++i) {
-      state[names.Get(i).As<Napi::String>().Utf8Value()] =
-          on_host(TensorObject::unwrap(tensors.Get(i)).resolve());
-    }
-    check_state(layer().parameters(), state);
-    layer().load(state);
-  });
-}
-
-Napi::Value LayerObject::state(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    auto entries = Napi::Array::New(info.Env());
-    uint32_t i = 0;
-    for (auto& [name, tensor] : layer().state()) {
-      auto entry = Napi::Array::New(info.Env(), 2);
-      entry.Set(0u, Napi::String::New(info.Env(), name));
-      entry.Set(1u, TensorObject::make(info.Env(), tensor));
-      entries.Set(i++, entry);
-    }
-    return entries;
-  });
-}
-
-Plan LayerObject::plan(const Napi::CallbackInfo& info, const ForwardArguments& arguments) const {
-  ForwardOptions options;
-  if (info[2].IsObject()) {
-    const auto object = info[2].As<Napi::Object>();
-    const Napi::Value batch = object.Get("batchSize");
-    if (batch.IsNumber()) options.batch_size = batch.As<Napi::Number>().Int64Value();
-    const Napi::Value dtype = object.Get("hiddenDtype");
-    if (dtype.IsString()) options.hidden_dtype = dtype_argument(dtype);
+napi_value parameters(const Call& call) {
+  const auto parameters = layer_of(call).parameters();
+  const napi_value array = make_array(call.env, parameters.size());
+  for (uint32_t i = 0; i < parameters.size(); ++i) {
+    const napi_value object = make_object(call.env);
+    define(call.env, object, "name", make(call.env, parameters[i].name));
+    define(call.env, object, "shape", make(call.env, parameters[i].shape));
+    define(call.env, object, "required", make_boolean(call.env, parameters[i].required));
+    define_element(call.env, array, i, object);
   }
-  return layer().plan(arguments.input_specs(), options);
+  return array;
 }
 
-Napi::Value LayerObject::forward_sync(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const ForwardArguments arguments(info[0].As<Napi::Array>(), info[1].As<Napi::Array>());
-    return run_now(info.Env(), {layer().device(), plan(info, arguments)}, arguments);
-  });
+napi_value load(const Call& call) {
+  std::vector<std::string> names(length_of(call.env, call[1]));
+  for (uint32_t i = 0; i < names.size(); ++i) {
+    names[i] = string_of(call.env, element_of(call.env, call[1], i));
+  }
+  const ForwardArguments tensors(call.env, call[2], make_array(call.env, 0));
+  // No JavaScript runs from here on.
+  Layer& layer = layer_of(call);
+  StateDict state;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (i >= tensors.inputs.size() || !tensors.inputs[i]) {
+      fail(ErrorCode::kValue, "there is no tensor for ", names[i]);
+    }
+    state[names[i]] = on_host(tensors.inputs[i]->resolve());
+  }
+  check_state(layer.parameters(), state);
+  layer.load(state);
+  return nullptr;
 }
 
-Napi::Value LayerObject::forward(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const ForwardArguments arguments(info[0].As<Napi::Array>(), info[1].As<Napi::Array>());
-    return run_later(info.Env(), {layer().device(), plan(info, arguments)}, arguments);
-  });
+napi_value state(const Call& call) {
+  const StateDict state = layer_of(call).state();
+  const napi_value entries = make_array(call.env, state.size());
+  uint32_t i = 0;
+  for (const auto& [name, tensor] : state) {
+    const napi_value entry = make_array(call.env, 2);
+    define_element(call.env, entry, 0, make(call.env, name));
+    define_element(call.env, entry, 1, make_tensor(call.env, tensor));
+    define_element(call.env, entries, i++, entry);
+  }
+  return entries;
 }
 
-void LayerObject::dispose(const Napi::CallbackInfo&) { layer_.reset(); }
+napi_value forward_sync(const Call& call) {
+  const ForwardOptions options = forward_options(call);
+  const ForwardArguments arguments(call.env, call[1], call[2]);
+  Layer& layer = layer_of(call);
+  forward_now(call.env, layer.device(), layer.plan(arguments.input_specs(), options), arguments);
+  return nullptr;
+}
+
+napi_value forward(const Call& call) {
+  const int64_t id = integer_of(call.env, call[4]);
+  const ForwardOptions options = forward_options(call);
+  const ForwardArguments arguments(call.env, call[1], call[2]);
+  Layer& layer = layer_of(call);
+  return forward_later(*call.environment, layer.device(),
+                       layer.plan(arguments.input_specs(), options), arguments, id);
+}
+
+napi_value cancel(const Call& call) {
+  call.environment->schedule.cancel(integer_of(call.env, call[0]));
+  return nullptr;
+}
+
+napi_value dispose_layer(const Call& call) {
+  Handle<NativeLayer>::free(call.env, call[0]);
+  return nullptr;
+}
 
 }  // namespace latte::binding

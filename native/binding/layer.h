@@ -1,31 +1,28 @@
-// Layers as JavaScript holds them.
+// Layers as JavaScript holds them: opaque handles, as tensors are.
 #pragma once
 
-#include <napi.h>
-
-#include <memory>
-
-#include "binding/job.h"
-#include "layers/layer.h"
+#include "binding/js.h"
 
 namespace latte::binding {
 
-class LayerObject final : public Napi::ObjectWrap<LayerObject> {
- public:
-  static Napi::Function define(Napi::Env env);
-  explicit LayerObject(const Napi::CallbackInfo& info);
-
- private:
-  Napi::Value parameters(const Napi::CallbackInfo& info);
-  void load(const Napi::CallbackInfo& info);
-  Napi::Value state(const Napi::CallbackInfo& info);
-  Napi::Value forward_sync(const Napi::CallbackInfo& info);
-  Napi::Value forward(const Napi::CallbackInfo& info);
-  void dispose(const Napi::CallbackInfo& info);
-  Layer& layer() const;
-  Plan plan(const Napi::CallbackInfo& info, const ForwardArguments& arguments) const;
-
-  std::unique_ptr<Layer> layer_;
-};
+// (kind: string, options: object, device: string, dtype: DType): NativeLayer
+napi_value create_layer(const Call& call);
+// (layer: NativeLayer): { name: string, shape: number[], required: boolean }[]
+napi_value parameters(const Call& call);
+// (layer: NativeLayer, names: string[], tensors: NativeTensor[]): void
+napi_value load(const Call& call);
+// (layer: NativeLayer): [string, NativeTensor][]
+napi_value state(const Call& call);
+// (layer: NativeLayer, inputs: (NativeTensor | undefined)[], results: (NativeTensor | undefined)[],
+// options: { batchSize?: number, hiddenDtype?: DType } | undefined): void — a result that is
+// undefined is made, and put into `results`
+napi_value forward_sync(const Call& call);
+// (layer, inputs, results, options, id: number): Promise<void> — fills `results` at once; what they
+// hold is there when the promise resolves. `id`: for cancel(); 0: it cannot be cancelled
+napi_value forward(const Call& call);
+// (id: number): void — rejects a forward that waits now, and one that runs at its next operation
+napi_value cancel(const Call& call);
+// (layer: NativeLayer): void
+napi_value dispose_layer(const Call& call);
 
 }  // namespace latte::binding

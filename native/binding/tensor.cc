@@ -1,210 +1,290 @@
 #include "binding/tensor.h"
 
-#include <utility>
+#include <cstring>
 
 #include "backend/registry.h"
-#include "binding/environment.h"
 
 namespace latte::binding {
 
 namespace {
 
-constexpr napi_type_tag kTensorTag = {0x6c617474652d656d, 0x74656e736f722d31};
+/// The own property of a handle that keeps the caller's array, or the ArrayBuffer over the tensor's
+/// memory. Not a reference: the garbage collector has to see through it. Nobody can change it, so
+/// that reading it runs no JavaScript.
+constexpr const char* kData = "data";
 
-constexpr const char* kDataProperty = "data";
+void keep(napi_env env, napi_value handle, napi_value data) {
+  const napi_property_descriptor property{kData,   nullptr, nullptr,      nullptr,
+                                          nullptr, data,    napi_default, nullptr};
+  LATTE_NAPI(env, napi_define_properties, handle, 1, &property);
+}
 
-/// What the constructor takes from inside the addon.
-struct Made {
-  Tensor tensor;
-  bool foreign;
+struct Bytes {
+  void* data = nullptr;
+  size_t count = 0;
 };
 
-Napi::Object construct(Napi::Env env, Made made) {
-  Napi::FunctionReference& constructor = Environment::of(env).tensor_class;
-  return constructor.New({Napi::External<Made>::New(env, &made)});
+/// What the caller's array spans right now.
+Bytes bytes_of(napi_env env, napi_value data) {
+  Bytes bytes;
+  bool is_buffer = false;
+  LATTE_NAPI(env, napi_is_arraybuffer, data, &is_buffer);
+  if (is_buffer) {
+    LATTE_NAPI(env, napi_get_arraybuffer_info, data, &bytes.data, &bytes.count);
+    return bytes;
+  }
+  napi_typedarray_type type = napi_int8_array;
+  size_t length = 0;
+  LATTE_NAPI(env, napi_get_typedarray_info, data, &type, &length, &bytes.data, nullptr, nullptr);
+  switch (type) {
+    case napi_int8_array:
+    case napi_uint8_array:
+    case napi_uint8_clamped_array:
+      bytes.count = length;
+      break;
+    case napi_int16_array:
+    case napi_uint16_array:
+      bytes.count = length * 2;
+      break;
+    case napi_int32_array:
+    case napi_uint32_array:
+    case napi_float32_array:
+      bytes.count = length * 4;
+      break;
+    case napi_float64_array:
+    case napi_bigint64_array:
+    case napi_biguint64_array:
+      bytes.count = length * 8;
+      break;
+    default:
+      fail(ErrorCode::kDType, "typed arrays of this kind are not read");
+  }
+  return bytes;
+}
+
+Tensor owned_part(const TensorHandle& handle) {
+  if (handle.native().borrowed()) {
+    fail(ErrorCode::kState, "the memory of this tensor belongs to the caller");
+  }
+  return handle.resolve();
+}
+
+void* bits_of(napi_env env, napi_value value, const char* name) {
+  bool lossless = false;
+  uint64_t bits = 0;
+  LATTE_NAPI(env, napi_get_value_bigint_uint64, value, &bits, &lossless);
+  if (!lossless || bits == 0) fail(ErrorCode::kValue, name, " is not the address of anything");
+  return reinterpret_cast<void*>(static_cast<uintptr_t>(bits));
 }
 
 }  // namespace
 
-/// Keeps a tensor's memory alive for an ArrayBuffer over it.
-struct TensorObject::ArrayOwner {
+/// Keeps a tensor's memory for the ArrayBuffer over it. Shared by both, as either may end first.
+struct NativeTensor::ArrayOwner {
   std::shared_ptr<Buffer> buffer;
+
+  static void finalize(napi_env, void*, void* owner) noexcept {
+    delete static_cast<std::shared_ptr<ArrayOwner>*>(owner);
+  }
 };
+
+void NativeTensor::released(napi_env env) noexcept {
+  int64_t total = 0;
+  if (accounted != 0) napi_adjust_external_memory(env, -accounted, &total);
+  accounted = 0;
+}
 
 Device& place(const Tensor& tensor) {
   return tensor.device == nullptr ? open_device("cpu") : *tensor.device;
 }
 
-DType dtype_argument(const Napi::Value& value) {
-  const auto dtype = dtype_from_name(value.As<Napi::String>().Utf8Value());
-  if (!dtype) throw Napi::TypeError::New(value.Env(), "not a dtype");
-  return *dtype;
+Tensor on_host(const Tensor& tensor) {
+  Device& from = place(tensor);
+  if (from.runs_on_caller()) return tensor;
+  Tensor copy = tensor;
+  copy.buffer = from.allocate_staging(tensor.bytes());
+  copy.data = copy.buffer->data();
+  copy.device = &open_device("cpu");
+  run_and_wait(from, [&](Queue& queue) { queue.download(tensor, copy.data); });
+  return copy;
 }
 
-Shape shape_argument(const Napi::Value& value) {
-  const auto array = value.As<Napi::Array>();
-  Shape shape(array.Length());
-  for (uint32_t i = 0; i < shape.size(); ++i) {
-    shape[i] = array.Get(i).As<Napi::Number>().Int64Value();
-  }
-  return shape;
-}
+Device& device_of(napi_env env, napi_value name) { return open_device(string_of(env, name)); }
 
-Napi::Function TensorObject::define(Napi::Env env) {
-  return DefineClass(
-      env, "Tensor",
-      {InstanceAccessor<&TensorObject::dtype>("dtype"),
-       InstanceAccessor<&TensorObject::shape>("shape"),
-       InstanceAccessor<&TensorObject::device>("device"),
-       InstanceAccessor<&TensorObject::device_pointer>("devicePointer"),
-       InstanceMethod<&TensorObject::array_buffer>("arrayBuffer"),
-       InstanceMethod<&TensorObject::alias>("alias"), InstanceMethod<&TensorObject::rows>("rows"),
-       InstanceMethod<&TensorObject::dispose>("dispose")});
-}
-
-Napi::Object TensorObject::make(Napi::Env env, Tensor tensor) {
-  return construct(env, {std::move(tensor), false});
-}
-
-Napi::Object TensorObject::make_foreign(Napi::Env env, Tensor tensor) {
-  return construct(env, {std::move(tensor), true});
-}
-
-Napi::Object TensorObject::make_alike(Napi::Env env, Tensor tensor) const {
-  return construct(env, {std::move(tensor), foreign_});
-}
-
-TensorObject& TensorObject::unwrap(const Napi::Value& value) {
-  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kTensorTag)) {
-    throw Napi::TypeError::New(value.Env(), "not a tensor of this library");
-  }
-  return *Unwrap(value.As<Napi::Object>());
-}
-
-TensorObject::TensorObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  if (info.Length() == 1 && info[0].IsExternal()) {
-    Made& made = *info[0].As<Napi::External<Made>>().Data();
-    tensor_ = std::move(made.tensor);
-    foreign_ = made.foreign;
-    if (!foreign_) account(static_cast<int64_t>(tensor_.bytes()));
-  } else {
-    if (info.Length() != 3 || !info[0].IsString() || !info[1].IsArray() ||
-        !info[2].IsTypedArray()) {
-      throw Napi::TypeError::New(info.Env(), "Tensor(dtype, shape, data)");
-    }
-    tensor_.dtype = dtype_argument(info[0]);
-    tensor_.shape = shape_argument(info[1]);
-    guarded(info.Env(), [&] { return tensor_.size(); });
-    // As a property, not as a reference: the collector sees through it.
-    info.This().As<Napi::Object>().Set(kDataProperty, info[2]);
-  }
-  info.This().As<Napi::Object>().TypeTag(&kTensorTag);
-}
-
-TensorObject::~TensorObject() { account(-accounted_); }
-
-void TensorObject::account(int64_t bytes) {
-  if (bytes == 0) return;
-  accounted_ += bytes;
-  Napi::MemoryManagement::AdjustExternalMemory(Env(), bytes);
-}
-
-Tensor TensorObject::resolve() {
-  if (disposed_) fail(ErrorCode::kDisposed, "a tensor was used after it was disposed");
-  Tensor resolved = tensor_;
-  if (!borrowed()) return resolved;
-  const auto array = Value().Get(kDataProperty).As<Napi::TypedArray>();
-  void* data = nullptr;
-  size_t length = 0;
-  napi_typedarray_type type;
-  if (napi_get_typedarray_info(Env(), array, &type, &length, &data, nullptr, nullptr) != napi_ok) {
-    throw Napi::Error::New(Env());
-  }
-  if (length * array.ElementSize() < resolved.bytes()) {
+Tensor TensorHandle::resolve() const {
+  Tensor resolved = native_->tensor;
+  if (!native_->borrowed()) return resolved;
+  const Bytes bytes = bytes_of(env_, property_of(env_, value_, kData));
+  if (bytes.count < resolved.bytes()) {
     fail(ErrorCode::kState, "the array behind a tensor of shape ", ShowShape{resolved.shape},
          " was detached or shrunk");
   }
-  resolved.data = data;
+  resolved.data = bytes.data;
   return resolved;
 }
 
-Napi::Value TensorObject::dtype(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), dtype_name(tensor_.dtype));
-}
-
-Napi::Value TensorObject::shape(const Napi::CallbackInfo& info) {
-  auto shape = Napi::Array::New(info.Env(), tensor_.shape.size());
-  for (uint32_t i = 0; i < tensor_.shape.size(); ++i) {
-    shape.Set(i, static_cast<double>(tensor_.shape[i]));
+napi_value make_tensor(napi_env env, Tensor tensor, bool foreign) {
+  auto native = std::make_unique<NativeTensor>();
+  native->foreign = foreign;
+  native->tensor = std::move(tensor);
+  NativeTensor& made = *native;
+  const napi_value handle = Handle<NativeTensor>::make(env, std::move(native));
+  int64_t total = 0;
+  const auto bytes = foreign ? 0 : static_cast<int64_t>(made.tensor.bytes());
+  if (bytes > 0 && napi_adjust_external_memory(env, bytes, &total) == napi_ok) {
+    made.accounted = bytes;
   }
-  return shape;
+  return handle;
 }
 
-Napi::Value TensorObject::device(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), place(tensor_).name());
+napi_value tensor_from(const Call& call) {
+  auto native = std::make_unique<NativeTensor>();
+  native->tensor.dtype = dtype_of(call.env, call[0]);
+  native->tensor.shape = shape_of(call.env, call[1]);
+  (void)native->tensor.bytes();  // throws if the product overflows
+  bool is_array = false;
+  LATTE_NAPI(call.env, napi_is_typedarray, call[2], &is_array);
+  if (!is_array) fail(ErrorCode::kValue, "data must be a typed array");
+  const napi_value handle = Handle<NativeTensor>::make(call.env, std::move(native));
+  keep(call.env, handle, call[2]);
+  return handle;
 }
 
-Napi::Value TensorObject::device_pointer(const Napi::CallbackInfo& info) {
-  const Tensor tensor = guarded(info.Env(), [&] { return resolve(); });
-  if (place(tensor).runs_on_caller()) {
-    throw Napi::TypeError::New(info.Env(), "the memory is the host's");
+napi_value tensor_dtype(const Call& call) {
+  const TensorHandle handle(call.env, call[0]);
+  return make(call.env, std::string(dtype_name(handle.spec().dtype)));
+}
+
+napi_value tensor_shape(const Call& call) {
+  return make(call.env, TensorHandle(call.env, call[0]).spec().shape);
+}
+
+napi_value tensor_device(const Call& call) {
+  return make(call.env, place(TensorHandle(call.env, call[0]).native().tensor).name());
+}
+
+napi_value device_pointer(const Call& call) {
+  const Tensor tensor = TensorHandle(call.env, call[0]).resolve();
+  if (place(tensor).runs_on_caller()) fail(ErrorCode::kState, "the memory is the host's");
+  napi_value pointer = nullptr;
+  LATTE_NAPI(call.env, napi_create_bigint_uint64, reinterpret_cast<uintptr_t>(tensor.data),
+             &pointer);
+  return pointer;
+}
+
+napi_value array_buffer(const Call& call) {
+  const TensorHandle handle(call.env, call[0]);
+  NativeTensor& native = handle.native();
+  if (native.owner != nullptr || native.moved) {
+    return property_of(call.env, handle.value(), kData);
   }
-  return Napi::BigInt::New(info.Env(),
-                           static_cast<uint64_t>(reinterpret_cast<uintptr_t>(tensor.data)));
-}
-
-Napi::Value TensorObject::array_buffer(const Napi::CallbackInfo& info) {
-  const Tensor tensor = guarded(info.Env(), [&] { return resolve(); });
-  if (borrowed() || owner_ != nullptr || !place(tensor).runs_on_caller()) {
-    throw Napi::TypeError::New(info.Env(), "there is no memory to give");
+  const Tensor tensor = owned_part(handle);
+  if (!place(tensor).runs_on_caller()) fail(ErrorCode::kState, "the memory is not the host's");
+  auto owner = std::make_shared<NativeTensor::ArrayOwner>();
+  owner->buffer = tensor.buffer;
+  auto shared = std::make_unique<std::shared_ptr<NativeTensor::ArrayOwner>>(owner);
+  napi_value buffer = nullptr;
+  const napi_status status =
+      napi_create_external_arraybuffer(call.env, tensor.data, tensor.bytes(),
+                                       NativeTensor::ArrayOwner::finalize, shared.get(), &buffer);
+  if (status == napi_no_external_buffers_allowed) {
+    // Electron, say. The tensor moves to memory of JavaScript; other tensors over its memory keep
+    // what is there now.
+    if (boolean_of(call.env, call[1])) {
+      fail(ErrorCode::kState, "data cannot be read while a forward writes it");
+    }
+    void* copy = nullptr;
+    LATTE_NAPI(call.env, napi_create_arraybuffer, tensor.bytes(), &copy, &buffer);
+    keep(call.env, handle.value(), buffer);
+    if (tensor.bytes() > 0) std::memcpy(copy, tensor.data, tensor.bytes());
+    native.released(call.env);
+    native.tensor.buffer.reset();
+    native.tensor.data = nullptr;
+    native.tensor.device = nullptr;
+    native.moved = true;
+    return buffer;
   }
-  auto* owner = new ArrayOwner{tensor.buffer};
-  const auto buffer = Napi::ArrayBuffer::New(
-      info.Env(), tensor.data, tensor.bytes(),
-      [](Napi::Env, void*, ArrayOwner* hint) { delete hint; }, owner);
-  owner_ = owner;
+  check(call.env, status, "napi_create_external_arraybuffer");
+  (void)shared.release();  // finalize() deletes it
+  keep(call.env, handle.value(), buffer);
+  native.owner = std::move(owner);
   // From here on V8 counts these bytes itself.
-  account(-accounted_);
+  native.released(call.env);
   return buffer;
 }
 
-Napi::Value TensorObject::alias(const Napi::CallbackInfo& info) {
-  if (borrowed()) throw Napi::TypeError::New(info.Env(), "the memory belongs to the caller");
-  return make_alike(info.Env(), guarded(info.Env(), [&] { return resolve(); }));
+napi_value alias(const Call& call) {
+  const TensorHandle handle(call.env, call[0]);
+  if (!handle.native().moved) {
+    return make_tensor(call.env, owned_part(handle), handle.native().foreign);
+  }
+  auto native = std::make_unique<NativeTensor>(handle.native());
+  const napi_value data = property_of(call.env, handle.value(), kData);
+  const napi_value twin = Handle<NativeTensor>::make(call.env, std::move(native));
+  keep(call.env, twin, data);
+  return twin;
 }
 
-/// (begin, count)
-Napi::Value TensorObject::rows(const Napi::CallbackInfo& info) {
-  if (borrowed()) throw Napi::TypeError::New(info.Env(), "the memory belongs to the caller");
-  return guarded(info.Env(), [&] {
-    Tensor part = resolve();
-    const int64_t begin = info[0].As<Napi::Number>().Int64Value();
-    const int64_t count = info[1].As<Napi::Number>().Int64Value();
-    if (part.shape.empty() || begin < 0 || count < 0 || count > part.shape[0] - begin) {
-      fail(ErrorCode::kValue, "there are no ", count, " rows from ", begin,
-           " in a tensor of shape ", ShowShape{part.shape});
-    }
-    const size_t row_bytes = part.shape[0] == 0 ? 0 : part.bytes() / part.shape[0];
-    part.shape[0] = count;
-    part.data = static_cast<char*>(part.data) + static_cast<size_t>(begin) * row_bytes;
-    return make_alike(info.Env(), std::move(part));
-  });
+napi_value rows(const Call& call) {
+  const TensorHandle handle(call.env, call[0]);
+  const int64_t begin = integer_of(call.env, call[1]);
+  const int64_t count = integer_of(call.env, call[2]);
+  Tensor part = owned_part(handle);
+  if (part.shape.empty() || begin < 0 || count < 0 || count > part.shape[0] - begin) {
+    fail(ErrorCode::kValue, "there are no ", count, " rows from ", begin, " in a tensor of shape ",
+         ShowShape{part.shape});
+  }
+  const size_t row_bytes = part.shape[0] == 0 ? 0 : part.bytes() / part.shape[0];
+  part.shape[0] = count;
+  part.data = static_cast<char*>(part.data) + static_cast<size_t>(begin) * row_bytes;
+  return make_tensor(call.env, std::move(part), handle.native().foreign);
 }
 
-void TensorObject::dispose(const Napi::CallbackInfo& info) {
-  if (disposed_) return;
-  disposed_ = true;
-  if (owner_ != nullptr && info[0].IsArrayBuffer()) {
-    auto buffer = info[0].As<Napi::ArrayBuffer>();
+napi_value dispose_tensor(const Call& call) {
+  const TensorHandle handle(call.env, call[0]);
+  const NativeTensor& native = handle.native();
+  if (native.owner != nullptr) {
+    const napi_value buffer = property_of(call.env, handle.value(), kData);
+    bool detached = false;
+    LATTE_NAPI(call.env, napi_is_detached_arraybuffer, buffer, &detached);
     // One that was transferred is detached already: its memory has another owner, and stays.
-    if (!buffer.IsDetached() && buffer.Data() == tensor_.data) {
-      ArrayOwner* owner = std::exchange(owner_, nullptr);
-      std::shared_ptr<Buffer> last = std::move(owner->buffer);
-      buffer.Detach();
+    if (!detached) {
+      LATTE_NAPI(call.env, napi_detach_arraybuffer, buffer);
+      native.owner->buffer.reset();
     }
   }
-  tensor_.buffer.reset();
-  account(-accounted_);
+  Handle<NativeTensor>::free(call.env, call[0]);
+  return nullptr;
+}
+
+napi_value zeros(const Call& call) {
+  const DType dtype = dtype_of(call.env, call[0]);
+  const Shape shape = shape_of(call.env, call[1]);
+  Device& device = device_of(call.env, call[2]);
+  Tensor tensor = allocate(device, {dtype, shape});
+  run_and_wait(device, [&](Queue& queue) { queue.fill_zero(tensor); });
+  return make_tensor(call.env, std::move(tensor));
+}
+
+napi_value from_device_pointer(const Call& call) {
+  Tensor tensor;
+  tensor.data = bits_of(call.env, call[0], "pointer");
+  tensor.dtype = dtype_of(call.env, call[1]);
+  tensor.shape = shape_of(call.env, call[2]);
+  tensor.device = &device_of(call.env, call[3]);
+  void* event = is_undefined(call.env, call[4]) ? nullptr : bits_of(call.env, call[4], "event");
+  const auto pointer = reinterpret_cast<uintptr_t>(tensor.data);
+  if (pointer % item_size(tensor.dtype) != 0) {
+    fail(ErrorCode::kValue, "pointer must be a multiple of the ", item_size(tensor.dtype),
+         " bytes of a ", dtype_name(tensor.dtype));
+  }
+  uintptr_t end = 0;
+  if (__builtin_add_overflow(pointer, tensor.bytes(), &end)) {
+    fail(ErrorCode::kValue, "a tensor of shape ", ShowShape{tensor.shape},
+         " at pointer passes the end of all memory");
+  }
+  tensor.buffer = tensor.device->adopt(tensor.data, tensor.bytes(), event);
+  return make_tensor(call.env, std::move(tensor), true);
 }
 
 }  // namespace latte::binding

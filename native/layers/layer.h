@@ -36,6 +36,9 @@ struct Plan {
   std::function<void(Queue&, const Inputs&, const Outputs&)> run;
   /// What `run` converts each input to before anything else; it may come in that dtype already.
   std::vector<DType> input_dtypes;
+  /// `run` copies between host and device by itself: it takes host inputs as they are, or writes
+  /// its results on the host.
+  bool takes_host = false, gives_host = false;
 };
 
 class Layer {

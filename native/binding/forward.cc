@@ -1,0 +1,342 @@
+#include "binding/forward.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "backend/registry.h"
+#include "binding/environment.h"
+
+namespace latte::binding {
+
+namespace {
+
+// Made when the addon is loaded, as there may be no memory for it later.
+const Error aborted(ErrorCode::kAborted, "the operation was aborted");
+const Error no_value(ErrorCode::kState, "Node-API's napi_get_undefined failed");
+
+Device& host() { return open_device("cpu"); }
+
+bool overlap(const Tensor& a, const Tensor& b) {
+  if (&place(a) != &place(b)) return false;
+  const auto begin_a = reinterpret_cast<uintptr_t>(a.data);
+  const auto begin_b = reinterpret_cast<uintptr_t>(b.data);
+  return begin_a < begin_b + b.bytes() && begin_b < begin_a + a.bytes();
+}
+
+void check_out(const Tensor& out, const TensorSpec& expected, const Device& device) {
+  if (out.dtype != expected.dtype) {
+    fail(ErrorCode::kDType, "out must have dtype ", dtype_name(expected.dtype), ", but has ",
+         dtype_name(out.dtype));
+  }
+  if (out.shape != expected.shape) {
+    fail(ErrorCode::kShape, "out must have shape ", ShowShape{expected.shape}, ", but has ",
+         ShowShape{out.shape});
+  }
+  if (&place(out) != &device) {
+    fail(ErrorCode::kValue, "out must be on ", device.name(), ", where the layer is, but is on ",
+         place(out).name());
+  }
+}
+
+/// Copies an input to the host, on its own device.
+class CopyWork final : public ScheduledWork {
+ public:
+  explicit CopyWork(const Tensor& tensor)
+      : ScheduledWork(place(tensor)), from_(tensor), to_(tensor) {
+    to_.buffer = device.allocate_staging(tensor.bytes());
+    to_.data = to_.buffer->data();
+    to_.device = &host();
+  }
+
+  void run(Queue& queue) override { queue.download(from_, to_.data); }
+  const Tensor& copy() const { return to_; }
+
+ private:
+  Tensor from_, to_;
+};
+
+/// Puts a handle for each result that the forward made into JavaScript's array.
+void publish(napi_env env, const ForwardArguments& arguments, const std::vector<Tensor>& results) {
+  for (uint32_t i = 0; i < results.size(); ++i) {
+    if (i < arguments.outs.size() && arguments.outs[i]) continue;
+    define_element(env, arguments.results, i, make_tensor(env, results[i]));
+  }
+}
+
+/// Gives back what publish() had made before something failed.
+void unpublish(napi_env env, const ForwardArguments& arguments, size_t results) noexcept {
+  for (uint32_t i = 0; i < results; ++i) {
+    if (i < arguments.outs.size() && arguments.outs[i]) continue;
+    try {
+      const napi_value handle = element_of(env, arguments.results, i);
+      if (!is_undefined(env, handle)) Handle<NativeTensor>::free(env, handle);
+    } catch (...) {
+      // Collected with its handle.
+      (void)caught_error(env);
+    }
+  }
+}
+
+}  // namespace
+
+ForwardArguments::ForwardArguments(napi_env env, napi_value input_array, napi_value result_array)
+    : results(result_array) {
+  const auto values_of = [&](napi_value array) {
+    std::vector<napi_value> values(length_of(env, array));
+    for (uint32_t i = 0; i < values.size(); ++i) values[i] = element_of(env, array, i);
+    return values;
+  };
+  const auto input_values = values_of(input_array);
+  const auto out_values = values_of(result_array);
+  // No JavaScript runs from here on.
+  const auto handle_of = [&](napi_value value) {
+    return is_undefined(env, value) ? std::nullopt : std::optional(TensorHandle(env, value));
+  };
+  for (const napi_value value : input_values) inputs.push_back(handle_of(value));
+  for (const napi_value value : out_values) outs.push_back(handle_of(value));
+}
+
+std::vector<std::optional<TensorSpec>> ForwardArguments::input_specs() const {
+  std::vector<std::optional<TensorSpec>> specs;
+  for (const auto& input : inputs) {
+    specs.push_back(input ? std::optional(input->spec()) : std::nullopt);
+  }
+  return specs;
+}
+
+ForwardWork::ForwardWork(Device& where, Plan plan) : ScheduledWork(where), plan_(std::move(plan)) {}
+
+void ForwardWork::make_results(const ForwardArguments& arguments) {
+  for (size_t i = 0; i < plan_.outputs.size(); ++i) {
+    if (i < arguments.outs.size() && arguments.outs[i]) {
+      const TensorHandle& out = *arguments.outs[i];
+      check_out(out.native().tensor, plan_.outputs[i], device);
+      results.push_back(out.native().tensor);
+    } else {
+      results.push_back(plan_.gives_host ? allocate_on_host(plan_.outputs[i])
+                                         : allocate(device, plan_.outputs[i]));
+    }
+  }
+}
+
+void ForwardWork::resolve(const ForwardArguments& arguments) {
+  for (const auto& input : arguments.inputs) {
+    inputs.push_back(input ? std::optional(input->resolve()) : std::nullopt);
+  }
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (i >= arguments.outs.size() || !arguments.outs[i]) continue;
+    results[i] = arguments.outs[i]->resolve();
+    const auto overlaps = [&](const Tensor& tensor) { return overlap(results[i], tensor); };
+    for (const auto& input : inputs) {
+      if (input && overlaps(*input)) fail(ErrorCode::kValue, "out overlaps an input in memory");
+    }
+    if (std::any_of(results.begin(), results.begin() + static_cast<ptrdiff_t>(i), overlaps)) {
+      fail(ErrorCode::kValue, "two outs overlap in memory");
+    }
+  }
+}
+
+void ForwardWork::take_from_caller() {
+  for (auto& input : inputs) {
+    if (!input || input->buffer != nullptr) continue;
+    Tensor copy = *input;
+    copy.buffer = device.allocate_staging(input->bytes());
+    copy.data = copy.buffer->data();
+    if (copy.bytes() > 0) std::memcpy(copy.data, input->data, copy.bytes());
+    input = std::move(copy);
+  }
+  for (Tensor& result : results) {
+    if (result.buffer == nullptr) result = allocate(device, result);
+  }
+}
+
+bool ForwardWork::is_distant(const std::optional<Tensor>& input) const {
+  if (!input) return false;
+  const Device* on = &place(*input);
+  return on != &device && on != &host();
+}
+
+void ForwardWork::run(Queue& queue) {
+  Inputs views;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const auto& input = inputs[i];
+    if (!input || plan_.takes_host || &place(*input) == &device) {
+      views.emplace_back(input);
+    } else {
+      views.emplace_back(upload(queue, *input, i));
+    }
+  }
+  plan_.run(queue, views, Outputs(results.begin(), results.end()));
+}
+
+/// In the dtype that the plan wants, if it names one: converted by the host, there are fewer bytes
+/// to copy in most cases, and one launch less.
+TensorView ForwardWork::upload(Queue& queue, const Tensor& tensor, size_t i) {
+  const auto& wanted = plan_.input_dtypes;
+  if (i >= wanted.size() || wanted[i] == tensor.dtype) return queue.upload(tensor);
+  TensorView converted{{wanted[i], tensor.shape}, nullptr};
+  converted_.push_back(device.allocate_staging(converted.bytes()));
+  converted.data = converted_.back()->data();
+  run_and_wait(host(), [&](Queue& on_host) { on_host.convert(tensor, converted); });
+  return queue.upload(converted);
+}
+
+void ForwardWork::release() noexcept {
+  inputs.clear();
+  results.clear();
+  converted_.clear();
+  plan_ = {};
+}
+
+void forward_now(napi_env env, Device& device, Plan plan, const ForwardArguments& arguments) {
+  ForwardWork work(device, std::move(plan));
+  work.make_results(arguments);
+  work.resolve(arguments);
+  for (auto& input : work.inputs) {
+    if (work.is_distant(input)) input = on_host(*input);
+  }
+  run_and_wait(device, [&](Queue& queue) { work.run(queue); });
+  try {
+    publish(env, arguments, work.results);
+  } catch (...) {
+    unpublish(env, arguments, work.results.size());
+    throw;
+  }
+}
+
+napi_value forward_later(Environment& environment, Device& device, Plan plan,
+                         const ForwardArguments& arguments, int64_t id) {
+  const napi_env env = environment.env;
+  const auto work = std::make_shared<ForwardWork>(device, std::move(plan));
+  const auto forward = std::make_shared<Forward>(environment, work, id);
+  work->make_results(arguments);
+  napi_value promise = nullptr;
+  try {
+    forward->keep_outs(arguments);
+    work->resolve(arguments);
+    work->take_from_caller();
+    publish(env, arguments, work->results);
+    if (id != 0) environment.schedule.name(id, forward);
+    forward->add_works(forward);
+    // The last that can fail: a promise that exists has been returned, and will be settled.
+    LATTE_NAPI(env, napi_create_promise, &forward->deferred_, &promise);
+  } catch (...) {
+    forward->withdraw();
+    if (id != 0) environment.schedule.forget(id);
+    unpublish(env, arguments, work->results.size());
+    throw;
+  }
+  forward->submit();
+  return promise;
+}
+
+Forward::Forward(Environment& environment, std::shared_ptr<ForwardWork> work, int64_t id)
+    : environment_(environment), id_(id), work_(std::move(work)) {}
+
+void Forward::keep_outs(const ForwardArguments& arguments) {
+  for (const auto& out : arguments.outs) {
+    outs_.push_back(out && out->native().borrowed() ? Reference(environment_.env, out->value())
+                                                    : Reference());
+  }
+}
+
+void Forward::add_works(const std::shared_ptr<Forward>& self) {
+  for (auto& input : work_->inputs) {
+    if (!work_->is_distant(input)) continue;
+    const auto copy = std::make_shared<CopyWork>(*input);
+    copies_.push_back(copy);
+    input = copy->copy();
+    environment_.schedule.add(copy, self);
+  }
+  copies_left_ = copies_.size();
+  work_->ready = copies_left_ == 0;
+  environment_.schedule.add(work_, self);
+}
+
+void Forward::submit() noexcept {
+  // By index, on shared copies: a submission that fails ends this forward.
+  const auto copies = copies_.size();
+  Device& own = work_->device;
+  for (size_t i = 0; i < copies && i < copies_.size(); ++i) {
+    environment_.schedule.advance(copies_[i]->device);
+  }
+  environment_.schedule.advance(own);
+}
+
+/// Takes the works that were not submitted out of the schedule, and asks the others to end early;
+/// true if the forward's own work will not run.
+bool Forward::withdraw() noexcept {
+  Schedule& schedule = environment_.schedule;
+  for (const auto& copy : copies_) {
+    copy->cancel();
+    schedule.withdraw(*copy);
+  }
+  work_->cancel();
+  return schedule.withdraw(*work_);
+}
+
+void Forward::finished(ScheduledWork& work) noexcept {
+  if (deferred_ == nullptr) return;  // a copy that ended after the forward was rejected
+  if (&work == work_.get()) {
+    // Whoever aborted the forward in time is told so, even if its last operation was done already.
+    const bool cancelled = work.cancelled.load(std::memory_order_relaxed);
+    settle(!work.error && cancelled ? aborted : work.error);
+  } else if (work.error) {
+    const Error error = *work.error;
+    withdraw();
+    settle(error);
+  } else if (--copies_left_ == 0) {
+    work_->ready = true;
+    environment_.schedule.advance(work_->device);
+  }
+}
+
+void Forward::cancel() noexcept {
+  if (deferred_ != nullptr && withdraw()) settle(aborted);
+}
+
+void Forward::settle(std::optional<Error> error) noexcept {
+  const napi_env env = environment_.env;
+  if (id_ != 0) environment_.schedule.forget(id_);
+  if (!error) error = fill_outs();
+  napi_value value = nullptr;
+  const bool resolves = !error && napi_get_undefined(env, &value) == napi_ok;
+  if (!resolves) {
+    value = make_error(environment_, error ? *error : no_value);
+    if (value == nullptr) napi_get_undefined(env, &value);
+  }
+  // Called once, whatever it returns: if it fails, Node may have freed the deferred already. With
+  // undefined or an error of this library, it runs no code of the caller's.
+  napi_deferred deferred = std::exchange(deferred_, nullptr);
+  resolves ? napi_resolve_deferred(env, deferred, value)
+           : napi_reject_deferred(env, deferred, value);
+  work_->release();
+  outs_.clear();
+  // Other devices may have been waiting behind works that were withdrawn.
+  const auto copies = std::move(copies_);
+  for (const auto& copy : copies) environment_.schedule.advance(copy->device);
+  environment_.schedule.advance(work_->device);
+}
+
+std::optional<Error> Forward::fill_outs() noexcept {
+  try {
+    for (size_t i = 0; i < outs_.size(); ++i) {
+      if (!outs_[i]) continue;
+      const Tensor to = TensorHandle(environment_.env, outs_[i].value()).resolve();
+      work_->device.copy_out(to.data, work_->results[i].data, to.bytes());
+    }
+  } catch (...) {
+    const Error error = caught_error(environment_.env);
+    try {
+      if (!error.operation().empty()) return error;
+      return Error(error.code(), std::string("out: ") + error.what());
+    } catch (...) {
+      return error;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace latte::binding
