@@ -46,6 +46,8 @@ export interface NativeForwardOptions {
  */
 export interface NativeModule {
   setErrorClass(constructor: typeof LatteError): void;
+  /** Throws ERR_VALUE if an environment variable asks for what cannot be had. */
+  checkSettings(): void;
   /** A tensor over memory that the caller owns. */
   tensorFrom(dtype: DType, shape: number[], data: TensorData): NativeTensor;
   tensorDType(tensor: NativeTensor): DType;
@@ -185,6 +187,7 @@ function load(): NativeModule {
     }
     const loaded = holder.exports as NativeModule;
     loaded.setErrorClass(LatteError);
+    loaded.checkSettings();
     return loaded;
   }
   if (named) {

@@ -2,8 +2,8 @@
 # Everything that has to hold before a change goes in, from a fresh clone: installs what is missing,
 # builds, checks and tests. Goes on after a failure, so that one run shows all of them.
 #
-# The last line is `N passed, N failed` on its own: the tests of all vitest runs (the suite, the
-# suite under sanitizers, on simulated NPUs, the packaging tests); a build, a check or a run that fails without naming
+# The last line is `N passed, N failed` on its own: the tests of all vitest runs (the suite, parts
+# of it on other versions of Node.js, under sanitizers and on simulated NPUs, the packaging tests); a build, a check or a run that fails without naming
 # a test counts as one failure more. The exit status is 0 only when nothing failed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -92,6 +92,10 @@ if [ "$built" = yes ]; then
   check 'Shared libraries' npm run --silent check:libraries || true
   check 'clang-tidy' npm run --silent lint:native || true
   suite 'Tests' npm test -- || true
+  for version in 22 24 26; do
+    suite "Tests on Node.js $version" \
+      scripts/test-node-versions.sh "$version" -- parity layers lifecycle || true
+  done
   suite 'Tests under sanitizers' npm run test:sanitize -- || true
   # One round says nothing of speed: that it runs, and that the peers compute the same.
   check 'Benchmarks' bench/run.sh patch-1 caption-120 timestep event-loop memory \

@@ -5,6 +5,8 @@
 
 #include "backend/ascend/runtime.h"
 #include "backend/cpu/device.h"
+#include "backend/cpu/targets.h"
+#include "system/thread_pool.h"
 
 namespace latte {
 
@@ -24,6 +26,12 @@ Device& open_device(std::string_view name) {
     if (parsed.ec == std::errc() && parsed.ptr == end) return ascend::open_device(index);
   }
   fail(ErrorCode::kDeviceUnavailable, "there is no device '", name, "'");
+}
+
+void check_settings() {
+  cpu::target();
+  system::threads_of_process();
+  ascend::check_settings();
 }
 
 Tensor allocate_on_host(const TensorSpec& spec) { return allocate(cpu::device(), spec); }

@@ -14,6 +14,9 @@ namespace latte {
 /// that is not there. Nothing of CANN is touched before something asks for an NPU.
 Device& open_device(std::string_view name);
 
+/// Throws ERR_VALUE if an environment variable asks for what cannot be had, and names it.
+void check_settings();
+
 /// The devices of this process, the CPU first.
 std::vector<DeviceInfo> list_devices();
 

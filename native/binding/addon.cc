@@ -51,6 +51,7 @@ constexpr Export kExports[] = {
     {"sincosPosEmbedFromGrid", exported<sincos_from_grid>},
     {"sincosPosEmbed2d", exported<sincos_2d>},
     {"sincosPosEmbed2dFromGrid", exported<sincos_2d_from_grid>},
+    {"checkSettings", exported<check_settings>},
     {"devices", exported<devices>},
     {"deviceDiagnostics", exported<device_diagnostics>},
     {"memoryUsage", exported<memory_usage>},

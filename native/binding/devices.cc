@@ -28,6 +28,11 @@ class Record {
 
 }  // namespace
 
+napi_value check_settings(const Call&) {
+  latte::check_settings();
+  return nullptr;
+}
+
 napi_value devices(const Call& call) {
   const auto infos = list_devices();
   const napi_value array = make_array(call.env, infos.size());

@@ -5,6 +5,8 @@
 
 namespace latte::binding {
 
+// (): void, throws ERR_VALUE if an environment variable asks for what cannot be had
+napi_value check_settings(const Call& call);
 // (): DeviceInfo[]
 napi_value devices(const Call& call);
 // (): NativeDiagnostics

@@ -10,12 +10,13 @@
 #include <array>
 #include <atomic>
 #include <bit>
+#include <charconv>
 #include <chrono>
 #include <cmath>
-#include <cstdlib>
 #include <exception>
 #include <thread>
 
+#include "core/setting.h"
 #include "system/control_group.h"
 
 namespace latte::system {
@@ -290,22 +291,22 @@ int default_threads(int cores, double limit) {
   return whole >= most ? most : std::max(1, static_cast<int>(whole));
 }
 
-namespace {
-
 int threads_of_process() {
-  if (const char* text = std::getenv("LATTE_NUM_THREADS")) {
-    char* end = nullptr;
-    const long number = std::strtol(text, &end, 10);
-    if (end != text && *end == '\0' && number >= 1 && number <= kMostThreads)
-      return static_cast<int>(number);
+  constexpr const char* kVariable = "LATTE_NUM_THREADS";
+  if (const auto text = setting(kVariable)) {
+    int number = 0;
+    const char* const end = text->data() + text->size();
+    const auto parsed = std::from_chars(text->data(), end, number);
+    if (parsed.ec != std::errc() || parsed.ptr != end || number < 1 || number > kMostThreads) {
+      refuse_setting(kVariable, "a whole number from 1 to 1024", *text);
+    }
+    return number;
   }
   cpu_set_t set;
   CPU_ZERO(&set);
   const int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
   return default_threads(cores, control_group_cores());
 }
-
-}  // namespace
 
 ThreadPool& thread_pool() {
   static auto* pool = new ThreadPool(threads_of_process());

@@ -65,8 +65,12 @@ class ThreadPool {
 constexpr int kMostDefaultThreads = 32;
 int default_threads(int cores, double limit);
 
-/// The pool of this process, of LATTE_NUM_THREADS or else default_threads() threads. All
-/// environments share it: the main thread's and every worker's.
+/// LATTE_NUM_THREADS, or else default_threads() of this process. Throws ERR_VALUE if the variable
+/// holds no whole number from 1 to 1024.
+int threads_of_process();
+
+/// The pool of this process, of threads_of_process() threads. All environments share it: the main
+/// thread's and every worker's.
 ThreadPool& thread_pool();
 
 }  // namespace latte::system

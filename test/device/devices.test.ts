@@ -45,28 +45,45 @@ describe('LATTE_NUM_THREADS', () => {
     const [cpu] = JSON.parse(ended.stdout) as latte.DeviceInfo[];
     expect(cpu).toMatchObject({ name: 'cpu', threads: Number(threads) });
   });
-
-  it.each(['', '0', '-3', 'many', '1e9', '2.5', '99999999999999999999'])(
-    '%j is none, and does no harm',
-    async (threads) => {
-      const ended = await run('test/lifecycle/fixtures/print-devices', {
-        env: { LATTE_NUM_THREADS: threads },
-      });
-      expect(ended.status, ended.stderr).toBe(0);
-      const [cpu] = JSON.parse(ended.stdout) as latte.DeviceInfo[];
-      expect(cpu!.threads).toBeGreaterThanOrEqual(1);
-      expect(cpu!.threads).toBeLessThanOrEqual(1024);
-    },
-  );
 });
 
 describe('LATTE_CPU_TARGET', () => {
-  it('that there is not does no harm', async () => {
-    for (const target of ['', 'MMX', 'NEON_ON_X86']) {
-      const ended = await run('test/lifecycle/fixtures/print-devices', {
-        env: { LATTE_CPU_TARGET: target },
-      });
-      expect(ended.status, ended.stderr).toBe(0);
-    }
+  const [baseline, wider] = process.arch === 'x64' ? ['SSE2', 'AVX2'] : ['NEON', 'NEON'];
+  it.each([baseline, wider.toLowerCase()])('%s chooses the instruction set', async (target) => {
+    const ended = await run('test/lifecycle/fixtures/print-devices', {
+      env: { LATTE_CPU_TARGET: target },
+    });
+    const [cpu] = JSON.parse(ended.stdout) as latte.DeviceInfo[];
+    expect(cpu!.instructionSet).toBe(target.toUpperCase());
+  });
+});
+
+describe('a setting that cannot be honoured', () => {
+  it.each([
+    ['LATTE_NUM_THREADS', 'zero', 'whole number from 1 to 1024'],
+    ['LATTE_NUM_THREADS', '0', 'whole number from 1 to 1024'],
+    ['LATTE_NUM_THREADS', '2.5', 'whole number from 1 to 1024'],
+    ['LATTE_NUM_THREADS', '1025', 'whole number from 1 to 1024'],
+    ['LATTE_NUM_THREADS', '99999999999999999999', 'whole number from 1 to 1024'],
+    ['LATTE_CPU_TARGET', 'MMX', process.arch === 'x64' ? 'SSE2, AVX2 or AVX3' : 'NEON'],
+    ['LATTE_ADDON', '/nonexistent', 'no such file'],
+    ['LATTE_ADDON', __filename, 'devices.test'],
+    ['LATTE_ASCEND_SYNC', 'yes', '0 or 1'],
+    ['LATTE_ASCEND_FUSED_PATCH', 'true', '0 or 1'],
+    ['LATTE_ASCEND_KERNELS', '/nonexistent/kernels.so', 'off or a file'],
+  ])('%s=%s is an ERR_VALUE that names it', async (name, value, expected) => {
+    const ended = await run('test/lifecycle/fixtures/print-devices', { env: { [name]: value } });
+    expect([ended.status, ended.stdout]).toEqual([1, '']);
+    expect(ended.stderr).toContain("code: 'ERR_VALUE'");
+    expect(ended.stderr).toContain(name);
+    expect(ended.stderr).toContain(expected);
+    expect(ended.stderr).toContain(value);
+  });
+
+  it('but an empty one is not set', async () => {
+    const names = ['NUM_THREADS', 'CPU_TARGET', 'ASCEND_SYNC', 'ASCEND_KERNELS'];
+    const env = Object.fromEntries(names.map((name) => [`LATTE_${name}`, '']));
+    const ended = await run('test/lifecycle/fixtures/print-devices', { env });
+    expect(ended).toMatchObject({ status: 0, stderr: '' });
   });
 });

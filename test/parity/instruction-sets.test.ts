@@ -7,8 +7,10 @@ const { run } = children();
 /** The instruction sets that kernels are compiled for. */
 const targets = process.arch === 'arm64' ? ['NEON'] : ['SSE2', 'AVX2', 'AVX3'];
 
-async function compare(env: NodeJS.ProcessEnv): Promise<Report> {
+async function compare(env: NodeJS.ProcessEnv): Promise<Report | undefined> {
   const ended = await run('test/parity/table-in-child', { args: ['compare'], env });
+  // Not every processor has every set; that it is refused, and not replaced by another, is the test.
+  if (ended.stderr.includes('must be an instruction set of this processor')) return undefined;
   expect(ended.stderr).toBe('');
   return JSON.parse(ended.stdout) as Report;
 }
@@ -18,8 +20,9 @@ describe('the whole table with each instruction set of this machine', () => {
 
   it.each(targets)('%s', async (target) => {
     const report = await compare({ LATTE_CPU_TARGET: target });
+    if (report === undefined) return;
+    expect(report).toMatchObject({ instructionSet: target, failures: [] });
     seen.add(report.instructionSet);
-    expect(report.failures).toEqual([]);
   });
 
   it('forcing one takes effect: more than one was seen wherever there is more than one', () => {

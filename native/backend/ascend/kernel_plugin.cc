@@ -1,13 +1,15 @@
 #include "backend/ascend/kernel_plugin.h"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
-#include <cstdlib>
+#include "core/setting.h"
 
 namespace latte::ascend {
 
 namespace {
 
+constexpr const char* kVariable = "LATTE_ASCEND_KERNELS";
 constexpr const char* kFileName = "liblatte_ascend_kernels.so";
 
 /// The folder of the library that holds this code.
@@ -22,14 +24,20 @@ std::string own_folder() {
 
 }  // namespace
 
+void KernelPlugin::check_setting() {
+  const auto given = setting(kVariable);
+  // The loader looks for a bare name in places of its own.
+  if (!given || given->find('/') == std::string::npos) return;
+  if (access(given->c_str(), R_OK) != 0) refuse_setting(kVariable, "off or a file", *given);
+}
+
 std::unique_ptr<const KernelPlugin> KernelPlugin::load(std::string& path, std::string& reason) {
-  const char* given = std::getenv("LATTE_ASCEND_KERNELS");
-  const bool named = given != nullptr && *given != '\0';
-  if (named && std::string(given) == "off") {
+  const auto given = setting(kVariable);
+  if (given == "off") {
     reason = "switched off by LATTE_ASCEND_KERNELS=off";
     return nullptr;
   }
-  path = named ? given : own_folder() + kFileName;
+  path = given ? *given : own_folder() + kFileName;
   void* library = dlopen(path.c_str(), RTLD_LOCAL | RTLD_NOW | RTLD_NODELETE);
   if (library == nullptr) {
     const char* message = dlerror();

@@ -15,6 +15,10 @@ class KernelPlugin {
   /// into such a library registers its kernels as it is loaded. It is never unloaded.
   static std::unique_ptr<const KernelPlugin> load(std::string& path, std::string& reason);
 
+  /// Throws ERR_VALUE if LATTE_ASCEND_KERNELS is the path of a file that is not there. Whether the
+  /// file is a plugin shows when an NPU is opened.
+  static void check_setting();
+
   explicit KernelPlugin(const latte_kernels& kernels) : kernels_(kernels) {}
   const latte_kernels& kernels() const { return kernels_; }
 

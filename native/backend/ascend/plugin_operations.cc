@@ -1,19 +1,15 @@
 // The operations that the plugin's kernels take over, each with a way out where they do not serve.
-#include <cstdlib>
-#include <cstring>
 
 #include "backend/ascend/kernels/tiling.h"
 #include "backend/ascend/queue.h"
+#include "core/setting.h"
 
 namespace latte::ascend {
 
 namespace {
 
 bool fused_patch_wanted() {
-  static const bool wanted = [] {
-    const char* value = std::getenv("LATTE_ASCEND_FUSED_PATCH");
-    return value != nullptr && std::strcmp(value, "1") == 0;
-  }();
+  static const bool wanted = flag_setting("LATTE_ASCEND_FUSED_PATCH");
   return wanted;
 }
 

@@ -1,10 +1,10 @@
 #include "backend/ascend/queue.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 
 #include "backend/registry.h"
+#include "core/setting.h"
 
 namespace latte::ascend {
 
@@ -14,10 +14,7 @@ namespace {
 constexpr size_t kHostConversionBytes = size_t{16} << 10;
 
 bool synchronise_always() {
-  static const bool always = [] {
-    const char* value = std::getenv("LATTE_ASCEND_SYNC");
-    return value != nullptr && std::strcmp(value, "1") == 0;
-  }();
+  static const bool always = flag_setting("LATTE_ASCEND_SYNC");
   return always;
 }
 

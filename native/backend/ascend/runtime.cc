@@ -8,6 +8,7 @@
 #include "backend/ascend/acl_handle.h"
 #include "backend/ascend/device.h"
 #include "backend/ascend/kernel_plugin.h"
+#include "core/setting.h"
 
 namespace latte::ascend {
 
@@ -172,6 +173,12 @@ Runtime& runtime() {
 }
 
 }  // namespace
+
+void check_settings() {
+  flag_setting("LATTE_ASCEND_SYNC");
+  flag_setting("LATTE_ASCEND_FUSED_PATCH");
+  KernelPlugin::check_setting();
+}
 
 Device& open_device(int index) { return runtime().open_device(index); }
 std::vector<DeviceInfo> list_devices() { return runtime().list_devices(); }

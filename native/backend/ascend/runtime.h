@@ -11,6 +11,9 @@ namespace latte::ascend {
 
 /// Everything here may be called on any thread. Nothing of CANN is touched before the first call.
 
+/// Throws ERR_VALUE if a LATTE_ASCEND variable cannot be honoured. Touches nothing of CANN.
+void check_settings();
+
 /// Throws ERR_DEVICE_UNAVAILABLE with the reason.
 Device& open_device(int index);
 

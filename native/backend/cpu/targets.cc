@@ -2,10 +2,12 @@
 
 #include <unistd.h>
 
-#include <cstdlib>
-#include <cstring>
+#include <algorithm>
+#include <cctype>
+#include <string>
 
 #include "backend/cpu/processor.h"
+#include "core/setting.h"
 #include "hwy/highway.h"
 
 namespace latte::cpu {
@@ -22,11 +24,23 @@ constexpr const char* kBaselineName = HWY_ARCH_X86 ? "SSE2" : "NEON";
 
 Target choose() {
   const Target most = best();
-  const char* wanted = std::getenv("LATTE_CPU_TARGET");
-  if (wanted == nullptr) return most;
-  if (std::strcmp(wanted, "AVX2") == 0 && most >= Target::kAvx2) return Target::kAvx2;
-  if (std::strcmp(wanted, kBaselineName) == 0) return Target::kBaseline;
-  return most;
+  constexpr const char* kVariable = "LATTE_CPU_TARGET";
+  const auto given = setting(kVariable);
+  if (!given) return most;
+  std::string name = *given;
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char letter) { return std::toupper(letter); });
+  if (name == kBaselineName) return Target::kBaseline;
+#if HWY_ARCH_X86
+  for (const auto& [known, wanted] : {std::pair{"AVX2", Target::kAvx2}, {"AVX3", Target::kAvx3}}) {
+    if (name != known) continue;
+    if (wanted > most) refuse_setting(kVariable, "an instruction set of this processor", *given);
+    return wanted;
+  }
+  refuse_setting(kVariable, "SSE2, AVX2 or AVX3", *given);
+#else
+  refuse_setting(kVariable, kBaselineName, *given);
+#endif
 }
 
 }  // namespace
