@@ -4,6 +4,8 @@
 #   LATTE_ASCEND_KERNELS  off: without the kernels plugin (default: the twin's own)
 #   LATTE_TWIN_SOC        Ascend910B3 (default), Ascend910A …
 #   LATTE_TWIN_DEVICES    how many NPUs (2)
+#   LATTE_TWIN_OPEN_MS    milliseconds that the first opening of a device takes (0)
+#   LATTE_TWIN_KERNEL_PACKAGE  561112 or 561003: operators fail as without their kernel package
 #   LATTE_TWIN_MEMORY     bytes of memory of each (2 GiB)
 #   LATTE_TWIN_SEED       of the random delays on its streams (1); LATTE_TWIN_DELAY: the longest in µs
 #   LATTE_TWIN_STOP_MODE  0: streams cannot stop on failure (aclrtSetStreamFailureMode: 207000)

@@ -27,6 +27,7 @@ struct NpuDiagnostics {
   std::string library_path;    // of the CANN library that was tried
   std::string loader_message;  // what the loader said of it
   std::string soc;             // 'Ascend910B3' …
+  std::string chip_note;       // what to expect of a chip that was not tried; else empty
   std::string acl_version;     // of ACL's interface, not of the toolkit: '1.14.0'
   bool kernels_plugin = false;
   std::string kernels_plugin_path;

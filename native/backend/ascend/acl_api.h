@@ -61,6 +61,9 @@ constexpr aclError ACL_ERROR_RT_STREAM_SYNC_TIMEOUT = 507046;
 constexpr aclError ACL_ERROR_RT_DEVICE_MEM_ERROR = 507053;
 constexpr aclError ACL_ERROR_RT_HBM_MULTI_BIT_ECC_ERROR = 507054;
 constexpr aclError ACL_ERROR_RT_DRV_INTERNAL_ERROR = 507899;
+// aclnn's own (aclnn/opdev/op_errno.h of 8.1.RC1): the kernels of an operator are not installed.
+constexpr aclnnStatus ACLNN_ERR_INNER_FIND_KERNEL_ERROR = 561003;
+constexpr aclnnStatus ACLNN_ERR_INNER_OPP_KERNEL_PKG_NOT_FOUND = 561112;
 
 // libascendcl.so, or libacl_rt.so in newer releases.
 #define LATTE_ACL_RUNTIME(X)                                                                  \

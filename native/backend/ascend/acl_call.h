@@ -20,6 +20,11 @@ inline Error device_error(const AclFunctions& acl, const char* operation, int st
       message.pop_back();
     }
   }
+  if (status == ACLNN_ERR_INNER_FIND_KERNEL_ERROR ||
+      status == ACLNN_ERR_INNER_OPP_KERNEL_PKG_NOT_FOUND) {
+    // Not a fault of the arguments (docs/ascend.md, "When something fails").
+    message += " (install the package with the operators' kernels for this chip)";
+  }
   return {message, operation, status};
 }
 

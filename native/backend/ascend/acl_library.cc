@@ -1,8 +1,10 @@
 #include "backend/ascend/acl_library.h"
 
 #include <dlfcn.h>
+#include <link.h>
 
 #include <cstdlib>
+#include <optional>
 
 namespace latte::ascend {
 
@@ -11,23 +13,30 @@ namespace {
 /// Libraries that hold a set of functions between them.
 using Group = std::vector<const char*>;
 
-/// The open libraries of one group. They are closed only where the group turned out incomplete:
-/// CANN's libraries do not survive being unloaded once they were used.
+bool is_absent(const std::string& path, const std::string& message) {
+  return message.starts_with(path + ": cannot open shared object file");
+}
+
+/// The open libraries of one group. They stay open: CANN's libraries start threads and install
+/// handlers as they are loaded, and do not survive being unloaded.
 class OpenGroup {
  public:
+  /// Throws nothing: `load` has the reason of a failure.
   bool open(const std::string& folder, const Group& names, AclLoad& load) {
     for (const char* name : names) {
       const std::string path = folder + name;
-      void* library = dlopen(path.c_str(), RTLD_LOCAL | RTLD_NOW);
+      void* library = dlopen(path.c_str(), RTLD_LOCAL | RTLD_NOW | RTLD_NODELETE);
       if (library == nullptr) {
         const char* message = dlerror();
-        note(load, path, message == nullptr ? "" : message);
-        close();
+        load.path = path;
+        load.loader_message = message == nullptr ? "" : message;
+        // One that is there beside a missing one is half an installation.
+        load.absent = libraries_.empty() && is_absent(path, load.loader_message);
         return false;
       }
       libraries_.push_back(library);
+      paths_.push_back(folder.empty() ? path_of(library, path) : path);
     }
-    path_ = folder + names.front();
     return true;
   }
 
@@ -38,28 +47,25 @@ class OpenGroup {
     return nullptr;
   }
 
-  void close() {
-    for (void* library : libraries_) dlclose(library);
-    libraries_.clear();
-  }
+  const std::string& path() const { return paths_.front(); }
 
-  const std::string& path() const { return path_; }
-
-  /// The first failure is the one that names the installation a person meant, except that a library
-  /// which is there and does not open (for want of the driver's, say) tells more than one that is
-  /// not there: each installation has but one of two names.
-  static void note(AclLoad& load, const std::string& path, const std::string& message) {
-    if (!load.loader_message.empty() && !load.absent) return;
-    const bool absent = message.starts_with(path + ": cannot open shared object file");
-    if (!load.loader_message.empty() && absent) return;
-    load.path = path;
-    load.loader_message = message;
-    load.absent = absent;
+  /// The files, for a message: 'a.so and b.so'.
+  std::string files() const {
+    std::string files;
+    for (const std::string& path : paths_) files += (files.empty() ? "" : " and ") + path;
+    return files;
   }
 
  private:
+  /// Where the loader found a library that was named without a folder.
+  static std::string path_of(void* library, const std::string& otherwise) {
+    struct link_map* map = nullptr;
+    if (dlinfo(library, RTLD_DI_LINKMAP, &map) != 0 || map == nullptr) return otherwise;
+    return *map->l_name == '\0' ? otherwise : map->l_name;
+  }
+
   std::vector<void*> libraries_;
-  std::string path_;
+  std::vector<std::string> paths_;
 };
 
 /// Where the libraries may lie; "" leaves it to the loader (LD_LIBRARY_PATH, ld.so.conf).
@@ -70,6 +76,8 @@ std::vector<std::string> folders() {
     if (home != nullptr && *home != '\0') found.push_back(std::string(home) + "/lib64/");
   }
   found.emplace_back("");
+  // Newer releases install themselves in the first of these folders, older ones in the second.
+  found.emplace_back("/usr/local/Ascend/cann/lib64/");
   found.emplace_back("/usr/local/Ascend/ascend-toolkit/latest/lib64/");
   return found;
 }
@@ -79,7 +87,9 @@ bool resolve(const OpenGroup& group, const char* symbol, Function& function, Acl
   // POSIX has dlsym's result stand for functions, too.
   function = reinterpret_cast<Function>(group.find(symbol));
   if (function != nullptr) return true;
-  OpenGroup::note(load, group.path(), std::string("the library lacks ") + symbol);
+  load.path = group.path();
+  load.loader_message = group.files() + ": the library lacks " + symbol;
+  load.absent = false;
   return false;
 }
 
@@ -115,17 +125,25 @@ bool resolve_operations(const OpenGroup& group, AclFunctions& acl, AclLoad& load
 
 using Resolve = bool (*)(const OpenGroup&, AclFunctions&, AclLoad&);
 
-/// The first of `groups` that opens and is complete.
+/// The first of `groups` that opens and is complete. On failure `load` has the reason: of the first
+/// group that is there and does not serve, else of the last group, whose names people know.
 bool open_first(const std::string& folder, const std::vector<Group>& groups, Resolve resolve_all,
                 AclFunctions& acl, AclLoad& load) {
+  std::optional<AclLoad> broken;
+  std::string others;
   for (const Group& names : groups) {
     OpenGroup group;
-    if (!group.open(folder, names, load)) continue;
-    if (resolve_all(group, acl, load)) {
+    if (group.open(folder, names, load) && resolve_all(group, acl, load)) {
       load.path = group.path();
       return true;
     }
-    group.close();
+    if (!load.absent && !broken) broken = load;
+    if (&names != &groups.back()) others += std::string(", nor ") + names.front();
+  }
+  if (broken) {
+    load = *broken;
+  } else if (!others.empty()) {
+    load.loader_message += " (" + others.substr(2) + ")";
   }
   return false;
 }

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
-#include <string_view>
 
 #include "backend/ascend/queue.h"
 #include "backend/registry.h"
@@ -33,18 +32,6 @@ int32_t cores_of(const AclFunctions& acl, int32_t device, aclDeviceInfo kind) {
 }
 
 }  // namespace
-
-bool Chip::float16_only() const {
-  // 'Ascend910A', 'Ascend910ProB' and 'Ascend910PremiumA' are of the first generation;
-  // 'Ascend910B1' … and 'Ascend910_93…' are not.
-  const std::string_view name = soc;
-  const bool second =
-      name.starts_with("Ascend910_93") ||
-      (name.starts_with("Ascend910B") && name.size() > 10 && name[10] >= '0' && name[10] <= '9');
-  return name.starts_with("Ascend910") && !second;
-}
-
-bool Chip::runs_kernels() const { return soc.starts_with("Ascend910") && !float16_only(); }
 
 /// A work on its way: its queue holds what it uses until it has landed.
 class AscendDevice::AscendFlight final : public Flight {
@@ -196,7 +183,8 @@ MemoryUsage AscendDevice::memory_usage() const { return memory_.usage(memory_tot
 void AscendDevice::check_dtype(DType dtype) const {
   if (!chip_.float16_only() || dtype == DType::kFloat16) return;
   fail(ErrorCode::kDType, "layers on ", name_, " (", chip_.soc,
-       ", the first Ascend 910) compute in float16 alone, not in ", dtype_name(dtype));
+       chip_.is_first_910() ? ", the first Ascend 910" : "", ") compute in float16 alone, not in ",
+       dtype_name(dtype));
 }
 
 std::shared_ptr<Buffer> AscendDevice::allocate_staging(size_t bytes) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "backend/ascend/chip.h"
 #include "backend/ascend/constants.h"
 #include "backend/ascend/device_memory.h"
 #include "backend/ascend/device_thread.h"
@@ -13,16 +14,6 @@
 #include "backend/backend.h"
 
 namespace latte::ascend {
-
-/// What the process knows of its NPUs before one is opened.
-struct Chip {
-  std::string soc;  // 'Ascend910B3' …
-
-  /// The first Ascend 910 has products in float16 alone, and no bfloat16.
-  bool float16_only() const;
-  /// Whether the plugin's kernels were built for this family.
-  bool runs_kernels() const;
-};
 
 class AscendDevice final : public Device {
  public:

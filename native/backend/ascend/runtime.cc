@@ -8,6 +8,7 @@
 #include "backend/ascend/acl_handle.h"
 #include "backend/ascend/device.h"
 #include "backend/ascend/kernel_plugin.h"
+#include "backend/ascend/signal_guard.h"
 #include "core/setting.h"
 
 namespace latte::ascend {
@@ -25,8 +26,8 @@ class Runtime {
     }
     if (index < 0 || static_cast<uint32_t>(index) >= found_.device_count) {
       fail(ErrorCode::kDeviceUnavailable, "device 'npu:", index,
-           "' is not available: this process ", "sees ", found_.device_count,
-           " NPU(s), from npu:0 on");
+           "' is not available: this process sees ", found_.device_count,
+           " NPU(s), numbered from npu:0");
     }
     auto& device = devices_[index];
     if (!device) {
@@ -76,14 +77,14 @@ class Runtime {
     for (auto& [index, device] : devices_) {
       if (device) all_given_back = device->close() && all_given_back;
     }
-    if (initialised_ && all_given_back) {
-      initialised_ = false;
-      if (acl_.aclFinalizeReference != nullptr) {
-        uint64_t references = 0;
+    if ((initialised_ || counted_) && all_given_back) {
+      // Where the runtime counts, ours is one of the references: ACL ends with the last.
+      uint64_t references = 0;
+      if (acl_.aclFinalizeReference != nullptr)
         acl_.aclFinalizeReference(&references);
-      } else {
+      else
         acl_.aclFinalize();
-      }
+      initialised_ = counted_ = false;
     }
     if (probed_) {
       found_.available = false;
@@ -96,6 +97,7 @@ class Runtime {
     if (probed_) return;
     probed_ = true;
     found_.kernels_reason = "no NPU is available";
+    const SignalGuard signals;
     const AclLoad load = load_acl(acl_);
     found_.library_path = load.path;
     found_.loader_message = load.loader_message;
@@ -120,21 +122,26 @@ class Runtime {
 
   void initialise() {
     const aclError status = acl_.aclInit(nullptr);
-    // Somebody else in this process was first: it is theirs to end, too.
-    if (status != ACL_ERROR_REPEAT_INITIALIZE) check(acl_, "aclInit", status);
-    initialised_ = status == ACL_SUCCESS;
+    // Another user of this process was first, who ends ACL, too. A runtime that counts has counted
+    // our call all the same, and would never end unless we take it back.
+    const bool repeated = status == ACL_ERROR_REPEAT_INITIALIZE;
+    if (!repeated) check(acl_, "aclInit", status);
+    initialised_ = !repeated;
+    counted_ = repeated && acl_.aclFinalizeReference != nullptr;
     int32_t major = 0, minor = 0, patch = 0;
     LATTE_ACL(acl_, aclrtGetVersion, &major, &minor, &patch);
     found_.acl_version =
         std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
     const char* soc = acl_.aclrtGetSocName();
     chip_.soc = found_.soc = soc == nullptr ? "" : soc;
+    found_.chip_note = chip_.note();
     LATTE_ACL(acl_, aclrtGetDeviceCount, &found_.device_count);
   }
 
   void load_plugin() {
     if (!chip_.runs_kernels()) {
-      found_.kernels_reason = "the kernels are for the Ascend 910B and 910_93 families";
+      found_.kernels_reason =
+          "the kernels are for the Ascend 910B and 910_93 families, not for " + chip_.soc;
       return;
     }
     plugin_ = KernelPlugin::load(found_.kernels_plugin_path, found_.kernels_reason);
@@ -159,7 +166,9 @@ class Runtime {
 
   std::mutex mutex_;
   AclFunctions acl_;
-  bool probed_ = false, initialised_ = false;
+  bool probed_ = false;
+  bool initialised_ = false;  // our aclInit was the first
+  bool counted_ = false;      // it was not, and has to be given back
   NpuDiagnostics found_;
   Chip chip_;
   std::unique_ptr<const KernelPlugin> plugin_;

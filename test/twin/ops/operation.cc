@@ -9,6 +9,14 @@ namespace {
 /// A workspace is given in such units: the twin's own choice.
 constexpr uint64_t kWorkspaceUnit = 512;
 
+/// LATTE_TWIN_KERNEL_PACKAGE is the code of an operation whose kernels are not installed: 561112
+/// ("the binary kernel library of an operator is not loaded") or 561003 ("searches for the NPU
+/// kernel (possibly because the operator binary package is not installed)"; hicann/opbase aa3cd74,
+/// aclnn_return_codes.md; op_kernel.h returns the first of them from XGetWorkspaceSize).
+int missing_kernels() {
+  return static_cast<int>(environment_number("LATTE_TWIN_KERNEL_PACKAGE", 0));
+}
+
 }  // namespace
 
 void refuse(const std::string& words, aclnnStatus code) { throw Refusal{code, words}; }
@@ -67,6 +75,9 @@ aclnnStatus first_call(const char* operation, uint64_t* bytes, aclOpExecutor** e
   if (entry.code != 0) return entry.code;
   if (bytes == nullptr || executor == nullptr) {
     return misuse(ACLNN_ERR_PARAM_NULLPTR, format("%s: nowhere to put the executor", operation));
+  }
+  if (const int missing = missing_kernels()) {
+    return failure(missing, format("Op %s does not has any binary.", operation));
   }
   try {
     Call call;

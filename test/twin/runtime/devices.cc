@@ -1,12 +1,14 @@
-// aclInit to aclrtSetCurrentContext: the process, its devices, and the context of each thread.
+// aclrtGetSocName to aclrtSetCurrentContext: the devices, and the context of each thread.
 #include "runtime/devices.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <vector>
 
+#include "runtime/init.h"
 #include "runtime/memory.h"
 #include "runtime/stream.h"
+#include "runtime/visible_devices.h"
 
 namespace latte::twin {
 
@@ -20,7 +22,6 @@ struct Device {
 
 struct Process {
   std::mutex mutex;
-  bool initialised = false, finalised = false;
   std::vector<Device> devices{static_cast<size_t>(device_count())};
 };
 
@@ -31,7 +32,8 @@ Process& process() {
 
 thread_local void* thread_context = nullptr;
 
-/// What is still there, in words; empty where nothing is. `device` -1: all.
+}  // namespace
+
 std::string leftovers(int device) {
   std::string words;
   const auto add = [&](size_t number, const char* what) {
@@ -48,32 +50,6 @@ std::string leftovers(int device) {
   add(Memory::instance().live_count(device), "allocation(s) of device memory");
   if (device < 0) add(Memory::instance().live_host_count(), "allocation(s) of pinned memory");
   return words;
-}
-
-}  // namespace
-
-int device_count() {
-  static const int count =
-      static_cast<int>(std::clamp<int64_t>(environment_number("LATTE_TWIN_DEVICES", 2), 0, 8));
-  return count;
-}
-
-const std::string& soc_name() {
-  static const std::string name = [] {
-    const char* text = std::getenv("LATTE_TWIN_SOC");
-    return std::string(text == nullptr || *text == '\0' ? "Ascend910B3" : text);
-  }();
-  return name;
-}
-
-bool is_first_generation() {
-  static const bool first = [] {
-    const std::string& soc = soc_name();
-    if (soc.rfind("Ascend910_93", 0) == 0) return false;
-    return !(soc.rfind("Ascend910B", 0) == 0 && soc.size() > 10 && soc[10] >= '0' &&
-             soc[10] <= '9');
-  }();
-  return first;
 }
 
 Handles<Context>& contexts() {
@@ -112,26 +88,17 @@ std::string operation_leftovers() {
   return leftovers_of_operations == nullptr ? "" : leftovers_of_operations();
 }
 
-bool is_initialised() {
-  const std::lock_guard lock(process().mutex);
-  return process().initialised && !process().finalised;
-}
-
 Entry enter(const char* function, Needs needs, const char* group, int device) {
   count(std::string("call ") + function);
   Entry entry;
-  bool initialised, finalised;
-  {
-    const std::lock_guard lock(process().mutex);
-    initialised = process().initialised;
-    finalised = process().finalised;
-  }
-  if (!initialised || finalised) {
+  const InitState state = init_state();
+  if (state != InitState::kInitialised) {
     // "The initialization API must be called before other AscendCL APIs" and "after calling
     // aclFinalize, the services cannot continue to be used normally" (acl.h, 8.1.RC1).
-    entry.code = misuse(
-        ACL_ERROR_UNINITIALIZE,
-        format("%s was called %s", function, finalised ? "after aclFinalize" : "before aclInit"));
+    entry.code =
+        misuse(ACL_ERROR_UNINITIALIZE,
+               format("%s was called %s", function,
+                      state == InitState::kFinalised ? "after aclFinalize" : "before aclInit"));
     return entry;
   }
   if (needs != Needs::kInitialised) {
@@ -166,35 +133,6 @@ using namespace latte::twin;
 
 extern "C" {
 
-aclError aclInit(const char*) {
-  count("call aclInit");
-  const Injected injected = take_fault("aclInit", nullptr, -1);
-  if (injected.code != 0) return failure(injected.code, "aclInit: an injected fault");
-  const std::lock_guard lock(process().mutex);
-  // "The aclInit interface can be called only once in a process" (acl.h, 8.1.RC1).
-  if (process().finalised) {
-    return misuse(ACL_ERROR_REPEAT_INITIALIZE, "aclInit was called after aclFinalize");
-  }
-  if (process().initialised) {
-    return failure(ACL_ERROR_REPEAT_INITIALIZE, "aclInit was called before");
-  }
-  process().initialised = true;
-  return ACL_SUCCESS;
-}
-
-aclError aclFinalize() {
-  const Entry entry = enter("aclFinalize", Needs::kInitialised);
-  if (entry.code == ACL_ERROR_UNINITIALIZE) return ACL_ERROR_REPEAT_FINALIZE;
-  if (entry.code != 0) return entry.code;
-  std::string words = leftovers(-1);
-  const std::string operations = latte::twin::operation_leftovers();
-  if (!operations.empty()) words += (words.empty() ? "" : ", ") + operations;
-  if (!words.empty()) latte_twin_violation("leaked until aclFinalize: %s", words.c_str());
-  const std::lock_guard lock(process().mutex);
-  process().finalised = true;
-  return ACL_SUCCESS;
-}
-
 const char* aclrtGetSocName() {
   if (enter("aclrtGetSocName", Needs::kInitialised).code != 0) return nullptr;
   return soc_name().c_str();
@@ -212,8 +150,11 @@ aclError aclrtGetVersion(int32_t* major, int32_t* minor, int32_t* patch) {
 
 aclError aclrtGetDeviceCount(uint32_t* count) {
   const Entry entry = enter("aclrtGetDeviceCount", Needs::kInitialised);
-  if (entry.code == 0) *count = static_cast<uint32_t>(device_count());
-  return entry.code;
+  if (entry.code != 0) return entry.code;
+  const VisibleDevices& visible = visible_devices();
+  if (!visible.error.empty()) return failure(ACL_ERROR_RT_NO_DEVICE, visible.error);
+  *count = static_cast<uint32_t>(device_count());
+  return ACL_SUCCESS;
 }
 
 aclError aclGetDeviceCapability(uint32_t device, aclDeviceInfo info, int64_t* value) {
@@ -238,6 +179,7 @@ aclError aclrtSetDevice(int32_t device) {
   if (entry.code != 0) return entry.code;
   if (device < 0)
     return misuse(ACL_ERROR_RT_INVALID_DEVICEID, "aclrtSetDevice of a negative device");
+  wait_for_opening(device);
   const std::lock_guard lock(process().mutex);
   Device& state = process().devices[static_cast<size_t>(device)];
   ++state.references;

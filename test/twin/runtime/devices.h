@@ -30,9 +30,10 @@ struct Context {
 // Visible to the other simulated libraries.
 #pragma GCC visibility push(default)
 
+/// How many devices the process sees.
 int device_count();
 const std::string& soc_name();
-/// The first generation (910A): no bfloat16, no float32 products.
+/// The first generation (910A), and the 310P: no bfloat16, no float32 products.
 bool is_first_generation();
 
 bool is_lost(int device);
@@ -42,6 +43,8 @@ Handles<Context>& contexts();
 /// The calling thread's; null where it has none, or it was destroyed.
 std::shared_ptr<Context> current_context();
 bool is_initialised();
+/// What was created and is still there, in words; empty if nothing is. `device` -1: on all devices.
+std::string leftovers(int device);
 
 /// What every call begins with: 0, or the code it must return.
 struct Entry {

@@ -17,6 +17,7 @@ using namespace latte::ascend;
 constexpr aclError ACL_ERROR_UNINITIALIZE = 100001;
 constexpr aclError ACL_ERROR_REPEAT_FINALIZE = 100037;
 constexpr aclError ACL_ERROR_RT_INVALID_DEVICEID = 107001;
+constexpr aclError ACL_ERROR_RT_NO_DEVICE = 207004;
 constexpr aclError ACL_ERROR_RT_AICORE_EXCEPTION = 507015;
 // aclnn's own, as its documentation lists them ("aclnn return codes", 8.1.RC1).
 constexpr aclnnStatus ACLNN_ERR_PARAM_NULLPTR = 161001;
