@@ -1,8 +1,9 @@
 #include "core/dtype.h"
 
-#include <bit>
 #include <cmath>
 #include <limits>
+
+#include "core/bits.h"
 
 namespace latte {
 
@@ -31,7 +32,7 @@ std::optional<DType> dtype_from_name(std::string_view name) {
 }
 
 uint16_t float_to_half(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const uint32_t bits = bits_as<uint32_t>(value);
   const uint32_t sign = (bits >> 16) & 0x8000;
   const uint32_t magnitude = bits & 0x7FFFFFFF;
   if (magnitude > 0x7F800000) {  // NaN: keep the top of the payload, make it quiet
@@ -41,8 +42,8 @@ uint16_t float_to_half(float value) {
   if (magnitude < 0x38800000) {
     // Below 2^-14 a half is a multiple of 2^-24: adding 0.5 puts that multiple, rounded by the
     // addition itself, into the low bits of the sum.
-    const float sum = std::bit_cast<float>(magnitude) + 0.5f;
-    return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(sum) - 0x3F000000));
+    const float sum = bits_as<float>(magnitude) + 0.5f;
+    return static_cast<uint16_t>(sign | (bits_as<uint32_t>(sum) - 0x3F000000));
   }
   const uint32_t odd = (magnitude >> 13) & 1;
   const uint32_t rounded = magnitude + 0xFFF + odd - (112u << 23);
@@ -52,24 +53,21 @@ uint16_t float_to_half(float value) {
 float half_to_float(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16;
   const uint32_t magnitude = half & 0x7FFF;
-  if (magnitude >= 0x7C00)
-    return std::bit_cast<float>(sign | 0x7F800000 | ((magnitude & 0x3FF) << 13));
+  if (magnitude >= 0x7C00) return bits_as<float>(sign | 0x7F800000 | ((magnitude & 0x3FF) << 13));
   if (magnitude < 0x0400) {
     const float value = static_cast<float>(magnitude) * 0x1p-24f;
-    return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(value));
+    return bits_as<float>(sign | bits_as<uint32_t>(value));
   }
-  return std::bit_cast<float>(sign | ((magnitude << 13) + (112u << 23)));
+  return bits_as<float>(sign | ((magnitude << 13) + (112u << 23)));
 }
 
 uint16_t float_to_bfloat(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const uint32_t bits = bits_as<uint32_t>(value);
   if ((bits & 0x7FFFFFFF) > 0x7F800000) return static_cast<uint16_t>((bits >> 16) | 0x40);
   return static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
 }
 
-float bfloat_to_float(uint16_t bits) {
-  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
-}
+float bfloat_to_float(uint16_t bits) { return bits_as<float>(static_cast<uint32_t>(bits) << 16); }
 
 float double_to_float_odd(double value) {
   const float nearest = static_cast<float>(value);
@@ -77,11 +75,11 @@ float double_to_float_odd(double value) {
   if (std::isinf(nearest) && !std::isinf(value)) {
     return std::copysign(std::numeric_limits<float>::max(), nearest);  // its last bit is odd
   }
-  const uint32_t bits = std::bit_cast<uint32_t>(nearest);
+  const uint32_t bits = bits_as<uint32_t>(nearest);
   if (bits & 1) return nearest;
   // The even neighbour was nearer: step to the odd one on the value's other side.
   const bool away = std::fabs(value) > std::fabs(static_cast<double>(nearest));
-  return std::bit_cast<float>(away ? bits + 1 : bits - 1);
+  return bits_as<float>(away ? bits + 1 : bits - 1);
 }
 
 }  // namespace latte

@@ -85,6 +85,17 @@ describe('doctor', () => {
     expect(diagnostics.npu.kernelsPlugin).toBe(false);
   });
 
+  it('names the kernel package that the operators need: status 1', async () => {
+    const { status, findings } = await diagnose({
+      ...{ LATTE_TWIN_SOC: 'Ascend910B3', LATTE_TWIN_KERNEL_PACKAGE: '561112' },
+      LATTE_TWIN_DEVICES: '1',
+    });
+    expect(status).toBe(1);
+    const selfTest = findings.find(({ name }) => name === 'self-test npu:0')!;
+    expect(selfTest.text).toContain('561112');
+    expect(selfTest.fix).toContain('Ascend-cann-kernels-910b');
+  });
+
   it('has no NPU where the runtime shows none: status 1', async () => {
     const { status, findings } = await diagnose({ LATTE_TWIN_DEVICES: '0' });
     expect(status).toBe(1);

@@ -99,7 +99,7 @@ describe('an installation that is not whole', () => {
     ],
     [
       'a runtime that is something else',
-      ['libascendcl.so=libnnopbase.so'],
+      ['libascendcl.so=liblatte_kernels_of_another_version.so'],
       'libascendcl.so',
       /libascendcl\.so: the library lacks acl/,
     ],

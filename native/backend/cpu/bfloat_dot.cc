@@ -1,9 +1,8 @@
 #include "backend/cpu/bfloat_dot.h"
 
-#include <bit>
-
 #include "backend/cpu/processor.h"
 #include "backend/cpu/targets.h"
+#include "core/bits.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -41,7 +40,7 @@ __attribute__((target("avx512f,avx512bf16"))) void multiply(const BFloatPair* a,
     }
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
-      const auto value = (__m512bh)_mm512_set1_epi32(std::bit_cast<int>(a[r]));
+      const auto value = (__m512bh)_mm512_set1_epi32(bits_as<int>(a[r]));
 #pragma GCC unroll 16
       for (int p = 0; p < Panels; ++p) {
 #pragma GCC unroll 16
