@@ -15,6 +15,8 @@ export interface ModelInfo {
   readonly readFrom: string;
   /** By what it was recognised. */
   readonly because: string;
+  /** The model's rules in words: the scales in a frame and in time, and its size conditions. */
+  readonly rules: { readonly scale2d: string; readonly scale1d: string; readonly sizes: string };
 }
 
 /** What LatteEmbeddings takes from a transformer's config.json, with defaults filled in. */
@@ -143,7 +145,12 @@ export function interpretConfig({ path, raw }: ConfigFile, family?: Family): Lat
 }
 
 function describeModel({ row, because }: ChosenModel): ModelInfo {
-  return Object.freeze({ name: row.label, readFrom: row.readFrom, because });
+  return Object.freeze({
+    name: row.label,
+    readFrom: row.readFrom,
+    because,
+    rules: Object.freeze({ ...row.rules }),
+  });
 }
 
 /** Without recursion: the nesting of the file is not ours to choose. */

@@ -42,7 +42,12 @@ const fieldsOfV11 = [
   'interpolation_scale_1d',
 ];
 
-const latteT2VDefaults = { num_attention_heads: 16, attention_head_dim: 88, video_length: 16 };
+const latteT2VDefaults = {
+  num_attention_heads: 16,
+  attention_head_dim: 88,
+  caption_channels: null,
+  video_length: 16,
+};
 
 /** What PixArt's rows share; Transformer2DModel is its class before diffusers 0.28. */
 const pixArt = {
@@ -110,7 +115,7 @@ export const models: readonly ModelRow[] = [
       says: `one of ${fieldsOfV11.join(', ')} is there`,
     },
     readFrom:
-      'mindone at 037e850, examples/opensora_pku/opensora/models/diffusion/latte/modeling_latte.py',
+      'Open-Sora-Plan v1.1.0, opensora/models/diffusion/latte/modeling_latte.py; mindone at 037e850, examples/opensora_pku, the same file',
     defaults: latteT2VDefaults,
     captionOptional: true,
     scale2d: fromSize,

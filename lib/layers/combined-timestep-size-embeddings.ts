@@ -53,7 +53,8 @@ export class CombinedTimestepSizeEmbeddings extends Layer {
   }
 
   /**
-   * @returns [B, embeddingDim].
+   * @returns [B, embeddingDim], where B is the rows of the timesteps broadcast with `batchSize`
+   *   rows of sizes.
    * @throws LatteError ERR_SHAPE ("`batch_size` should be … but found …." among them), ERR_VALUE
    *   where a condition is missing, ERR_STATE, ERR_DISPOSED, ERR_ABORTED.
    */

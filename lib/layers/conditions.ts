@@ -5,17 +5,18 @@ import type { Call } from './layer.js';
 
 /** What the transformer is conditioned on at one step. */
 export interface ConditionInputs {
-  /** [N]: one for each row of the batch, or one for all. */
+  /** [N]: one for each row of sizes, or one for all; with one row of sizes, any number. */
   timestep: TensorLike;
   /**
-   * [b, 2] (height, width) in pixels; tiled a, b, a, b to the batch. Without
+   * [b, 2] (height, width) in pixels; tiled a, b, a, b to `batchSize`. Without
    * `useAdditionalConditions` it has no effect.
    */
   resolution?: TensorLike;
   /** [b, 1] or [b]; tiled like the resolution. Without `useAdditionalConditions` no effect. */
   aspectRatio?: TensorLike;
   /**
-   * Default: the number of timesteps, or of condition rows when there is one timestep. Without
+   * The rows of sizes, which broadcast with those of the timesteps. Default: the number of
+   * timesteps, or of condition rows when there is one timestep. Without
    * `useAdditionalConditions` it has no effect: the result has as many rows as timesteps.
    */
   batchSize?: number;

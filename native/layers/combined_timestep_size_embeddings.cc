@@ -8,7 +8,7 @@ namespace {
 
 constexpr int64_t kProjectionChannels = 256;
 
-/// One kind of size: [rows, values] numbers of a sample, tiled to the batch.
+/// One kind of size: [rows, values] numbers of a sample, tiled to the rows of the result.
 struct SizeInput {
   int64_t rows = 0;
   int64_t values = 0;
@@ -119,14 +119,17 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
     const auto& input = inputs.at(i);
     return sized && input && !input->shape.empty() ? input->shape[0] : 1;
   };
-  const int64_t batch = options.batch_size.value_or(
-      count == 1 ? std::max({int64_t{1}, rows_of(1), rows_of(2)}) : count);
-  if (count != batch && count != 1) {
-    fail(ErrorCode::kShape, "timestep must have 1 or batchSize = ", batch, " values, but has ",
-         count);
-  }
+  // As in the references, only the sizes obey batchSize; the timesteps' rows broadcast with them.
+  int64_t rows = count;
   SizeInput resolution, aspect_ratio;
   if (sized) {
+    const int64_t batch = options.batch_size.value_or(
+        count == 1 ? std::max({int64_t{1}, rows_of(1), rows_of(2)}) : count);
+    if (count != batch && count != 1 && batch != 1) {
+      fail(ErrorCode::kShape, "timestep must have 1 or batchSize = ", batch, " values, but has ",
+           count);
+    }
+    if (count == 1) rows = batch;
     resolution = check_size(inputs.at(1), "resolution", batch);
     aspect_ratio = check_size(inputs.at(2), "aspectRatio", batch);
     int64_t width = 0;
@@ -141,14 +144,14 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
 
   const DType result = options.hidden_dtype.value_or(dtype());
   Plan plan;
-  plan.outputs = {{result, {batch, config_.embedding_dim}}};
+  plan.outputs = {{result, {rows, config_.embedding_dim}}};
   plan.input_dtypes = {DType::kFloat32, DType::kFloat32, DType::kFloat32};
   plan.run = [weights = loaded(weights_, "CombinedTimestepSizeEmbeddings"), time_proj = time_proj_,
               config = config_, timestep_config = timestep_config_, size_config = size_config_,
-              resolution, aspect_ratio, count, batch, result,
+              resolution, aspect_ratio, count, rows, result,
               dtype = dtype()](Queue& queue, const Inputs& in, const Outputs& out) {
     // The numbers of every kind in one array, so that one pass projects them all.
-    const int64_t resolutions = batch * resolution.values, ratios = batch * aspect_ratio.values;
+    const int64_t resolutions = rows * resolution.values, ratios = rows * aspect_ratio.values;
     const int64_t n = count + resolutions + ratios;
     TensorView numbers{{DType::kFloat32, {n}}, nullptr};
     numbers.data = queue.scratch(numbers.bytes());
@@ -165,12 +168,12 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
     };
 
     const int64_t dim = config.embedding_dim;
-    TensorView sum{{dtype, {batch, dim}}, out[0].data};
+    TensorView sum{{dtype, {rows, dim}}, out[0].data};
     if (result != dtype) sum.data = queue.scratch(sum.bytes());
     run_timestep_embedding(queue, timestep_config, weights->timestep, projected,
-                           std::min(count, batch), LinearOutput::dense(sum.data, dim));
-    // One timestep serves the whole batch: its row is computed once and copied.
-    if (count < batch) repeat(queue, sum, dim);
+                           std::min(count, rows), LinearOutput::dense(sum.data, dim));
+    // One timestep serves all rows: its embedding is computed once and copied.
+    if (count < rows) repeat(queue, sum, dim);
 
     // Value j of sample i is embedded into channels [j·s, (j+1)·s) of row i, and added there.
     const auto add_size = [&](int64_t first_number, int64_t values,
@@ -183,7 +186,7 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
       output.inner_stride = config.size_emb_dim;
       output.accumulate = true;
       run_timestep_embedding(queue, size_config, embedder, sinusoids_from(first_number),
-                             batch * values, output);
+                             rows * values, output);
     };
     if (resolutions > 0) add_size(count, resolution.values, weights->resolution, 0);
     if (ratios > 0) {

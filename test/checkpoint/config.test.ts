@@ -241,6 +241,24 @@ describe('config.json', () => {
     },
   );
 
+  it.each([
+    ['LatteTransformer3DModel', 8],
+    ['LatteT2V', 8],
+    ['LatteT2V', [8, 8]],
+    ['PixArtTransformer2DModel', 8],
+  ])(
+    'may leave caption_channels out if %s with sample_size %j works without',
+    async (name, size) => {
+      const { caption_channels: _, ...rest } = base;
+      const config = { ...rest, _class_name: name, sample_size: size };
+      if (name === 'LatteTransformer3DModel') {
+        await rejected(() => read(config), 'ERR_CHECKPOINT', 'caption_channels is missing');
+      } else {
+        expect((await read(config)).captionChannels).toBeNull();
+      }
+    },
+  );
+
   it.each<[string, unknown, string, string]>([
     ['norm_type', 'layer_norm', '"ada_norm_single"', '"layer_norm"'],
     ['norm_type', null, '"ada_norm_single"', 'null'],

@@ -113,6 +113,23 @@ describe('prepare', () => {
         await hostBits(expected.embeddedTimestep),
       );
     }
+    // One row of sizes serves all timesteps at once, and one caption all rows of its step.
+    const one = tensorOf('float32', [1, 2], [512, 768]);
+    const single = await latte.prepare({
+      timesteps: [7, 800, 3],
+      caption: tensorOf('float32', [1, 1, 32], new Float64Array(32)),
+      resolution: one,
+      aspectRatio,
+    });
+    const together = await latte.adaLayerNormSingle.forward({
+      timestep: [7, 800, 3],
+      resolution: one,
+      aspectRatio,
+      batchSize: 1,
+    });
+    expect(together.modulation.shape).toEqual([3, 288]);
+    const steps = await Promise.all([0, 1, 2].map((i) => hostBits(single.step(i).modulation)));
+    expect(steps.flatMap((bits) => [...bits])).toEqual([...(await hostBits(together.modulation))]);
     // Three rows fit six (two steps of three) but not a batch of two.
     const three = tensorOf('float32', [3, 2], [1, 2, 3, 4, 5, 6]);
     const prepare = (more: object) => () =>

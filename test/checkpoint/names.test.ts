@@ -10,7 +10,12 @@ const folder = temporaryFolder();
 // D 12, K 5, C 3, p 2, a latent of 6 × 4 (6 tokens, whose stored table is square: 4), 7 frames.
 const config: LatteConfig = {
   className: undefined,
-  model: { name: '', readFrom: '', because: '' },
+  model: {
+    name: '',
+    readFrom: '',
+    because: '',
+    rules: { scale2d: '1', scale1d: '1', sizes: 'none' },
+  },
   numAttentionHeads: 3,
   attentionHeadDim: 4,
   innerDim: 12,

@@ -254,6 +254,35 @@ describe('embed', () => {
     });
   });
 
+  it("passes captions through for a PixArt without projection, in the layers' dtype", async () => {
+    const place = join(__dirname, '../checkpoint/fixtures/models/pixart-without-projection');
+    const expected = join(place, 'expected', 'expected.safetensors');
+    const result = await embed(
+      '--checkpoint',
+      place,
+      '--caption',
+      expected,
+      '--timesteps',
+      '5',
+      '--device',
+      'cpu',
+    );
+    const given = readGolden(expected).get('caption')!;
+    const passed = result.get('encoder_hidden_states')!;
+    expect([passed.dtype, passed.shape]).toEqual(['bfloat16', given.shape]);
+    expect([...passed.values]).toEqual([...given.values]);
+    expect(result.has('temp_pos_embed')).toBe(false);
+    const random = await embed(
+      '--checkpoint',
+      place,
+      '--caption',
+      'random:1,3',
+      '--timesteps',
+      '5',
+    );
+    expect(random.get('encoder_hidden_states')!.shape).toEqual([1, 3, 12]);
+  });
+
   it('says that size conditions are ignored where the checkpoint has none', async () => {
     const output = join(folder(), 'x.safetensors');
     const { status, stderr } = await run([

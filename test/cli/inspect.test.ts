@@ -1,6 +1,9 @@
 import { copyFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { LatteEmbeddings, Tensor } from '../../lib/index.js';
+import { writeSafetensors } from '../../lib/checkpoint/write-safetensors.js';
+import { rejected } from '../support/errors.js';
 import {
   latteFolder,
   mindoneFolder,
@@ -11,6 +14,7 @@ import {
 } from './run.js';
 
 const folder = temporaryFolders();
+const foundFolder = join(__dirname, '../checkpoint/fixtures/found');
 
 interface Inspection {
   path: string;
@@ -18,6 +22,8 @@ interface Inspection {
   scheme?: string;
   config?: Record<string, unknown>;
   tensors: { name: string; dtype: string; shape: number[]; bytes: number }[];
+  unused: { name: string; reason: string }[];
+  problems: string[];
   skipped: { count: number; bytes: number };
 }
 
@@ -78,6 +84,70 @@ describe('inspect', () => {
       'No config.json beside it: all tensors are listed',
     );
     expect(existsSync(path)).toBe(true);
+  });
+
+  it.each<[string, string, string[]]>([
+    [
+      'opensora_v1.0_65x512',
+      'Open-Sora-Plan v1.0.0',
+      ['none of use_rope', 'v1.0.0, opensora/', 'max(video_length // 5, 1)', '3 in time'],
+    ],
+    [
+      'opensora_v1.1_scale_half',
+      'Open-Sora-Plan v1.1, also of mindone',
+      ['one of use_rope', 'v1.1.0, opensora/', 'max(interpolation_scale_1d, 1)', '1 in time'],
+    ],
+    [
+      'latte_t2v_vchitect_32',
+      'Latte of Vchitect',
+      ['sample_size is a number', 'latte_t2v.py', 'sample_size == 128', '1 in time'],
+    ],
+  ])('says that %s is %s, why, and by which rules', async (name, model, texts) => {
+    const { status, stdout } = await run(['inspect', join(foundFolder, name)]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^ {2}model +${model}$`, 'm'));
+    for (const text of texts) expect(stdout).toContain(text);
+    for (const line of ['recognised by', 'rules read from', 'rule in a frame', 'rule in time'])
+      expect(stdout).toMatch(new RegExp(`^ {2}${line} +\\S`, 'm'));
+  });
+
+  it('shows stored tables that are not used, and why loading refuses one', async () => {
+    const place = folder();
+    const latte = await LatteEmbeddings.fromPretrained(latteFolder, { device: 'cpu' });
+    const { innerDim, videoLength } = latte.config;
+    const weights = new Map<string, Tensor>();
+    const layers = [
+      ['pos_embed', latte.patchEmbed],
+      ['adaln_single', latte.adaLayerNormSingle],
+      ['caption_projection', latte.captionProjection!],
+    ] as const;
+    for (const [prefix, layer] of layers) {
+      for (const [name, tensor] of Object.entries(layer.stateDict()))
+        weights.set(`${prefix}.${name}`, tensor);
+    }
+    weights.set('pos_embed.pos_embed', Tensor.zeros([1, 9, innerDim]));
+    weights.set('temp_pos_embed', Tensor.zeros([videoLength! - 1, innerDim]));
+    weights.set('caption_projection.y_embedding', Tensor.zeros([3, 2]));
+    copyFileSync(join(latteFolder, 'config.json'), join(place, 'config.json'));
+    await writeSafetensors(join(place, 'x.safetensors'), weights);
+    latte.dispose();
+    const { unused, problems } = await inspect(place);
+    expect(unused.map(({ name, reason }) => [name, reason])).toEqual([
+      ['pos_embed.pos_embed', 'it does not fit config.json, so loading refuses it'],
+      ['temp_pos_embed', expect.stringContaining('the table is computed')],
+      ['caption_projection.y_embedding', 'it replaces dropped captions in training'],
+    ]);
+    expect(problems).toEqual([expect.stringContaining('pos_embed.pos_embed')]);
+    const { stdout } = await run(['inspect', place]);
+    expect(stdout).toMatch(/^Stored, but not used$/m);
+    expect(stdout).toMatch(/^Cannot be loaded: .*pos_embed\.pos_embed.*\[1, 9, \d+\]/m);
+    await rejected(() => LatteEmbeddings.fromPretrained(place), 'ERR_CHECKPOINT', problems[0]!);
+  });
+
+  it('names a model that cannot be read', async () => {
+    const { status, stderr } = await run(['inspect', join(foundFolder, 'opensora_v1.2')]);
+    expect(stderr).toMatch(/"OpenSoraT2V".*known classes are LatteTransformer3DModel/);
+    expect(status).toBe(1);
   });
 
   it('names a tensor that the configuration asks for and the file lacks', async () => {

@@ -94,6 +94,34 @@ function conditions(third: Record<string, unknown>, plain: Record<string, unknow
       inputs: { timestep: numbers([7]), resolution, aspectRatio },
     },
     {
+      note: 'one row of sizes for all timesteps, batch 1',
+      options: { ...third, batchSize: 1 },
+      inputs: {
+        timestep: numbers([7, 300, 999]),
+        resolution: numbers([640, 360], 'float32', [1, 2]),
+        aspectRatio: numbers([1.5], 'float32', [1, 1]),
+      },
+    },
+    {
+      note: 'one timestep, four rows of sizes',
+      options: third,
+      inputs: {
+        timestep: numbers([7]),
+        resolution: numbers([512, 512, 256, 1024, 64, 96, 8, 8], 'float32', [4, 2]),
+        aspectRatio: numbers([1, 0.25, 1.5, 1], 'float32', [4, 1]),
+      },
+    },
+    ...[2, 1].map((batchSize) => ({
+      note: `three timesteps, batchSize ${batchSize} without sizes`,
+      options: { ...plain, batchSize },
+      inputs: { timestep: numbers([7, 300, 999]) },
+    })),
+    {
+      note: 'one timestep, batchSize 3 without sizes',
+      options: { ...plain, batchSize: 3 },
+      inputs: { timestep: numbers([7]) },
+    },
+    {
       note: 'one row tiled, the other whole',
       options: third,
       inputs: {

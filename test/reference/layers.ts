@@ -127,8 +127,12 @@ export function combined(
       size.shape[1]! * options.sizeEmbDim,
     ]),
   );
-  const rows = steps === 1 ? takeRows(time, new Array<number>(batch).fill(0)) : time;
-  return finish(stored(add(rows, concatColumns(parts[0]!, parts[1]!)), dtype), dtype, hidden);
+  // The rows broadcast: one timestep serves all rows of sizes, one row of sizes all timesteps.
+  const broadcast = (rows: Approx, to: number): Approx =>
+    rows.shape[0] === 1 ? takeRows(rows, new Array<number>(to).fill(0)) : rows;
+  const sizes = broadcast(concatColumns(parts[0]!, parts[1]!), steps);
+  const sum = add(broadcast(time, batch), sizes);
+  return finish(stored(sum, dtype), dtype, hidden);
 }
 
 function finish(x: Approx, dtype: Float, hidden: Float): Approx {
