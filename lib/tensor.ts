@@ -213,7 +213,8 @@ export class Tensor {
   }
 
   /**
-   * The elements as a typed array over the tensor's memory (no copy). float16: Float16Array where
+   * The elements as a typed array over the tensor's memory (no copy; in a runtime that refuses
+   * arrays over an addon's memory, the tensor moves to the array). float16: Float16Array where
    * the runtime has it, else Uint16Array bits; bfloat16: Uint16Array bits. Disposing a tensor that
    * owns its memory detaches the array.
    * @throws LatteError ERR_DISPOSED; ERR_STATE for a tensor that is not on the cpu.
