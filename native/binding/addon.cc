@@ -57,7 +57,7 @@ constexpr Export kExports[] = {
     {"memoryUsage", exported<memory_usage>},
 };
 
-void export_all(napi_env env, napi_value exports) {
+void export_all(Napi::Env env, Napi::Object exports) {
   auto owned = std::make_unique<Environment>(env);
   Environment* environment = owned.get();
   LATTE_NAPI(
@@ -75,12 +75,18 @@ void export_all(napi_env env, napi_value exports) {
 
 }  // namespace latte::binding
 
-NAPI_MODULE_INIT() {
+namespace {
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) noexcept {
   try {
     latte::binding::export_all(env, exports);
     return exports;
   } catch (...) {
     napi_throw_error(env, "ERR_STATE", latte::binding::caught_error(env).what());
-    return nullptr;
+    return {};
   }
 }
+
+}  // namespace
+
+NODE_API_MODULE(latte_embeddings, initialize)

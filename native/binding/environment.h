@@ -17,9 +17,9 @@ class DeviceUser {
 
 /// Ends with its environment, after the tensors and layers that JavaScript held there.
 struct Environment {
-  explicit Environment(napi_env node) : env(node), schedule(node) {}
+  explicit Environment(Napi::Env node) : env(node), schedule(node) {}
 
-  napi_env env;
+  Napi::Env env;
   DeviceUser user;  // before all that holds memory of a device, so that it ends last
   Reference error_class;
   Schedule schedule;

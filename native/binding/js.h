@@ -1,7 +1,11 @@
 // Node-API's calls, with failures as exceptions.
+//
+// From node-addon-api come the module's entry and Napi::Env. Values are napi_value, and calls are
+// Node-API's own: a call of Napi::Value that fails makes a Napi::Error, whose constructor ends the
+// process if a further call fails. Memory that is used up must be survivable.
 #pragma once
 
-#include <node_api.h>
+#include <napi.h>
 
 #include <array>
 #include <cstdint>
@@ -30,7 +34,7 @@ struct Call {
 
   napi_value operator[](size_t i) const { return arguments[i]; }
 
-  napi_env env;
+  Napi::Env env;
   Environment* environment = nullptr;
   std::array<napi_value, 8> arguments{};
 };

@@ -1,8 +1,6 @@
 // The works of one JavaScript environment: in order for each device, independent between devices.
 #pragma once
 
-#include <node_api.h>
-
 #include <condition_variable>
 #include <list>
 #include <map>
@@ -10,6 +8,7 @@
 #include <mutex>
 
 #include "backend/backend.h"
+#include "binding/js.h"
 
 namespace latte::binding {
 
