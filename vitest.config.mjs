@@ -19,7 +19,9 @@ const sanitized = process.env.LATTE_SANITIZER
 // one does not hold.
 const twin = existsSync(join(process.env.ASCEND_HOME_PATH ?? '', 'lib64', 'twin_control.node'));
 const fused =
-  process.env.LATTE_ASCEND_FUSED_PATCH === '1' && process.env.LATTE_ASCEND_KERNELS !== 'off';
+  process.env.LATTE_ASCEND_FUSED_PATCH !== '0' &&
+  process.env.LATTE_ASCEND_KERNELS !== 'off' &&
+  !process.env.LATTE_TWIN_SOC?.startsWith('Ascend910A');
 const elsewhere = twin
   ? ['test/device/without-npu.test.ts', ...(fused ? [] : ['test/npu/fused.test.ts'])]
   : ['test/npu/**'];

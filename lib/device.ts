@@ -21,11 +21,16 @@ export interface DeviceDiagnostics {
     aclVersion: string | undefined;
     /** How many NPUs this process can see. */
     deviceCount: number;
-    /** Whether the plugin with the Ascend C kernels was found. */
+    /** Whether Ascend C kernels were found and, once an NPU is open, run on it. */
     kernelsPlugin: boolean;
     /** Where it was found, or looked for. */
     kernelsPluginPath: string | undefined;
-    /** Why it is not used. */
+    /**
+     * What the NPU that was opened last computes with: 'fused', 'kernels' or 'operations', with the
+     * way in which kernels are launched.
+     */
+    kernelsRung: string | undefined;
+    /** Why it is not used, or not all of its kernels. */
     kernelsReason: string | undefined;
   };
   /** The two variables that hide or show NPUs to a process. */
@@ -55,6 +60,7 @@ export function deviceDiagnostics(): DeviceDiagnostics {
       deviceCount: npu.deviceCount,
       kernelsPlugin: npu.kernelsPlugin,
       kernelsPluginPath: npu.kernelsPluginPath,
+      kernelsRung: npu.kernelsRung,
       kernelsReason: npu.kernelsReason,
     },
     visibility: {

@@ -145,6 +145,7 @@ export interface NativeDiagnostics {
   aclVersion?: string;
   kernelsPlugin: boolean;
   kernelsPluginPath?: string;
+  kernelsRung?: string;
   kernelsReason?: string;
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds the plugin with our Ascend C kernels, liblatte_ascend_kernels.so, with an installed CANN
-# toolkit (8.x, with its Ascend C compiler), and puts it beside the addon, where it is looked for:
+# Builds the plugin with our Ascend C kernels, liblatte_ascend_kernels.so, and the same kernels as a
+# device binary, latte_ascend_kernels.o, with an installed CANN toolkit (8.x, with its Ascend C
+# compiler), and puts both beside the addon, where they are looked for:
 #
 #   scripts/build-ascend-kernels.sh [--soc Ascend910B1] [--to folder] [toolkit folder]
 #
@@ -54,3 +55,17 @@ cmake --build "$build" --parallel "$(nproc)"
 mkdir -p "$to"
 cmake --install "$build" --prefix "$to" --component latte_plugin
 echo "Built $to/liblatte_ascend_kernels.so for $soc"
+
+# The device binary is launched with less work, and never was built or tried: without it the plugin's
+# own launch functions serve.
+rm -f "$to/latte_ascend_kernels.o"
+if cmake -S "$root/native/backend/ascend/kernels" -B "$build-binary" -G 'Unix Makefiles' \
+  -DCMAKE_BUILD_TYPE=Release -DASCEND_CANN_PACKAGE_PATH="$toolkit" -DSOC_VERSION="$soc" \
+  -DLATTE_KERNEL_BINARY=ON -DCMAKE_INSTALL_PREFIX="$build-binary/installed" &&
+  cmake --build "$build-binary" --parallel "$(nproc)" &&
+  cp "$build-binary/installed/fatbin/latte_kernel_binary/latte_kernel_binary.o" \
+    "$to/latte_ascend_kernels.o"; then
+  echo "Built $to/latte_ascend_kernels.o for $soc"
+else
+  echo "The device binary could not be built: the plugin launches its kernels itself." >&2
+fi

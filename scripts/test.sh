@@ -104,13 +104,14 @@ if [ "$built" = yes ]; then
   suite 'Packaging tests' npm run test:package -- || true
 
   # The NPU path, on a simulated CANN installation: the whole suite on a 910B with the kernels plugin;
-  # what computes without it, with the fused kernel, and on the first 910.
+  # what computes without it, without the fused kernel, and on the first 910.
   if check 'Twin' npm run --silent build:twin; then
     suite 'Tests on the twin' scripts/twin.sh npm test -- || true
     suite 'Tests on the twin without kernels' env LATTE_ASCEND_KERNELS=off \
       scripts/twin.sh npm test -- npu parity checkpoint/golden || true
-    suite 'Tests on the twin with the fused kernel' env LATTE_ASCEND_FUSED_PATCH=1 \
-      scripts/twin.sh npm test -- npu/fused npu/launches npu/faults parity checkpoint/golden || true
+    suite 'Tests on the twin without the fused kernel' env LATTE_ASCEND_FUSED_PATCH=0 \
+      LATTE_ASCEND_KERNEL_BINARY=off \
+      scripts/twin.sh npm test -- npu/launches npu/faults parity checkpoint/golden || true
     suite 'Tests on the twin as the first 910' env LATTE_TWIN_SOC=Ascend910A \
       scripts/twin.sh npm test -- npu/launches npu/faults parity checkpoint/golden || true
     suite 'Tests on the twin under sanitizers' npm run test:sanitize -- --twin \

@@ -31,6 +31,7 @@ struct NpuDiagnostics {
   std::string acl_version;     // of ACL's interface, not of the toolkit: '1.14.0'
   bool kernels_plugin = false;
   std::string kernels_plugin_path;
+  std::string kernels_rung;    // of the last device that was opened: which kernels it uses
   std::string kernels_reason;  // why the kernels plugin is not used
   uint32_t device_count = 0;
 };

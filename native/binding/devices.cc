@@ -65,6 +65,7 @@ napi_value device_diagnostics(const Call& call) {
   record.set_if_any("chipNote", npu.chip_note);
   record.set_if_any("aclVersion", npu.acl_version);
   record.set_if_any("kernelsPluginPath", npu.kernels_plugin_path);
+  record.set_if_any("kernelsRung", npu.kernels_rung);
   record.set_if_any("kernelsReason", npu.kernels_reason);
   return record.object();
 }

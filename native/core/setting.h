@@ -14,7 +14,11 @@ std::optional<std::string> setting(const char* name);
 [[noreturn]] void refuse_setting(const char* name, std::string_view expected,
                                  std::string_view value);
 
-/// Whether an environment variable is 1. Throws ERR_VALUE if it is neither 0 nor 1.
-bool flag_setting(const char* name);
+/// Whether an environment variable is 1; `otherwise` if it is not set. Throws ERR_VALUE if it is
+/// neither 0 nor 1.
+bool flag_setting(const char* name, bool otherwise = false);
+
+/// A whole number from 1 to `most`; nothing if the variable is not set. Throws ERR_VALUE otherwise.
+std::optional<int> number_setting(const char* name, int most);
 
 }  // namespace latte

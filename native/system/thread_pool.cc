@@ -10,7 +10,6 @@
 #include <array>
 #include <atomic>
 #include <bit>
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <exception>
@@ -292,16 +291,7 @@ int default_threads(int cores, double limit) {
 }
 
 int threads_of_process() {
-  constexpr const char* kVariable = "LATTE_NUM_THREADS";
-  if (const auto text = setting(kVariable)) {
-    int number = 0;
-    const char* const end = text->data() + text->size();
-    const auto parsed = std::from_chars(text->data(), end, number);
-    if (parsed.ec != std::errc() || parsed.ptr != end || number < 1 || number > kMostThreads) {
-      refuse_setting(kVariable, "a whole number from 1 to 1024", *text);
-    }
-    return number;
-  }
+  if (const auto number = number_setting("LATTE_NUM_THREADS", kMostThreads)) return *number;
   cpu_set_t set;
   CPU_ZERO(&set);
   const int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;

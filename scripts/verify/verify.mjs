@@ -19,8 +19,8 @@ const quick = options.quick === true || simulated;
 
 /** The ways, as environments; the plugin's place is that of the build unless the caller has named one. */
 const ways = {
-  plugin: { LATTE_ASCEND_FUSED_PATCH: '' },
-  fused: { LATTE_ASCEND_FUSED_PATCH: '1' },
+  plugin: { LATTE_ASCEND_FUSED_PATCH: '0' },
+  fused: { LATTE_ASCEND_FUSED_PATCH: '' },
   aclnn: { LATTE_ASCEND_KERNELS: 'off', LATTE_ASCEND_FUSED_PATCH: '' },
 };
 

@@ -34,13 +34,13 @@ const absent: DeviceDiagnostics['npu'] = {
   libraryPath: 'libacl_rt.so',
   loaderMessage: 'libacl_rt.so: cannot open shared object file: No such file or directory',
   ...{ soc: undefined, chipNote: undefined, aclVersion: undefined },
-  ...{ kernelsPluginPath: undefined, kernelsReason: 'no NPU is available' },
+  ...{ kernelsPluginPath: undefined, kernelsRung: undefined, kernelsReason: 'no NPU is available' },
 };
 const present: DeviceDiagnostics['npu'] = {
   ...{ available: true, reason: '', deviceCount: 1, kernelsPlugin: true },
   ...{ libraryPath: '/cann/lib64/libascendcl.so', loaderMessage: undefined },
   ...{ soc: 'Ascend910B3', chipNote: undefined, aclVersion: '1.14.0' },
-  ...{ kernelsPluginPath: '/addon/kernels.so', kernelsReason: undefined },
+  ...{ kernelsPluginPath: '/addon/kernels.so', kernelsRung: undefined, kernelsReason: undefined },
 };
 const cpu: DeviceInfo = {
   ...{ name: 'cpu', kind: 'cpu', instructionSet: 'AVX2', threads: 1 },
@@ -231,12 +231,16 @@ describe('findings', () => {
     expect(finding.text).toContain('scripts/build-ascend-kernels.sh');
   });
 
-  it('switches: what is on, and what is mistaken for on', () => {
-    const env = { LATTE_ASCEND_SYNC: '1', LATTE_ASCEND_FUSED_PATCH: 'true' };
+  it('switches: what has an effect, and what is mistaken for it', () => {
+    const env = {
+      ...{ LATTE_ASCEND_SYNC: '1', LATTE_ASCEND_FUSED_PATCH: 'false' },
+      LATTE_ASCEND_KERNEL_BINARY: 'off',
+    };
     const list = diagnose(readHost(folder(), env)).filter(({ name }) => name === 'switches');
     expect(list.map(({ text }) => text)).toEqual([
       expect.stringContaining('waited for'),
-      expect.stringContaining('LATTE_ASCEND_FUSED_PATCH=true is ignored'),
+      expect.stringContaining('LATTE_ASCEND_FUSED_PATCH=false is ignored: only 0 has an effect'),
+      expect.stringContaining("launched by the plugin's functions"),
     ]);
   });
 });

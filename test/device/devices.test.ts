@@ -71,6 +71,8 @@ describe('a setting that cannot be honoured', () => {
     ['LATTE_ASCEND_SYNC', 'yes', '0 or 1'],
     ['LATTE_ASCEND_FUSED_PATCH', 'true', '0 or 1'],
     ['LATTE_ASCEND_KERNELS', '/nonexistent/kernels.so', 'off or a file'],
+    ['LATTE_ASCEND_KERNEL_BINARY', '/nonexistent/kernels.o', 'off or a file'],
+    ['LATTE_ASCEND_TRIAL_MS', '0', 'whole number from 1 to 1000000'],
   ])('%s=%s is an ERR_VALUE that names it', async (name, value, expected) => {
     const ended = await run('test/lifecycle/fixtures/print-devices', { env: { [name]: value } });
     expect([ended.status, ended.stdout]).toEqual([1, '']);

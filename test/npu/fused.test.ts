@@ -7,15 +7,18 @@ import { tensorOf, valuesOf } from '../support/tensors.js';
 import { twin } from '../support/twin.js';
 
 // The fused projection keeps an operand on the NPU for each way in which tokens are cut into tiles,
-// which follows from the number of images, too: one must not be taken for another. Only in runs with
-// LATTE_ASCEND_FUSED_PATCH=1 (vitest.config.mjs).
+// which follows from the number of images, too: one must not be taken for another. Not in runs with
+// LATTE_ASCEND_FUSED_PATCH=0 (vitest.config.mjs).
 
 const patch = { height: 8, width: 8, patchSize: 2, inChannels: 4, embedDim: 1152 };
 /** One unit of the dtype at 4, which no result reaches. */
-const allowance = { float16: 2 ** -8, bfloat16: 2 ** -5 } as Record<FloatDType, number>;
+const allowance = { float32: 2 ** -18, float16: 2 ** -8, bfloat16: 2 ** -5 } as Record<
+  FloatDType,
+  number
+>;
 
 describe('the fused projection', () => {
-  describe.each(['float16', 'bfloat16'] as const)('in %s', (dtype) => {
+  describe.each(['float32', 'float16', 'bfloat16'] as const)('in %s', (dtype) => {
     let layers: Record<'cpu' | 'npu:0', PatchEmbed>;
     beforeAll(() => {
       const make = (device: string) => {
@@ -58,6 +61,39 @@ describe('the fused projection', () => {
         (value, i) => !(Math.abs(value - wanted[i]!) <= allowance[dtype]),
       );
       expect(wrong, `${got[wrong]} instead of ${wanted[wrong]}`).toBe(-1);
+    });
+
+    it('keeps what is not a number in its token: NaN in float32, 0 in half types', async () => {
+      const latents = uniform('not finite', 4 * 8 * 8);
+      latents[0] = NaN; // of the first token
+      latents[8 * 8 + 2] = -Infinity; // of the second
+      const input = () => tensorOf(dtype, [1, 4, 8, 8], latents);
+      const rows = async (device: 'cpu' | 'npu:0') => {
+        const result = await layers[device].forward(input());
+        const host: Tensor = await result.to('cpu');
+        return Array.from(valuesOf(host), Number);
+      };
+      const [got, wanted] = [await rows('npu:0'), await rows('cpu')];
+      const largest = { float32: Infinity, float16: 65504, bfloat16: 2 ** 128 - 2 ** 120 }[dtype];
+      got.forEach((value, i) => {
+        if (i < 1152) expect(value).toBe(dtype === 'float32' ? NaN : 0);
+        else if (i < 2304) expect(value).toBe(Math.sign(wanted[i]!) * largest);
+        else if (!(Math.abs(value - wanted[i]!) <= allowance[dtype])) {
+          expect.fail(`${value} instead of ${wanted[i]}`);
+        }
+      });
+    });
+
+    it('leaves a bias that is not finite to the other operations', async () => {
+      for (const layer of Object.values(layers)) {
+        const state = patchEmbedWeights(patch, dtype);
+        const bias = state['proj.bias']!;
+        const values = Array.from({ length: 1152 }, (_, i) => (i === 7 ? Infinity : 0.5));
+        layer.loadStateDict({ ...state, 'proj.bias': tensorOf(dtype, bias.shape, values) });
+      }
+      const got = await forward('npu:0', [1, 4, 8, 8]);
+      expect(got[7]).toBe(Infinity);
+      expect(got.filter((value) => !Number.isFinite(value))).toHaveLength(16);
     });
   });
 });

@@ -29,10 +29,10 @@ const aclnnInHalf: Record<string, number> = {
 const { npu } = deviceDiagnostics();
 const dtypes: FloatDType[] =
   npu.soc === 'Ascend910A' ? ['float16'] : ['float32', 'float16', 'bfloat16'];
-const fused = npu.kernelsPlugin === true && process.env.LATTE_ASCEND_FUSED_PATCH === '1';
+const fused = npu.kernelsPlugin === true && process.env.LATTE_ASCEND_FUSED_PATCH !== '0';
 
 function expectedLaunches(name: string, dtype: FloatDType): number {
-  if (fused && name === 'PatchEmbed' && dtype !== 'float32') return 1;
+  if (fused && name === 'PatchEmbed') return 1;
   const { plugin, aclnn } = launches[name]!;
   if (npu.kernelsPlugin) return plugin;
   return (dtype === 'float32' ? undefined : aclnnInHalf[name]) ?? aclnn;

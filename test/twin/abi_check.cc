@@ -122,6 +122,8 @@ LATTE_OPAQUE(aclTensor)
 LATTE_OPAQUE(aclScalar)
 LATTE_OPAQUE(aclIntArray)
 LATTE_OPAQUE(aclOpExecutor)
+LATTE_OPAQUE(aclrtBinaryLoadOptions)
+LATTE_OPAQUE(aclrtLaunchKernelCfg)
 #undef LATTE_OPAQUE
 
 #define LATTE_SAME_TYPE(name) static_assert(std::is_same_v<name, ::name>, #name);

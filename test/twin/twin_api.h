@@ -21,6 +21,9 @@ int latte_twin_launch(void* stream, const char* name, void (*run)(void* argument
                       void (*release)(void* argument), const void* const* pointers,
                       size_t pointer_count);
 
+/* Whether a stream was destroyed. */
+int latte_twin_stream_is_gone(void* stream);
+
 /* Inside a work: where `bytes` bytes at a device pointer really are. Device pointers themselves
  * cannot be dereferenced. Null, with a violation and a failed work, where any of these bytes is not
  * in one live allocation of the stream's device. */

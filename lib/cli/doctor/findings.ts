@@ -229,9 +229,16 @@ function checkKernels(npu: Npu): Finding | undefined {
   };
 }
 
-/** Devices try the plugin when they open: it may be there and its kernels not run. */
+/** Devices try the kernels when they open: they may be there and not run, or not all of them. */
 export function putAside(before: Npu, after: Npu): Finding | undefined {
-  if (!before.kernelsPlugin || after.kernelsPlugin) return undefined;
+  if (!before.kernelsPlugin) return undefined;
+  if (after.kernelsPlugin) {
+    if (after.kernelsReason === undefined) return undefined;
+    return {
+      ...{ name: 'kernels', state: 'note' },
+      text: `${after.kernelsRung}: ${after.kernelsReason}`,
+    };
+  }
   return {
     ...{ name: 'kernels', state: 'failure', text: after.kernelsReason ?? 'put aside' },
     fix: `Build the plugin for this chip: scripts/build-ascend-kernels.sh (${guide}).`,
@@ -239,16 +246,30 @@ export function putAside(before: Npu, after: Npu): Finding | undefined {
 }
 
 function checkSwitches(environment: HostFacts['environment']): Finding[] {
+  // Each variable with the one value that has an effect.
+  const switches: [name: string, value: string, effect: string][] = [
+    [
+      'LATTE_ASCEND_SYNC',
+      '1',
+      'each operation is waited for, which is slow: for finding errors alone',
+    ],
+    ['LATTE_ASCEND_FUSED_PATCH', '0', 'PatchEmbed does not take the fused kernel'],
+    ['LATTE_ASCEND_KERNEL_BINARY', 'off', "kernels are launched by the plugin's functions alone"],
+  ];
+  const usual = new Map([
+    ['LATTE_ASCEND_SYNC', '0'],
+    ['LATTE_ASCEND_FUSED_PATCH', '1'],
+  ]);
   const list: Finding[] = [];
-  const effects = {
-    LATTE_ASCEND_SYNC: 'each operation is waited for, which is slow: for finding errors alone',
-    LATTE_ASCEND_FUSED_PATCH: 'PatchEmbed in half types takes the fused kernel of the plugin',
-  };
-  for (const [name, effect] of Object.entries(effects)) {
+  for (const [name, wanted, effect] of switches) {
     const value = environment[name];
-    if (value === undefined || value === '' || value === '0') continue;
+    if (value === undefined || value === '' || value === usual.get(name)) continue;
+    // A path says where the device binary is.
+    if (name === 'LATTE_ASCEND_KERNEL_BINARY' && value !== wanted) continue;
     const text =
-      value === '1' ? `${name}=1: ${effect}` : `${name}=${value} is ignored: only 1 is on`;
+      value === wanted
+        ? `${name}=${value}: ${effect}`
+        : `${name}=${value} is ignored: only ${wanted} has an effect`;
     list.push({ name: 'switches', state: 'note', text });
   }
   return list;

@@ -16,6 +16,14 @@ using aclrtContext = void*;
 using aclrtStream = void*;
 using aclrtEvent = void*;
 
+// Kernels of a binary of one's own.
+using aclrtBinHandle = void*;
+using aclrtFuncHandle = void*;
+using aclrtArgsHandle = void*;
+using aclrtParamHandle = void*;
+struct aclrtBinaryLoadOptions;
+struct aclrtLaunchKernelCfg;
+
 struct aclTensor;
 struct aclScalar;
 struct aclIntArray;
@@ -100,11 +108,23 @@ constexpr aclnnStatus ACLNN_ERR_INNER_OPP_KERNEL_PKG_NOT_FOUND = 561112;
      aclrtStream stream))
 
 // The same library; not in every release.
-#define LATTE_ACL_RUNTIME_OPTIONAL(X)                                         \
-  X(aclFinalizeReference, aclError, (uint64_t * references))                  \
-  X(aclrtSetStreamFailureMode, aclError, (aclrtStream stream, uint64_t mode)) \
-  X(aclrtDestroyStreamForce, aclError, (aclrtStream stream))                  \
-  X(aclrtSynchronizeStreamWithTimeout, aclError, (aclrtStream stream, int32_t milliseconds))
+#define LATTE_ACL_RUNTIME_OPTIONAL(X)                                                              \
+  X(aclFinalizeReference, aclError, (uint64_t * references))                                       \
+  X(aclrtSetStreamFailureMode, aclError, (aclrtStream stream, uint64_t mode))                      \
+  X(aclrtDestroyStreamForce, aclError, (aclrtStream stream))                                       \
+  X(aclrtSynchronizeStreamWithTimeout, aclError, (aclrtStream stream, int32_t milliseconds))       \
+  X(aclrtBinaryLoadFromFile, aclError,                                                             \
+    (const char* path, aclrtBinaryLoadOptions* options, aclrtBinHandle* binary))                   \
+  X(aclrtBinaryUnLoad, aclError, (aclrtBinHandle binary))                                          \
+  X(aclrtBinaryGetFunction, aclError,                                                              \
+    (const aclrtBinHandle binary, const char* name, aclrtFuncHandle* function))                    \
+  X(aclrtKernelArgsInit, aclError, (aclrtFuncHandle function, aclrtArgsHandle * arguments))        \
+  X(aclrtKernelArgsAppend, aclError,                                                               \
+    (aclrtArgsHandle arguments, void* value, size_t bytes, aclrtParamHandle* parameter))           \
+  X(aclrtKernelArgsFinalize, aclError, (aclrtArgsHandle arguments))                                \
+  X(aclrtLaunchKernelWithConfig, aclError,                                                         \
+    (aclrtFuncHandle function, uint32_t blocks, aclrtStream stream, aclrtLaunchKernelCfg * config, \
+     aclrtArgsHandle arguments, void* reserved))
 
 // libnnopbase.so.
 #define LATTE_ACL_META(X)                                                                  \

@@ -1,8 +1,6 @@
 #include "backend/ascend/device.h"
 
-#include <array>
 #include <atomic>
-#include <cmath>
 #include <cstring>
 
 #include "backend/ascend/queue.h"
@@ -43,8 +41,9 @@ class AscendDevice::AscendFlight final : public Flight {
     if (work_->cancelled) fail(ErrorCode::kAborted, "the operation was aborted");
     queue_ = std::make_unique<AscendQueue>(
         QueueResources{device_.acl_, device_.name_, device_.memory_, device_.operations_,
-                       device_.constants_, device_.plugin_, device_.cores_, device_.thread_,
-                       device_.thread_.stream(), device_.chip_.float16_only(), device_.resets_},
+                       device_.constants_, device_.ladder_.kernels(), device_.ladder_.fused(),
+                       device_.cores_, device_.thread_, device_.thread_.stream(),
+                       device_.chip_.float16_only(), device_.resets_},
         &work_->cancelled);
     work_->run(*queue_);
   }
@@ -62,13 +61,12 @@ class AscendDevice::AscendFlight final : public Flight {
   std::unique_ptr<AscendQueue> queue_;
 };
 
-AscendDevice::AscendDevice(const AclFunctions& acl, int32_t index, Chip chip,
-                           const KernelPlugin* plugin)
+AscendDevice::AscendDevice(const AclFunctions& acl, int32_t index, Chip chip, KernelSources sources)
     : acl_(acl),
       index_(index),
       name_("npu:" + std::to_string(index)),
       chip_(std::move(chip)),
-      plugin_(chip_.runs_kernels() ? plugin : nullptr),
+      sources_(chip_.runs_kernels() ? std::move(sources) : KernelSources{}),
       operations_(acl, chip_.float16_only()),
       memory_(acl, thread_),
       constants_(memory_),
@@ -98,6 +96,7 @@ DeviceThread::Hooks AscendDevice::hooks() {
   };
   hooks.recovered = [this] { recovered(); };
   hooks.closing = [this] {
+    ladder_.close();
     probe_.close();
     operations_.clear();
     constants_.clear();
@@ -112,6 +111,7 @@ bool AscendDevice::close() {
 }
 
 void AscendDevice::recovered() {
+  ladder_.renew(acl_, sources_);
   if (probe_.is_intact(thread_)) return;
   throw Error("device memory did not survive the failure: weights and tensors on " + name_ +
                   " are lost, and so is the device for this process",
@@ -124,45 +124,7 @@ void AscendDevice::opened() {
   size_t free = 0;
   LATTE_ACL(acl_, aclrtGetMemInfo, ACL_HBM_MEM, &free, &memory_total_);
   probe_.write(thread_);
-  if (plugin_ != nullptr) try_kernels();
-}
-
-/// What CANN 8.1 generates around a kernel reports success, and launches nothing, where the chip is
-/// none of those that it was compiled for or the kernels could not be registered. So one kernel has
-/// to show that it writes something: (cos 1, sin 1).
-void AscendDevice::try_kernels() {
-  const std::vector<float> frequencies{1};
-  std::array<float, 2> values{-2, -2};
-  constexpr float kTimestep = 1;
-  const auto timestep = memory_.allocate(sizeof kTimestep);
-  const auto table = memory_.allocate(sizeof(float));
-  const auto output = memory_.allocate(sizeof values);
-  TimestepProjectionArgs args;
-  args.count = 1;
-  args.dim = 2;
-  args.frequencies = &frequencies;
-  args.flip_sin_to_cos = true;
-  const auto tiling = timestep_tiling(cores_, args);
-  if (!tiling) return;
-  copy_now(timestep->data(), &kTimestep, sizeof kTimestep, ACL_MEMCPY_HOST_TO_DEVICE);
-  copy_now(table->data(), frequencies.data(), sizeof(float), ACL_MEMCPY_HOST_TO_DEVICE);
-  copy_now(output->data(), values.data(), sizeof values, ACL_MEMCPY_HOST_TO_DEVICE);
-  try {
-    check(acl_, "latte_timestep_projection",
-          plugin_->kernels().timestep_projection(thread_.stream(), &*tiling, timestep->data(),
-                                                 table->data(), output->data()));
-    copy_now(values.data(), output->data(), sizeof values, ACL_MEMCPY_DEVICE_TO_HOST);
-    if (std::abs(values[0] - std::cos(kTimestep)) < 1e-5F &&
-        std::abs(values[1] - std::sin(kTimestep)) < 1e-5F) {
-      return;
-    }
-    kernels_reason_ = "they wrote nothing, or something wrong";
-  } catch (const Error& error) {
-    kernels_reason_ = error.what();
-  }
-  plugin_ = nullptr;
-  kernels_reason_ =
-      "its kernels do not run on " + name_ + " (" + chip_.soc + "): " + kernels_reason_;
+  ladder_.climb(acl_, thread_, sources_);
 }
 
 DeviceInfo AscendDevice::info() const {

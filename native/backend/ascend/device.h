@@ -8,8 +8,8 @@
 #include "backend/ascend/constants.h"
 #include "backend/ascend/device_memory.h"
 #include "backend/ascend/device_thread.h"
-#include "backend/ascend/kernel_plugin.h"
 #include "backend/ascend/kernels/tiling.h"
+#include "backend/ascend/ladder.h"
 #include "backend/ascend/operation.h"
 #include "backend/backend.h"
 
@@ -18,7 +18,7 @@ namespace latte::ascend {
 class AscendDevice final : public Device {
  public:
   /// Opens the device; throws ERR_DEVICE_UNAVAILABLE with the reason where it cannot be.
-  AscendDevice(const AclFunctions& acl, int32_t index, Chip chip, const KernelPlugin* plugin);
+  AscendDevice(const AclFunctions& acl, int32_t index, Chip chip, KernelSources sources);
 
   const std::string& name() const override { return name_; }
   DeviceInfo info() const override;
@@ -35,8 +35,8 @@ class AscendDevice final : public Device {
   std::shared_ptr<const PositionTable> prepare_positions(HostPositionTable table) override;
   std::shared_ptr<Buffer> adopt(void* memory, size_t bytes, void* event) override;
 
-  /// Why the plugin's kernels do not run on this device, where they were expected to.
-  const std::string& kernels_reason() const { return kernels_reason_; }
+  /// Which of our kernels this device uses, and why not more of them.
+  const KernelLadder& kernels() const { return ladder_; }
 
   /// Lands what is in flight, then gives back everything that belongs to ACL. Returns false if
   /// something had to be left to the end of the process: ACL must not be finalised then.
@@ -48,7 +48,6 @@ class AscendDevice final : public Device {
   DeviceThread::Hooks hooks();
   void opened();
   void recovered();
-  void try_kernels();
   /// Copies by way of pinned memory, and waits. On the device's thread.
   void copy_now(void* to, const void* from, size_t bytes, aclrtMemcpyKind kind);
   std::shared_ptr<Buffer> to_device(const TensorView& host, DType dtype);
@@ -57,8 +56,8 @@ class AscendDevice final : public Device {
   const int32_t index_;
   const std::string name_;
   const Chip chip_;
-  const KernelPlugin* plugin_;
-  std::string kernels_reason_;
+  const KernelSources sources_;
+  KernelLadder ladder_;
   CoreCounts cores_;
   size_t memory_total_ = 0;
   uint64_t resets_ = 0;  // on the device's thread

@@ -1,17 +1,10 @@
 // The operations that the plugin's kernels take over, each with a way out where they do not serve.
-
 #include "backend/ascend/kernels/tiling.h"
 #include "backend/ascend/queue.h"
-#include "core/setting.h"
 
 namespace latte::ascend {
 
 namespace {
-
-bool fused_patch_wanted() {
-  static const bool wanted = flag_setting("LATTE_ASCEND_FUSED_PATCH");
-  return wanted;
-}
 
 /// From the first pixel of a latent to its last.
 size_t latent_bytes(const LatentView& latent) {
@@ -31,28 +24,27 @@ size_t output_bytes(const PatchProjectionArgs& args) {
 }  // namespace
 
 bool AscendQueue::plugin_timestep_projection(const TimestepProjectionArgs& args) {
-  if (resources_.plugin == nullptr) return false;
+  if (resources_.kernels == nullptr) return false;
   const auto tiling = timestep_tiling(resources_.cores, args);
   if (!tiling) return false;
   const void* frequencies = device_frequencies(*args.frequencies);
   read(args.timesteps, static_cast<size_t>(args.count) * sizeof(float));
   overwrite(args.output, static_cast<size_t>(args.count * args.dim) * item_size(args.dtype));
   check(acl_, "latte_timestep_projection",
-        resources_.plugin->kernels().timestep_projection(resources_.stream, &*tiling,
-                                                         args.timesteps, frequencies, args.output));
+        resources_.kernels->timestep_projection(resources_.stream, *tiling, args.timesteps,
+                                                frequencies, args.output));
   after("latte_timestep_projection");
   return true;
 }
 
 bool AscendQueue::plugin_patchify(const PatchProjectionArgs& args, void* patches) {
-  if (resources_.plugin == nullptr) return false;
+  if (resources_.kernels == nullptr) return false;
   const auto tiling = patchify_tiling(resources_.cores, args.latent, args.patch_size);
   if (!tiling) return false;
   check_cancelled();
   read(args.latent.data, latent_bytes(args.latent));
   check(acl_, "latte_patchify",
-        resources_.plugin->kernels().patchify(resources_.stream, &*tiling, args.latent.data,
-                                              patches));
+        resources_.kernels->patchify(resources_.stream, *tiling, args.latent.data, patches));
   after("latte_patchify");
   return true;
 }
@@ -60,54 +52,60 @@ bool AscendQueue::plugin_patchify(const PatchProjectionArgs& args, void* patches
 const void* AscendQueue::fused_operand_of(const AscendLinearWeights& weights,
                                           const AscendPositionTable* positions,
                                           const latte_fused_tiling& tiling) {
-  // With a table: its grid gives the other sizes. Without: there are no one-hot vectors.
+  // With a table: its grid gives the other sizes. Without: the ones of each token are all there is.
   const FusedLayout layout{positions == nullptr ? 0 : positions->id,
-                           positions == nullptr ? 0 : tiling.tile_rows, tiling.tile_dim};
+                           positions == nullptr ? tiling.tile_tokens : tiling.tile_rows,
+                           tiling.tile_dim};
   auto& operands = weights.fused_operands;
   if (weights.fused_resets != resources_.resets) operands.clear();
   weights.fused_resets = resources_.resets;
-  if (const auto found = operands.find(layout); found != operands.end())
-    return found->second->data();
-  std::vector<uint16_t> weight(static_cast<size_t>(weights.out_features * weights.in_features));
-  std::vector<uint16_t> bias(weights.has_bias ? static_cast<size_t>(weights.out_features) : 0);
+  if (const auto found = operands.find(layout); found != operands.end()) {
+    return found->second == nullptr ? nullptr : found->second->data();
+  }
+  const size_t item = item_size(weights.dtype);
+  const auto outputs = static_cast<size_t>(weights.out_features);
+  std::vector<std::byte> weight(outputs * static_cast<size_t>(weights.in_features) * item);
+  std::vector<std::byte> bias(weights.has_bias ? outputs * item : 0);
   weights.unpack(weight.data(), bias.data());
-  const std::vector<uint16_t> packed =
+  const std::vector<std::byte> packed =
       fused_operand(tiling, weight.data(), weights.has_bias ? bias.data() : nullptr,
                     positions == nullptr ? nullptr : &positions->halves);
-  const TensorSpec spec{weights.dtype, {static_cast<int64_t>(packed.size())}};
-  auto operand = resources_.memory.allocate(spec.bytes());
-  copy_to_device({spec, operand->data()}, packed.data());
+  std::shared_ptr<Buffer> operand;
+  if (!packed.empty()) {
+    const TensorSpec spec{weights.dtype, {static_cast<int64_t>(packed.size() / item)}};
+    operand = resources_.memory.allocate(spec.bytes());
+    copy_to_device({spec, operand->data()}, packed.data());
+  }
   constexpr size_t kMostLayouts = 8;
   // Works on the stream may still read what is dropped.
   if (operands.size() == kMostLayouts) {
     for (auto& [key, old] : operands) held_.push_back(std::move(old));
     operands.clear();
   }
-  return operands.emplace(layout, std::move(operand)).first->second->data();
+  const void* data = operand == nullptr ? nullptr : operand->data();
+  operands.emplace(layout, std::move(operand));
+  return data;
 }
 
 bool AscendQueue::fused_patch_projection(const PatchProjectionArgs& args) {
-  if (resources_.plugin == nullptr || !fused_patch_wanted()) return false;
-  const auto& kernels = resources_.plugin->kernels();
+  if (!resources_.fused) return false;
   const auto& weights = static_cast<const AscendLinearWeights&>(*args.weights);
   const auto* positions = static_cast<const AscendPositionTable*>(args.positions);
   const bool separable = positions == nullptr || !positions->halves.columns.empty();
-  if (kernels.patch_projection_fused == nullptr || args.layer_norm || args.channels_first ||
-      !separable || weights.dtype == DType::kFloat32) {
-    return false;
-  }
+  if (args.layer_norm || args.channels_first || !separable) return false;
   const auto tiling =
       fused_tiling(resources_.cores, args.latent, args.patch_size, weights.out_features,
                    positions == nullptr ? nullptr : &positions->halves);
   if (!tiling) return false;
   check_cancelled();
   const void* operand = fused_operand_of(weights, positions, *tiling);
+  if (operand == nullptr) return false;
   read(args.latent.data, latent_bytes(args.latent));
   overwrite(args.output, output_bytes(args));
-  check(acl_, "latte_patch_projection_fused",
-        kernels.patch_projection_fused(resources_.stream, &*tiling, args.latent.data, operand,
-                                       args.output));
-  after("latte_patch_projection_fused");
+  check(acl_, "latte_patch_projection",
+        resources_.kernels->patch_projection(resources_.stream, *tiling, args.latent.data, operand,
+                                             args.output));
+  after("latte_patch_projection");
   return true;
 }
 

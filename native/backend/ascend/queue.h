@@ -9,7 +9,7 @@
 #include "backend/ascend/constants.h"
 #include "backend/ascend/device_memory.h"
 #include "backend/ascend/device_thread.h"
-#include "backend/ascend/kernel_plugin.h"
+#include "backend/ascend/kernels.h"
 #include "backend/ascend/kernels/tiling.h"
 #include "backend/ascend/operation.h"
 #include "backend/ascend/uploads.h"
@@ -23,7 +23,8 @@ struct QueueResources {
   DeviceMemory& memory;
   Operations& operations;
   Constants& constants;
-  const KernelPlugin* plugin;  // null: none, or not for this chip
+  const Kernels* kernels;  // null: none, or not for this chip
+  bool fused;              // whether the fused projection is one of them
   CoreCounts cores;
   DeviceThread& thread;  // every wait for the stream goes through it
   aclrtStream stream;

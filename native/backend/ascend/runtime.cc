@@ -7,6 +7,7 @@
 
 #include "backend/ascend/acl_handle.h"
 #include "backend/ascend/device.h"
+#include "backend/ascend/kernel_binary.h"
 #include "backend/ascend/kernel_plugin.h"
 #include "backend/ascend/signal_guard.h"
 #include "core/setting.h"
@@ -31,11 +32,9 @@ class Runtime {
     }
     auto& device = devices_[index];
     if (!device) {
-      device = std::make_unique<AscendDevice>(acl_, index, chip_, plugin_.get());
-      if (!device->kernels_reason().empty()) {
-        found_.kernels_plugin = false;
-        found_.kernels_reason = device->kernels_reason();
-      }
+      device = std::make_unique<AscendDevice>(acl_, index, chip_,
+                                              KernelSources{plugin_.get(), kernel_binary_});
+      note_kernels(*device);
     }
     return *device;
   }
@@ -146,6 +145,19 @@ class Runtime {
     }
     plugin_ = KernelPlugin::load(found_.kernels_plugin_path, found_.kernels_reason);
     found_.kernels_plugin = plugin_ != nullptr;
+    // A binary tells no version: it is the one that was built with the plugin.
+    if (plugin_ != nullptr) kernel_binary_ = KernelBinary::find(found_.kernels_plugin_path);
+  }
+
+  void note_kernels(const AscendDevice& device) {
+    if (!found_.kernels_plugin) return;
+    const KernelLadder& ladder = device.kernels();
+    found_.kernels_rung = ladder.rung();
+    if (ladder.reason().empty()) return;
+    found_.kernels_plugin = ladder.kernels() != nullptr;
+    found_.kernels_reason = std::string(found_.kernels_plugin ? "not all of" : "none of") +
+                            " its kernels run on " + device.name() + " (" + chip_.soc +
+                            "): " + ladder.reason();
   }
 
   /// On a thread and in a context of their own: the caller's are left as they are.
@@ -172,6 +184,7 @@ class Runtime {
   NpuDiagnostics found_;
   Chip chip_;
   std::unique_ptr<const KernelPlugin> plugin_;
+  std::string kernel_binary_;  // a path, or empty
   std::map<int, std::unique_ptr<AscendDevice>> devices_;
 };
 
@@ -185,8 +198,9 @@ Runtime& runtime() {
 
 void check_settings() {
   flag_setting("LATTE_ASCEND_SYNC");
-  flag_setting("LATTE_ASCEND_FUSED_PATCH");
   KernelPlugin::check_setting();
+  KernelBinary::check_setting();
+  KernelLadder::check_settings();
 }
 
 Device& open_device(int index) { return runtime().open_device(index); }

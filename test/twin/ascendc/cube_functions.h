@@ -143,6 +143,11 @@ inline void LoadDataWithTranspose(const LocalTensor<T>& to, const LocalTensor<T>
                             p.dstGap, false, p.dstFracGap);
 }
 
+inline void SetHF32Mode(bool on) {
+  const uint64_t bit = uint64_t{1} << latte::model::kHf32Bit;
+  set_ctrl(on ? get_ctrl() | bit : get_ctrl() & ~bit);
+}
+
 template <class T>
 inline void Mmad(const LocalTensor<float>& c, const LocalTensor<T>& a, const LocalTensor<T>& b,
                  const MmadParams& p) {

@@ -32,20 +32,41 @@ class Random {
   uint32_t state_ = 2463534242;
 };
 
-float decoded(uint16_t bits, DType dtype) {
+float rounded(float value, DType dtype) {
+  if (dtype == DType::kFloat16) return half_to_float(float_to_half(value));
+  return dtype == DType::kBFloat16 ? bfloat_to_float(float_to_bfloat(value)) : value;
+}
+float decoded(const uint8_t* at, DType dtype) {
+  if (dtype == DType::kFloat32) {
+    float value = 0;
+    std::memcpy(&value, at, sizeof(value));
+    return value;
+  }
+  uint16_t bits = 0;
+  std::memcpy(&bits, at, sizeof(bits));
   return dtype == DType::kFloat16 ? half_to_float(bits) : bfloat_to_float(bits);
 }
-std::vector<uint16_t> rounded(const std::vector<float>& values, DType dtype) {
-  std::vector<uint16_t> result;
-  result.reserve(values.size());
-  for (const float value : values) {
-    result.push_back(dtype == DType::kFloat16 ? float_to_half(value) : float_to_bfloat(value));
+
+/// Numbers of the dtype, and how they lie in memory.
+struct Numbers {
+  Numbers() = default;
+  Numbers(const std::vector<float>& of, DType dtype) {
+    const size_t item = item_size(dtype);
+    for (const float value : of) {
+      values.push_back(rounded(value, dtype));
+      const uint16_t bits =
+          dtype == DType::kFloat16 ? float_to_half(value) : float_to_bfloat(value);
+      const auto* begin = dtype == DType::kFloat32 ? reinterpret_cast<const uint8_t*>(&value)
+                                                   : reinterpret_cast<const uint8_t*>(&bits);
+      bytes.insert(bytes.end(), begin, begin + item);
+    }
   }
-  return result;
-}
+  std::vector<float> values;
+  std::vector<uint8_t> bytes;
+};
 
 struct Operands {
-  std::vector<uint16_t> pixels, weight, bias;
+  Numbers pixels, weight, bias;
   HostPositionTable positions;
 };
 
@@ -53,9 +74,9 @@ Operands operands_of(const Projection& p, int64_t h, int64_t w) {
   Random random;
   Operands o;
   const int64_t depth = p.channels * p.patch * p.patch;
-  o.pixels = rounded(random.floats(p.outer * p.channels * p.inner * p.height * p.width), p.dtype);
-  o.weight = rounded(random.floats(p.dim * depth), p.dtype);
-  o.bias = rounded(random.floats(p.dim), p.dtype);
+  o.pixels = {random.floats(p.outer * p.channels * p.inner * p.height * p.width), p.dtype};
+  o.weight = {random.floats(p.dim * depth), p.dtype};
+  o.bias = {random.floats(p.dim), p.dtype};
   o.positions.dim = p.dim;
   o.positions.height = h;
   o.positions.width = w;
@@ -78,19 +99,19 @@ double expected(const Projection& p, const LatentView& view, const Operands& o, 
     sum += term;
     magnitude += std::fabs(term);
   };
-  const uint16_t* weight = o.weight.data() + n * p.channels * side * side;
+  const float* weight = o.weight.values.data() + n * p.channels * side * side;
   for (int64_t c = 0; c < p.channels; ++c) {
     for (int64_t i = 0; i < side; ++i) {
       for (int64_t j = 0; j < side; ++j) {
         const int64_t at = image / p.inner * view.outer_stride +
                            image % p.inner * view.inner_stride + c * view.channel_stride +
                            (y * side + i) * p.width + x * side + j;
-        add(static_cast<double>(decoded(o.pixels[static_cast<size_t>(at)], p.dtype)) *
-            decoded(weight[(c * side + i) * side + j], p.dtype));
+        add(static_cast<double>(o.pixels.values[static_cast<size_t>(at)]) *
+            weight[(c * side + i) * side + j]);
       }
     }
   }
-  if (p.bias) add(decoded(o.bias[static_cast<size_t>(n)], p.dtype));
+  if (p.bias) add(o.bias.values[static_cast<size_t>(n)]);
   if (p.table) {
     const int64_t half = p.dim / 2;
     const float position = n < half ? o.positions.columns[static_cast<size_t>(x * half + n)]
@@ -100,7 +121,12 @@ double expected(const Projection& p, const LatentView& view, const Operands& o, 
   return sum;
 }
 
-void run(const Projection& p, model::Schedule schedule) {
+struct Result {
+  model::Traffic traffic;
+  double output_bytes = 0;
+};
+
+Result run(const Projection& p, model::Schedule schedule) {
   const int64_t h = p.height / p.patch, w = p.width / p.patch;
   const LatentView view = view_of(p);
   const Operands o = operands_of(p, h, w);
@@ -108,40 +134,97 @@ void run(const Projection& p, model::Schedule schedule) {
   const auto tiling = ascend::fused_tiling({p.cube_cores, 0}, view, p.patch, p.dim, positions);
   require(tiling.has_value(), "the tiling refuses");
   require(tiling->blocks <= p.cube_cores, "more blocks than cores");
-  const std::vector<uint16_t> packed =
-      ascend::fused_operand(*tiling, o.weight.data(), p.bias ? o.bias.data() : nullptr, positions);
+  const std::vector<std::byte> packed = ascend::fused_operand(
+      *tiling, o.weight.bytes.data(), p.bias ? o.bias.bytes.data() : nullptr, positions);
 
+  const size_t item = item_size(p.dtype);
   const int64_t images = p.outer * p.inner, tokens = images * h * w;
   Memory memory;
-  uint8_t* latent = memory.add(o.pixels.data(), o.pixels.size() * 2);
-  uint8_t* operand = memory.add(packed.data(), packed.size() * 2);
-  uint8_t* output = memory.add(static_cast<size_t>(tokens * p.dim) * 2);
-  model::run({model::CoreKind::kCube, tiling->blocks, schedule, memory.resolver()},
-             [&] { latte_patch_projection(latent, operand, output, *tiling); });
+  uint8_t* latent = memory.add(o.pixels.bytes.data(), o.pixels.bytes.size());
+  uint8_t* operand = memory.add(packed.data(), packed.size());
+  uint8_t* output = memory.add(static_cast<size_t>(tokens * p.dim) * item);
+  Result result;
+  result.output_bytes = static_cast<double>(tokens * p.dim) * static_cast<double>(item);
+  result.traffic = model::run({model::CoreKind::kCube, tiling->blocks, schedule, memory.resolver()},
+                              [&] { latte_patch_projection(latent, operand, output, *tiling); });
 
   // Half a unit of the type, and what float32 sums may lose.
-  const double half_unit = std::ldexp(1, p.dtype == DType::kFloat16 ? -11 : -8);
+  const double half_unit = p.dtype == DType::kFloat32   ? 0
+                           : p.dtype == DType::kFloat16 ? std::ldexp(1, -11)
+                                                        : std::ldexp(1, -8);
   for (int64_t token = 0; token < tokens; ++token) {
     for (int64_t n = 0; n < p.dim; ++n) {
       double magnitude = 0;
       const double wanted =
           expected(p, view, o, token / (h * w), token / w % h, token % w, n, magnitude);
-      uint16_t bits = 0;
-      std::memcpy(&bits, output + (token * p.dim + n) * 2, sizeof(bits));
-      const double actual = static_cast<double>(decoded(bits, p.dtype));
+      const auto actual = static_cast<double>(
+          decoded(output + static_cast<size_t>(token * p.dim + n) * item, p.dtype));
       const double bound = half_unit * std::fabs(wanted) * 1.001 + magnitude * 0x1p-20 + 0x1p-25;
       require(std::fabs(actual - wanted) <= bound,
               "token " + std::to_string(token) + ", column " + std::to_string(n) + ": " +
                   std::to_string(actual) + " instead of " + std::to_string(wanted));
     }
   }
+  return result;
+}
+
+/// What goes through device memory, and in which pieces: each pixel once, the operand once a core,
+/// each result once. `most` is what may be moved for each byte of the output.
+void check_traffic(const Projection& p, model::Schedule schedule, double most) {
+  const Result result = run(p, schedule);
+  const double bytes = static_cast<double>(result.traffic.read + result.traffic.written);
+  require(static_cast<double>(result.traffic.written) == result.output_bytes,
+          "a result is not written once");
+  require(bytes <= most * result.output_bytes,
+          std::to_string(bytes / result.output_bytes) + " times the output is moved");
+  const double write = result.output_bytes / static_cast<double>(result.traffic.writes);
+  const double half_row = static_cast<double>(p.dim) / 2 * static_cast<double>(item_size(p.dtype));
+  require(write >= std::min(512.0, half_row), "a write has " + std::to_string(write) + " bytes");
+}
+
+/// Tiles of columns cover half a row, rounded up to 16, without a rest.
+void check_columns(DType dtype, int64_t dim) {
+  HostPositionTable table;
+  table.dim = dim;
+  table.height = table.width = 32;
+  table.columns.resize(1);
+  const LatentView view = video({dtype, 32, 1, 4, 64, 64});
+  const auto tiling = ascend::fused_tiling({24, 0}, view, 2, dim, &table);
+  require(tiling.has_value(), "the tiling refuses");
+  const int64_t half = (dim / 2 + 15) / 16 * 16;
+  const std::string chosen = std::to_string(tiling->tile_dim) + " columns for " +
+                             std::to_string(tiling->tile_tokens) + " tokens";
+  require(half % tiling->tile_dim == 0, chosen + " waste columns");
+  require(
+      tiling->tile_dim * static_cast<int64_t>(item_size(dtype)) >= 512 || tiling->tile_dim == half,
+      chosen + " are short writes");
+}
+
+/// A bias or table that is not finite would reach other tokens: there is no operand.
+void refuse_infinite(DType dtype) {
+  Projection p{2, 4, 1, 1, 8, 8, 64};
+  p.dtype = dtype;
+  Operands o = operands_of(p, 4, 4);
+  const auto tiling = ascend::fused_tiling({1, 0}, view_of(p), 2, 64, &o.positions);
+  require(tiling.has_value(), "the tiling refuses");
+  const auto pack = [&] {
+    return ascend::fused_operand(*tiling, o.weight.bytes.data(), o.bias.bytes.data(), &o.positions);
+  };
+  require(!pack().empty(), "there is no operand");
+  o.positions.rows[5] = INFINITY;
+  require(pack().empty(), "an infinite position is taken");
+  o.positions.rows[5] = 0;
+  std::vector<float> biases = o.bias.values;
+  biases[7] = NAN;
+  o.bias = {biases, dtype};
+  require(pack().empty(), "a bias that is no number is taken");
 }
 
 }  // namespace
 
 void add_fused_cases(std::vector<NamedCase>& cases) {
   const auto add = [&](Projection p) {
-    for (const DType dtype : {DType::kFloat16, DType::kBFloat16}) {
+    for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
       p.dtype = dtype;
       const std::string name = "patch_projection p" + std::to_string(p.patch) + " c" +
                                std::to_string(p.channels) + " " + std::to_string(p.outer) + "x" +
@@ -189,6 +272,26 @@ void add_fused_cases(std::vector<NamedCase>& cases) {
   add({3, 7, 1, 1, 9, 9, 2304, true, true, 7});
   add({2, 4, 1, 1, 8, 8, 1152, true, true, 24});
   add({2, 4, 1, 1, 2, 4600, 24, true, true, 2});
+  // Without a table every token takes the bias, whichever part of a row its tile is.
+  add({2, 4, 1, 1, 4, 600, 34, true, false, 1});
+
+  // As [32, 4, 64, 64] -> 1152 on 24 cores, where there are 1365 tokens a core: here there are
+  // 1280.
+  for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
+    Projection latte{2, 4, 8, 1, 20, 64, 1152, true, true, 2};
+    latte.dtype = dtype;
+    const std::string type = dtype_name(dtype);
+    cases.push_back({"patch_projection moves little more than its output " + type,
+                     [latte](model::Schedule schedule) { check_traffic(latte, schedule, 1.1); }});
+    for (const int64_t dim :
+         {16, 64, 72, 256, 512, 768, 832, 1024, 1152, 1280, 1536, 2048, 3072, 4096}) {
+      cases.push_back(
+          {"patch_projection divides the columns of dim " + std::to_string(dim) + " " + type,
+           [dtype, dim](model::Schedule) { check_columns(dtype, dim); }});
+    }
+    cases.push_back({"patch_projection refuses infinite tables " + type,
+                     [dtype](model::Schedule) { refuse_infinite(dtype); }});
+  }
 
   const auto refuse = [&](const std::string& name, const Projection& p) {
     cases.push_back({"patch_projection refuses " + name, [p](model::Schedule) {
@@ -200,7 +303,7 @@ void add_fused_cases(std::vector<NamedCase>& cases) {
                      }});
   };
   refuse("more than 64 values in a patch", {3, 8, 1, 1, 9, 9, 64, true, false});
-  refuse("float32", {2, 4, 1, 1, 8, 8, 64, true, false, 3, DType::kFloat32});
+  refuse("float64", {2, 4, 1, 1, 8, 8, 64, true, false, 3, DType::kFloat64});
   refuse("frames smaller than a patch", {4, 3, 1, 1, 3, 8, 64, true, false});
   refuse("no images", {2, 4, 0, 1, 8, 8, 64, true, false});
   refuse("no cube cores", {2, 4, 1, 1, 8, 8, 64, true, false, 0});

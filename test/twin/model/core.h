@@ -30,6 +30,7 @@ struct Fault : std::runtime_error {
 enum Pipe { kS = 0, kV = 1, kM = 2, kMte1 = 3, kMte2 = 4, kMte3 = 5, kAll = 6, kFix = 10 };
 constexpr int kPipes = 11;
 constexpr int kEvents = 8;
+constexpr int kHf32Bit = 46;  // of the control register
 
 enum class Space { kUB, kL1, kL0A, kL0B, kL0C, kBT };
 constexpr int kSpaces = 6;
@@ -47,6 +48,12 @@ struct Access {
   Space space;
   size_t begin, end;
   bool writes;
+};
+
+/// What a core moves from and to device memory.
+struct Traffic {
+  uint64_t read = 0, written = 0;  // bytes
+  uint64_t writes = 0;             // runs of bytes: rows of results
 };
 
 using Clock = std::array<uint64_t, kPipes>;
@@ -86,6 +93,8 @@ class Core {
   uint64_t gather_base = 0;
   uint64_t gather_length = 0;  // in elements
   uint64_t pad_value = 0;
+  uint64_t control = uint64_t{1} << kHf32Bit;  // whatever ran before left it so
+  Traffic traffic;
   uint64_t nd_parameters = 0;  // of a copy from L0C: matrices, and their strides
 
  private:

@@ -78,6 +78,7 @@ void copy_rows(const char* name, size_t item, void* to, void* from, const Rows& 
       const size_t offset = (size_t{m} * r.matrix_stride + size_t{n} * r.row_stride) * item;
       const uint8_t* row =
           c.global(static_cast<const uint8_t*>(from) + offset, r.elements * item, name);
+      c.traffic.read += r.elements * item;
       for (size_t e = 0; e < r.elements; e += in_block) {
         const size_t target = begin + m * matrix_bytes + size_t{n} * r.to_row_stride * kBlock +
                               e / in_block * r.to_block_stride * kBlock;
@@ -190,8 +191,12 @@ void store(const char* name, QuantMode_t type, void* to, void* from, uint32_t co
   check((c.nd_parameters & 0xffff) == 1, name, "only one matrix is modelled");
   constexpr size_t kRow = kRows * sizeof(float);
   const size_t begin = c.locate(Space::kL0C, from, kRow, name);
-  check(reinterpret_cast<uintptr_t>(to) % 2 == 0, name, "the target is not aligned to its items");
-  uint8_t* target = c.global(to, (size_t{rows - 1} * to_stride + columns) * sizeof(uint16_t), name);
+  const size_t item = mode == NoQuant ? sizeof(float) : sizeof(uint16_t);
+  check(reinterpret_cast<uintptr_t>(to) % item == 0, name,
+        "the target is not aligned to its items");
+  uint8_t* target = c.global(to, (size_t{rows - 1} * to_stride + columns) * item, name);
+  c.traffic.written += size_t{rows} * columns * item;
+  c.traffic.writes += rows;
   std::vector<Access> accesses;
   const uint32_t blocks = (columns + 15) / 16;
   for (uint32_t b = 0; b < blocks; ++b) {
@@ -205,8 +210,9 @@ void store(const char* name, QuantMode_t type, void* to, void* from, uint32_t co
         const size_t at =
             begin + (size_t{n / 16} * from_stride + m) * kRow + n % 16 * sizeof(float);
         std::memcpy(&value, c.at(Space::kL0C, at), sizeof(value));
-        const uint16_t bits = rounded(value, mode);
-        std::memcpy(target + (size_t{m} * to_stride + n) * sizeof(bits), &bits, sizeof(bits));
+        const uint16_t bits = mode == NoQuant ? uint16_t{0} : rounded(value, mode);
+        const void* result = mode == NoQuant ? static_cast<const void*>(&value) : &bits;
+        std::memcpy(target + (size_t{m} * to_stride + n) * item, result, item);
       }
     }
   });
@@ -224,6 +230,7 @@ void copy_gm_to_cbuf(void* to, void* from, uint8_t, uint16_t bursts, uint16_t le
   const size_t begin = core().locate(Space::kL1, to, latte::model::kBlock, name);
   const size_t stride = (size_t{length} + from_gap) * latte::model::kBlock;
   const size_t bytes = (bursts == 0 ? 0 : (bursts - 1) * stride) + length * latte::model::kBlock;
+  core().traffic.read += size_t{bursts} * length * latte::model::kBlock;
   latte::model::copy_blocks(name, Space::kL1, latte::model::kBlock, latte::model::kBlock, begin,
                             latte::model::kMte2, core().global(from, bytes, name), 0, bursts,
                             length, from_gap, to_gap);
@@ -233,7 +240,7 @@ void copy_gm_to_cbuf(void* to, void* from, uint8_t, uint16_t bursts, uint16_t le
   void name(T* to, T* from, uint8_t, uint16_t matrices, uint16_t rows, uint16_t elements,          \
             uint16_t matrix_stride, uint16_t row_stride, uint16_t to_block_stride,                 \
             uint16_t to_row_stride, uint16_t to_matrix_stride) {                                   \
-    constexpr size_t item = std::is_same_v<T, uint32_t> ? 4 : 2;                                   \
+    constexpr size_t item = std::is_arithmetic_v<T> ? 4 : 2;                                       \
     latte::model::copy_rows(#name, item, to, from,                                                 \
                             {matrices, rows, elements, matrix_stride, row_stride, to_block_stride, \
                              to_row_stride, to_matrix_stride});                                    \
@@ -241,6 +248,7 @@ void copy_gm_to_cbuf(void* to, void* from, uint8_t, uint16_t bursts, uint16_t le
 LATTE_MODEL_ROWS(copy_gm_to_cbuf_multi_nd2nz_b16, float16::Fp16T)
 LATTE_MODEL_ROWS(copy_gm_to_cbuf_multi_nd2nz_b16, bfloat16::Bf16T)
 LATTE_MODEL_ROWS(copy_gm_to_cbuf_multi_nd2nz_b32s, uint32_t)
+LATTE_MODEL_ROWS(copy_gm_to_cbuf_multi_nd2nz_b32s, float)
 
 void create_cbuf_matrix(uint32_t* to, int64_t fields, uint32_t value) {
   constexpr const char* name = "create_cbuf_matrix";
@@ -272,20 +280,23 @@ void create_cbuf_matrix(uint32_t* to, int64_t fields, uint32_t value) {
   }
 LATTE_MODEL_LOAD(load_cbuf_to_ca, Space::kL0A, float16::Fp16T)
 LATTE_MODEL_LOAD(load_cbuf_to_ca, Space::kL0A, bfloat16::Bf16T)
+LATTE_MODEL_LOAD(load_cbuf_to_ca, Space::kL0A, float)
 LATTE_MODEL_LOAD(load_cbuf_to_cb, Space::kL0B, float16::Fp16T)
 LATTE_MODEL_LOAD(load_cbuf_to_cb, Space::kL0B, bfloat16::Bf16T)
+LATTE_MODEL_LOAD(load_cbuf_to_cb, Space::kL0B, float)
 
 #define LATTE_MODEL_LOAD_TRANSPOSED(T)                                                        \
   void load_cbuf_to_ca_transpose(T* to, T* from, uint16_t first, uint8_t repeat,              \
                                  uint16_t from_stride, uint16_t to_gap, bool decrement,       \
                                  uint16_t to_fractal_gap) {                                   \
-    constexpr size_t item = std::is_same_v<T, uint32_t> ? 4 : 2;                              \
+    constexpr size_t item = std::is_arithmetic_v<T> ? 4 : 2;                                  \
     latte::model::load_transposed("load_cbuf_to_ca_transpose", item, to, from, first, repeat, \
                                   from_stride, to_gap, decrement, to_fractal_gap);            \
   }
 LATTE_MODEL_LOAD_TRANSPOSED(float16::Fp16T)
 LATTE_MODEL_LOAD_TRANSPOSED(bfloat16::Bf16T)
 LATTE_MODEL_LOAD_TRANSPOSED(uint32_t)
+LATTE_MODEL_LOAD_TRANSPOSED(float)
 
 void copy_cbuf_to_bt(uint64_t to, void* from, uint16_t convert, uint16_t bursts, uint16_t length,
                      uint16_t from_gap, uint16_t to_gap) {
@@ -309,3 +320,4 @@ void set_nd_para(uint64_t fields) { core().nd_parameters = fields; }
   }
 LATTE_MODEL_STORE(float16::Fp16T, F322F16)
 LATTE_MODEL_STORE(bfloat16::Bf16T, F322BF16)
+LATTE_MODEL_STORE(float, NoQuant)

@@ -18,6 +18,7 @@ void copy_gm_to_cbuf(void* to, void* from, uint8_t sid, uint16_t bursts, uint16_
 LATTE_MODEL_ROWS(copy_gm_to_cbuf_multi_nd2nz_b16, float16::Fp16T)
 LATTE_MODEL_ROWS(copy_gm_to_cbuf_multi_nd2nz_b16, bfloat16::Bf16T)
 LATTE_MODEL_ROWS(copy_gm_to_cbuf_multi_nd2nz_b32s, uint32_t)
+LATTE_MODEL_ROWS(copy_gm_to_cbuf_multi_nd2nz_b32s, float)
 #undef LATTE_MODEL_ROWS
 /// Bits 0 to 14 of `fields` repeats, 16 to 30 blocks of each, 32 to 46 the gap between them.
 void create_cbuf_matrix(uint32_t* to, int64_t fields, uint32_t value);
@@ -28,8 +29,10 @@ void create_cbuf_matrix(uint32_t* to, int64_t fields, uint32_t value);
             uint8_t sid, bool transpose, addr_cal_mode_t mode);
 LATTE_MODEL_LOAD(load_cbuf_to_ca, float16::Fp16T)
 LATTE_MODEL_LOAD(load_cbuf_to_ca, bfloat16::Bf16T)
+LATTE_MODEL_LOAD(load_cbuf_to_ca, float)
 LATTE_MODEL_LOAD(load_cbuf_to_cb, float16::Fp16T)
 LATTE_MODEL_LOAD(load_cbuf_to_cb, bfloat16::Bf16T)
+LATTE_MODEL_LOAD(load_cbuf_to_cb, float)
 #undef LATTE_MODEL_LOAD
 #define LATTE_MODEL_LOAD_TRANSPOSED(T)                                                  \
   void load_cbuf_to_ca_transpose(T* to, T* from, uint16_t first, uint8_t repeat,        \
@@ -38,10 +41,15 @@ LATTE_MODEL_LOAD(load_cbuf_to_cb, bfloat16::Bf16T)
 LATTE_MODEL_LOAD_TRANSPOSED(float16::Fp16T)
 LATTE_MODEL_LOAD_TRANSPOSED(bfloat16::Bf16T)
 LATTE_MODEL_LOAD_TRANSPOSED(uint32_t)
+LATTE_MODEL_LOAD_TRANSPOSED(float)
 #undef LATTE_MODEL_LOAD_TRANSPOSED
 /// Bursts of 64 bytes.
 void copy_cbuf_to_bt(uint64_t to, void* from, uint16_t convert, uint16_t bursts, uint16_t length,
                      uint16_t from_gap, uint16_t to_gap);
+
+/// The control register. While bit 46 is set, products of float32 round their operands to HF32.
+uint64_t get_ctrl();
+void set_ctrl(uint64_t bits);
 
 // c [m, n] = a [m, k] b [k, n] + zeros, the bias table or c.
 #define LATTE_MODEL_PRODUCT(T)                                                          \
@@ -51,6 +59,7 @@ void copy_cbuf_to_bt(uint64_t to, void* from, uint16_t convert, uint16_t bursts,
            uint8_t unit_flag, bool align_k, bool from_table, bool from_zero);
 LATTE_MODEL_PRODUCT(float16::Fp16T)
 LATTE_MODEL_PRODUCT(bfloat16::Bf16T)
+LATTE_MODEL_PRODUCT(float)
 #undef LATTE_MODEL_PRODUCT
 
 // L0C -> device memory: rows of `columns` elements, each `to_stride` elements after the other.
@@ -62,4 +71,5 @@ void set_nd_para(uint64_t fields);
                             QuantMode_t round, uint8_t relu, bool split, bool row_major);
 LATTE_MODEL_STORE(float16::Fp16T)
 LATTE_MODEL_STORE(bfloat16::Bf16T)
+LATTE_MODEL_STORE(float)
 #undef LATTE_MODEL_STORE

@@ -29,9 +29,10 @@ Core& core() {
 uint32_t block_index() { return block; }
 uint32_t block_count() { return blocks; }
 
-void run(const Launch& launch, const std::function<void()>& kernel) {
+Traffic run(const Launch& launch, const std::function<void()>& kernel) {
   if (launch.blocks == 0) throw Fault("a launch of no block");
   blocks = launch.blocks;
+  Traffic traffic;
   for (block = 0; block < launch.blocks; ++block) {
     Core core(launch.kind, launch.schedule, launch.resolve);
     const Running guard(&core);
@@ -41,6 +42,9 @@ void run(const Launch& launch, const std::function<void()>& kernel) {
     try {
       kernel();
       core.finish();
+      traffic.read += core.traffic.read;
+      traffic.written += core.traffic.written;
+      traffic.writes += core.traffic.writes;
 #ifdef LATTE_MODEL_REAL_HEADERS
       end_block();
 #endif
@@ -48,6 +52,7 @@ void run(const Launch& launch, const std::function<void()>& kernel) {
       throw Fault("block " + std::to_string(block) + ": " + fault.what());
     }
   }
+  return traffic;
 }
 
 }  // namespace latte::model

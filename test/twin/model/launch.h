@@ -14,8 +14,8 @@ struct Launch {
   Resolve resolve;
 };
 
-/// Throws Fault.
-void run(const Launch& launch, const std::function<void()>& kernel);
+/// Returns what all blocks moved. Throws Fault.
+Traffic run(const Launch& launch, const std::function<void()>& kernel);
 
 /// Of the kernel that this thread runs.
 uint32_t block_index();

@@ -2,13 +2,20 @@
 #ifndef LATTE_KERNELS_CUBE_BUFFERS_H
 #define LATTE_KERNELS_CUBE_BUFFERS_H
 
-/* A fractal is 16 rows of one block: 16 elements of 16 bits. */
+/* A fractal is 16 rows of one block of 32 bytes: 16 elements of 16 bits, or 8 of 32 bits. */
 #define LATTE_CUBE 16
-#define LATTE_FRACTAL 256 /* elements */
+#define LATTE_CUBE_BLOCK 32    /* bytes */
+#define LATTE_CUBE_FRACTAL 512 /* bytes */
 /* What the fused kernel may fill of L1's 512 KB; the rest stays free for the framework. */
 #define LATTE_FUSED_L1_BYTES 512000
-/* Two buffers of this many rows or columns fill L0A and L0B (64 KB) and L0C (128 KB). */
-#define LATTE_FUSED_TILE 128
+/* L0A and L0B have 64 KB each, L0C 128 KB; each holds two buffers. */
+#define LATTE_FUSED_L0_BYTES 32768
+#define LATTE_FUSED_L0C_BYTES 65536
+/* Tokens and columns of a tile at most. */
+#define LATTE_FUSED_TOKENS 128
+#define LATTE_FUSED_COLUMNS 512
+/* Bytes that one row of a tile writes at least, unless half a row is shorter. */
+#define LATTE_FUSED_WRITE_BYTES 512
 #define LATTE_FUSED_CHUNK_BLOCKS 8
 /* Fields of a copy that turns rows into fractals. */
 #define LATTE_ND_STRIDE 65535

@@ -1,5 +1,6 @@
 // The tiling and the constant operand of the fused projection (patch_projection.cpp).
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -12,79 +13,120 @@ namespace {
 
 constexpr int64_t kFieldLimit = std::numeric_limits<uint32_t>::max();
 constexpr int64_t kMostDepth = 64;
-constexpr int64_t kHalfBytes = 2;
-constexpr int64_t kLeftAndRight = LATTE_FUSED_L1_BYTES / kHalfBytes;  // halfs in L1
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+int64_t round_down(int64_t a, int64_t b) { return a / b * b; }
 uint32_t field(int64_t value) { return static_cast<uint32_t>(value); }
 
-/// Elements of the one-hot columns, of all variants of the one-hot rows, and of one tile of
-/// columns: its bias in float32, then its part of the right operand.
-int64_t column_elements(const latte_fused_tiling& t) {
-  return int64_t{t.column_blocks} * t.tile_tokens * LATTE_CUBE;
+int64_t item_bytes(const latte_fused_tiling& t) { return t.dtype == LATTE_KERNEL_FLOAT32 ? 4 : 2; }
+/// Elements of a block.
+int64_t block_items(const latte_fused_tiling& t) { return LATTE_CUBE_BLOCK / item_bytes(t); }
+/// What is transposed at once: a row of pixels of a patch.
+int64_t unit_bytes(const latte_fused_tiling& t) { return t.patch * item_bytes(t); }
+
+/// Blocks of 32 bytes: of the one-hot columns, of all variants of the one-hot rows, and of the
+/// right operand of one tile of columns.
+int64_t column_blocks(const latte_fused_tiling& t) {
+  return int64_t{t.column_blocks} * t.tile_tokens;
 }
-int64_t row_elements(const latte_fused_tiling& t) {
-  return int64_t{t.row_variants} * t.row_blocks * t.tile_tokens * LATTE_CUBE;
+int64_t row_blocks(const latte_fused_tiling& t) {
+  return int64_t{t.row_variants} * t.row_blocks * t.tile_tokens;
 }
-uint32_t right_blocks(const latte_fused_tiling& t) {
-  return t.patch_blocks + t.table_parts * t.table_blocks;
-}
-int64_t slot_elements(const latte_fused_tiling& t) {
-  return int64_t{t.tile_dim} * 2 + int64_t{right_blocks(t)} * t.tile_dim * LATTE_CUBE;
+int64_t slot_blocks(const latte_fused_tiling& t) {
+  return (int64_t{t.patch_blocks} + int64_t{t.table_parts} * t.table_blocks) * t.tile_dim;
 }
 
-/// Tokens of a tile: several whole rows, or a part of one.
+/// Columns of a tile: at least as many as a write should have, or the whole half of a row, and a
+/// divisor of it unless every one in reach is worse than a little waste.
+void choose_columns(latte_fused_tiling& t, int64_t least) {
+  const int64_t widest = ceil_div(std::max(t.split, t.dim - t.split), LATTE_CUBE);
+  const int64_t most = std::max<int64_t>(1, LATTE_FUSED_COLUMNS / LATTE_CUBE);
+  int64_t best = 0, waste = kFieldLimit;
+  for (int64_t tiles = std::max<int64_t>(1, widest / least); tiles >= 1; --tiles) {
+    const int64_t columns = ceil_div(widest, tiles);
+    if (best != 0 && (columns > most || columns * tiles - widest >= waste)) continue;
+    best = columns;
+    waste = columns * tiles - widest;
+  }
+  t.tile_dim = field(std::min(best, most) * LATTE_CUBE);
+  t.split_tiles = field(ceil_div(t.split, t.tile_dim));
+  t.dim_tiles = t.split_tiles + field(ceil_div(t.dim - t.split, t.tile_dim));
+}
+
+/// Tokens of a tile: several whole rows, or a part of one. L0C holds the sums of two tiles.
 void choose_tokens(latte_fused_tiling& t, int64_t images, int64_t cores) {
   const int64_t h = t.token_rows, w = t.token_columns;
-  // A row of tokens begins on a block of the transposed pixels: 32 bytes.
-  const int64_t unit = t.transposed != 0 ? LATTE_CUBE / t.patch : 1;
-  const int64_t pitch = std::min<int64_t>(round_up(w, unit), LATTE_FUSED_TILE);
-  int64_t rows = 1;
-  if (w <= LATTE_FUSED_TILE) {
-    const int64_t share = std::min(h, std::max<int64_t>(1, images * h / (2 * cores)));
-    // From one row of tokens to the next: fields of a copy.
-    const int64_t pixels = int64_t{t.row_stride} * t.patch;
-    while (rows * 2 <= share && rows * 2 * pitch <= LATTE_FUSED_TILE && pixels <= LATTE_ND_STRIDE) {
-      rows *= 2;
-    }
+  const int64_t most =
+      std::min<int64_t>(LATTE_FUSED_TOKENS,
+                        round_down(LATTE_FUSED_L0C_BYTES / (int64_t{t.tile_dim} * 4), LATTE_CUBE));
+  if (w > most) {
+    const int64_t columns = round_up(ceil_div(w, ceil_div(w, most)), LATTE_CUBE);
+    t.tile_rows = 1;
+    t.tile_columns = t.tile_pitch = t.tile_tokens = field(columns);
+    return;
   }
+  // A row of tokens begins on a block of the transposed pixels.
+  const int64_t unit = t.transposed != 0 ? LATTE_CUBE_BLOCK / unit_bytes(t) : 1;
+  const int64_t pitch = round_up(w, unit);
+  const int64_t share = std::min(h, std::max<int64_t>(1, images * h / (2 * cores)));
+  // From one row of tokens to the next: fields of a copy.
+  const bool apart = int64_t{t.row_stride} * t.patch <= LATTE_ND_STRIDE;
+  int64_t rows = 1;
+  while (apart && rows * 2 <= share && rows * 2 * pitch <= most) rows *= 2;
   t.tile_rows = field(rows);
-  t.tile_columns = field(std::min<int64_t>(w, LATTE_FUSED_TILE));
+  t.tile_columns = field(w);
   t.tile_pitch = field(pitch);
   t.tile_tokens = field(round_up(rows * pitch, LATTE_CUBE));
 }
 
-void choose_table(latte_fused_tiling& t) {
-  t.column_blocks = field(ceil_div(t.tile_columns, LATTE_CUBE));
-  t.row_blocks = field(ceil_div(t.tile_rows, LATTE_CUBE));
-  t.row_variants = field(ceil_div(LATTE_CUBE, t.tile_rows));
-  t.table_blocks = std::max(field(ceil_div(t.token_columns, LATTE_CUBE)),
-                            field(ceil_div(t.token_rows, LATTE_CUBE)));
-  // 2 · 11 and 3 · 8 bits, of the 24 of float32.
-  t.table_parts = t.dtype == LATTE_KERNEL_FLOAT16 ? 2 : 3;
-  t.split = t.dim / 2;
+void choose_table(latte_fused_tiling& t, bool positions) {
+  if (!positions) {
+    // One row, the bias, which has the type of the layer.
+    t.column_blocks = t.table_blocks = t.table_parts = 1;
+    return;
+  }
+  const int64_t items = block_items(t);
+  t.column_blocks = field(ceil_div(t.tile_columns, items));
+  t.row_blocks = field(ceil_div(t.tile_rows, items));
+  t.row_variants = field(ceil_div(items, t.tile_rows));
+  t.table_blocks =
+      std::max(field(ceil_div(t.token_columns, items)), field(ceil_div(t.token_rows, items)));
+  // 2 * 11 and 3 * 8 bits, of the 24 of float32.
+  t.table_parts = t.dtype == LATTE_KERNEL_FLOAT32 ? 1 : t.dtype == LATTE_KERNEL_FLOAT16 ? 2 : 3;
 }
 
-/// Tiles of columns, and how many of them fit L1 beside the left operands.
-bool choose_columns(latte_fused_tiling& t, int64_t cores) {
-  const int64_t widest = std::max(t.split, t.dim - t.split);
-  const int64_t left = 2 * (int64_t{t.patch_blocks} * t.tile_tokens * LATTE_CUBE) +
-                       column_elements(t) + row_elements(t);
-  int64_t fitting = 0;
-  for (int64_t most = LATTE_FUSED_TILE; most >= LATTE_CUBE && fitting == 0; most /= 2) {
-    const int64_t tiles = ceil_div(widest, most);
-    t.tile_dim = field(round_up(ceil_div(widest, tiles), LATTE_CUBE));
-    fitting = (kLeftAndRight - left) / slot_elements(t);
-  }
-  if (fitting <= 0) return false;
-  t.split_tiles = field(ceil_div(t.split, t.tile_dim));
-  t.dim_tiles = t.split_tiles + field(ceil_div(t.dim - t.split, t.tile_dim));
+/// Products of about the same size, that L0A and L0B hold twice; pairs of blocks that are loaded at
+/// once stay together.
+void choose_chunk(latte_fused_tiling& t) {
+  const int64_t widest = std::max(t.tile_tokens, t.tile_dim);
+  const int64_t most = std::min<int64_t>(
+      LATTE_FUSED_CHUNK_BLOCKS, round_down(LATTE_FUSED_L0_BYTES / (widest * LATTE_CUBE_BLOCK), 2));
+  const int64_t blocks =
+      int64_t{t.patch_blocks} + int64_t{t.table_parts} * std::max(t.column_blocks, t.row_blocks);
+  t.chunk_blocks = field(round_up(ceil_div(blocks, ceil_div(blocks, most)), 2));
+}
+
+/// How many tiles of columns L1 holds beside the left operands, and who computes which.
+bool choose_groups(latte_fused_tiling& t, int64_t cores) {
+  const int64_t left =
+      2 * int64_t{t.patch_blocks} * t.tile_tokens + column_blocks(t) + row_blocks(t);
+  const int64_t fitting = (LATTE_FUSED_L1_BYTES / LATTE_CUBE_BLOCK - left) / slot_blocks(t);
   const int64_t tiles = int64_t{t.images} * ceil_div(t.token_rows, t.tile_rows) *
                         ceil_div(t.token_columns, t.tile_columns);
-  if (tiles > kFieldLimit) return false;
-  // Few tokens: more groups than L1 asks for keep all cores at work.
+  if (fitting <= 0 || tiles > kFieldLimit) return false;
+  // Each core reads the operand of its group, each group all pixels: as little as possible of both.
+  // Few tokens: more groups than that keep all cores at work.
+  const int64_t latent = int64_t{t.images} * t.channels * t.token_rows * t.token_columns * t.patch *
+                         t.patch * item_bytes(t) / LATTE_CUBE_BLOCK;
+  const auto moved = [&](int64_t count) {
+    return count * latent + std::min(cores, tiles) * ceil_div(t.dim_tiles, count) * slot_blocks(t);
+  };
   int64_t groups = ceil_div(t.dim_tiles, fitting);
+  for (int64_t more = groups + 1; more <= std::min<int64_t>(t.dim_tiles, cores); ++more) {
+    const bool even = t.dim_tiles % more == 0 && cores % more == 0;
+    if (even && moved(more) < moved(groups)) groups = more;
+  }
   groups = std::max(groups, std::min<int64_t>(t.dim_tiles, cores / tiles));
   t.group_tiles = field(ceil_div(t.dim_tiles, groups));
   groups = ceil_div(t.dim_tiles, t.group_tiles);
@@ -99,9 +141,126 @@ int64_t weight_index(const latte_fused_tiling& t, int64_t k) {
   const int64_t p = t.patch;
   const int64_t lines = int64_t{t.channels} * p;
   // Transposed: lines side by side. Else each begins a block.
-  const int64_t line = t.transposed != 0 ? k / p : k / LATTE_CUBE;
-  const int64_t j = t.transposed != 0 ? k % p : k % LATTE_CUBE;
+  const int64_t line = t.transposed != 0 ? k / p : k / block_items(t);
+  const int64_t j = t.transposed != 0 ? k % p : k % block_items(t);
   return line < lines && j < p ? line * p + j : -1;
+}
+
+/// Fills the operand with elements of Bits; T says how they are made of float32.
+template <class T>
+class Operand {
+ public:
+  using Bits = typename T::Bits;
+
+  Operand(const latte_fused_tiling& tiling, std::vector<std::byte>& bytes)
+      : t_(tiling), items_(block_items(tiling)), elements_(reinterpret_cast<Bits*>(bytes.data())) {}
+
+  /// False if a value of a table is not finite.
+  bool fill(const Bits* weight, const Bits* bias, const HostPositionTable* positions) {
+    if (positions == nullptr) {
+      for (int64_t token = 0; token < t_.tile_tokens; ++token) left(0, 0, token) = T::encode(1);
+    } else {
+      fill_one_hot();
+    }
+    bool finite = true;
+    for (int64_t tile = 0; tile < t_.dim_tiles; ++tile) {
+      finite = fill_columns(tile, weight, bias, positions) && finite;
+    }
+    return finite;
+  }
+
+ private:
+  /// Element k of a token at (k / block, token, k % block).
+  Bits& left(int64_t begin, int64_t k, int64_t token) {
+    return elements_[begin + (k / items_ * t_.tile_tokens + token) * items_ + k % items_];
+  }
+
+  void fill_one_hot() {
+    for (int64_t row = 0; row < t_.tile_rows; ++row) {
+      for (int64_t column = 0; column < t_.tile_columns; ++column) {
+        const int64_t token = row * t_.tile_pitch + column;
+        left(0, column, token) = T::encode(1);
+        for (int64_t variant = 0; variant < t_.row_variants; ++variant) {
+          const int64_t begin =
+              (column_blocks(t_) + variant * t_.row_blocks * t_.tile_tokens) * items_;
+          left(begin, variant * t_.tile_rows + row, token) = T::encode(1);
+        }
+      }
+    }
+  }
+
+  bool fill_columns(int64_t tile, const Bits* weight, const Bits* bias,
+                    const HostPositionTable* positions) {
+    const int64_t depth = int64_t{t_.channels} * t_.patch * t_.patch;
+    const bool first = tile < t_.split_tiles;
+    const int64_t begin =
+        first ? tile * t_.tile_dim : t_.split + (tile - t_.split_tiles) * t_.tile_dim;
+    const int64_t end = std::min<int64_t>(begin + t_.tile_dim, first ? t_.split : t_.dim);
+    Bits* right =
+        elements_ + (column_blocks(t_) + row_blocks(t_) + tile * slot_blocks(t_)) * items_;
+    // Row k of column n at (k / block, n, k % block).
+    const auto at = [&](int64_t k, int64_t n) -> Bits& {
+      return right[(k / items_ * t_.tile_dim + n) * items_ + k % items_];
+    };
+    for (int64_t k = 0; k < t_.patch_blocks * items_; ++k) {
+      const int64_t index = weight_index(t_, k);
+      if (index < 0) continue;
+      for (int64_t n = begin; n < end; ++n) at(k, n - begin) = weight[n * depth + index];
+    }
+    const std::vector<float>* values = nullptr;
+    int64_t rows = 1;
+    if (positions != nullptr) {
+      values = first ? &positions->columns : &positions->rows;
+      rows = first ? positions->width : positions->height;
+    }
+    bool finite = true;
+    for (int64_t k = 0; k < rows; ++k) {
+      for (int64_t n = begin; n < end; ++n) {
+        const int64_t column = n - (first ? 0 : int64_t{t_.split});
+        float rest = bias == nullptr ? 0 : T::decode(bias[n]);
+        if (values != nullptr) rest += (*values)[static_cast<size_t>(k * t_.split + column)];
+        for (int64_t part = 0; part < t_.table_parts; ++part) {
+          const Bits bits = T::encode(rest);
+          at((t_.patch_blocks + part * t_.table_blocks) * items_ + k, n - begin) = bits;
+          finite = finite && std::isfinite(T::decode(bits));
+          rest -= T::decode(bits);
+        }
+      }
+    }
+    return finite;
+  }
+
+  const latte_fused_tiling& t_;
+  const int64_t items_;
+  Bits* const elements_;
+};
+
+struct Float32 {
+  using Bits = float;
+  static float encode(float value) { return value; }
+  static float decode(float value) { return value; }
+};
+struct Float16 {
+  using Bits = uint16_t;
+  static uint16_t encode(float value) { return float_to_half(value); }
+  static float decode(uint16_t bits) { return half_to_float(bits); }
+};
+struct BFloat16 {
+  using Bits = uint16_t;
+  static uint16_t encode(float value) { return float_to_bfloat(value); }
+  static float decode(uint16_t bits) { return bfloat_to_float(bits); }
+};
+
+template <class T>
+std::vector<std::byte> operand_of(const latte_fused_tiling& t, const void* weight, const void* bias,
+                                  const HostPositionTable* positions) {
+  const int64_t blocks = column_blocks(t) + row_blocks(t) + slot_blocks(t) * t.dim_tiles;
+  std::vector<std::byte> bytes(static_cast<size_t>(blocks * LATTE_CUBE_BLOCK));
+  using Bits = typename T::Bits;
+  const bool finite = Operand<T>(t, bytes).fill(static_cast<const Bits*>(weight),
+                                                static_cast<const Bits*>(bias), positions);
+  if (!finite) bytes.clear();
+  return bytes;
 }
 
 }  // namespace
@@ -109,8 +268,8 @@ int64_t weight_index(const latte_fused_tiling& t, int64_t k) {
 std::optional<latte_fused_tiling> fused_tiling(CoreCounts cores, const LatentView& latent,
                                                int64_t patch_size, int64_t dim,
                                                const HostPositionTable* positions) {
-  const bool half_type = latent.dtype == DType::kFloat16 || latent.dtype == DType::kBFloat16;
-  if (!half_type || cores.cube < 1 || patch_size < 1 || latent.channels < 1 || dim < 1) {
+  const auto dtype = kernel_dtype(latent.dtype);
+  if (!dtype || cores.cube < 1 || patch_size < 1 || latent.channels < 1 || dim < 1) {
     return std::nullopt;
   }
   const int64_t p = patch_size, h = latent.height / p, w = latent.width / p;
@@ -131,7 +290,7 @@ std::optional<latte_fused_tiling> fused_tiling(CoreCounts cores, const LatentVie
   t.inner_stride = static_cast<uint64_t>(latent.inner_stride);
   t.channel_stride = static_cast<uint64_t>(latent.channel_stride);
   t.row_stride = field(latent.width);
-  t.dtype = latent.dtype == DType::kFloat16 ? LATTE_KERNEL_FLOAT16 : LATTE_KERNEL_BFLOAT16;
+  t.dtype = *dtype;
   t.images = field(images);
   t.inner = field(latent.inner);
   t.channels = field(latent.channels);
@@ -140,88 +299,34 @@ std::optional<latte_fused_tiling> fused_tiling(CoreCounts cores, const LatentVie
   t.token_columns = field(w);
   t.dim = field(dim);
   // A row of a patch is an element of 16 or 32 bits, which the copy to L0A can transpose.
-  t.transposed = p <= 2 ? 1 : 0;
+  t.transposed = unit_bytes(t) <= 4 ? 1 : 0;
   const int64_t lines = latent.channels * p;
-  t.patch_blocks = field(t.transposed != 0 ? ceil_div(lines, LATTE_CUBE) * p : lines);
-  t.split = t.dim;
-  choose_tokens(t, images, cores.cube);
-  if (positions != nullptr) choose_table(t);
-  // Products of about the same size; pairs of blocks that are loaded at once stay together.
-  const int64_t blocks =
-      int64_t{t.patch_blocks} + int64_t{t.table_parts} * std::max(t.column_blocks, t.row_blocks);
-  const int64_t chunks = ceil_div(blocks, LATTE_FUSED_CHUNK_BLOCKS);
-  t.chunk_blocks = field(round_up(ceil_div(blocks, chunks), 2));
-  if (!choose_columns(t, cores.cube)) return std::nullopt;
-  return t;
+  // 16 lines are one block of 16-bit elements, or two of 32-bit ones.
+  t.patch_blocks =
+      field(t.transposed != 0 ? ceil_div(lines, LATTE_CUBE) * (unit_bytes(t) / 2) : lines);
+  t.split = positions != nullptr ? t.dim / 2 : t.dim;
+  // Large tables leave L1 less room for columns.
+  for (int64_t least = LATTE_FUSED_WRITE_BYTES / item_bytes(t) / LATTE_CUBE; least >= 1;
+       least /= 2) {
+    choose_columns(t, least);
+    choose_tokens(t, images, cores.cube);
+    choose_table(t, positions != nullptr);
+    choose_chunk(t);
+    if (choose_groups(t, cores.cube)) return t;
+  }
+  return std::nullopt;
 }
 
-std::vector<uint16_t> fused_operand(const latte_fused_tiling& t, const uint16_t* weight,
-                                    const uint16_t* bias, const HostPositionTable* positions) {
-  const int64_t depth = int64_t{t.channels} * t.patch * t.patch;
-  const int64_t table = column_elements(t) + row_elements(t);
-  std::vector<uint16_t> operand(static_cast<size_t>(table + slot_elements(t) * t.dim_tiles));
-  const bool half = t.dtype == LATTE_KERNEL_FLOAT16;
-  const auto rounded = [half](float value) {
-    return half ? float_to_half(value) : float_to_bfloat(value);
-  };
-  const auto exact = [half](uint16_t bits) {
-    return half ? half_to_float(bits) : bfloat_to_float(bits);
-  };
-  const uint16_t one = rounded(1);
-  // Left: element k of token m at (k / 16, m, k % 16).
-  const auto left = [&](int64_t begin, int64_t k, int64_t token) -> uint16_t& {
-    return operand[static_cast<size_t>(
-        begin + (k / LATTE_CUBE * t.tile_tokens + token) * LATTE_CUBE + k % LATTE_CUBE)];
-  };
-  if (positions != nullptr) {
-    for (int64_t row = 0; row < t.tile_rows; ++row) {
-      for (int64_t column = 0; column < t.tile_columns; ++column) {
-        const int64_t token = row * t.tile_pitch + column;
-        left(0, column, token) = one;
-        for (int64_t variant = 0; variant < t.row_variants; ++variant) {
-          const int64_t begin =
-              column_elements(t) + variant * t.row_blocks * t.tile_tokens * LATTE_CUBE;
-          left(begin, variant * t.tile_rows + row, token) = one;
-        }
-      }
-    }
+std::vector<std::byte> fused_operand(const latte_fused_tiling& tiling, const void* weight,
+                                     const void* bias, const HostPositionTable* positions) {
+  switch (tiling.dtype) {
+    case LATTE_KERNEL_FLOAT32:
+      return operand_of<Float32>(tiling, weight, bias, positions);
+    case LATTE_KERNEL_FLOAT16:
+      return operand_of<Float16>(tiling, weight, bias, positions);
+    default:
+      return operand_of<BFloat16>(tiling, weight, bias, positions);
   }
-  for (int64_t tile = 0; tile < t.dim_tiles; ++tile) {
-    const bool first = tile < t.split_tiles;
-    const int64_t begin = first ? tile * t.tile_dim : t.split + (tile - t.split_tiles) * t.tile_dim;
-    const int64_t end = std::min<int64_t>(begin + t.tile_dim, first ? t.split : t.dim);
-    uint16_t* slot = operand.data() + table + tile * slot_elements(t);
-    std::vector<float> tile_bias(t.tile_dim);
-    for (int64_t n = begin; n < end && bias != nullptr; ++n) {
-      tile_bias[static_cast<size_t>(n - begin)] = exact(bias[n]);
-    }
-    std::memcpy(slot, tile_bias.data(), tile_bias.size() * sizeof(float));
-    uint16_t* right = slot + int64_t{t.tile_dim} * 2;
-    // Right: row k of column n at (k / 16, n, k % 16).
-    const auto at = [&](int64_t k, int64_t n) -> uint16_t& {
-      return right[(k / LATTE_CUBE * t.tile_dim + n) * LATTE_CUBE + k % LATTE_CUBE];
-    };
-    for (int64_t k = 0; k < int64_t{t.patch_blocks} * LATTE_CUBE; ++k) {
-      const int64_t index = weight_index(t, k);
-      if (index < 0) continue;
-      for (int64_t n = begin; n < end; ++n) at(k, n - begin) = weight[n * depth + index];
-    }
-    if (positions == nullptr) continue;
-    const std::vector<float>& values = first ? positions->columns : positions->rows;
-    const int64_t rows = first ? positions->width : positions->height;
-    for (int64_t k = 0; k < rows; ++k) {
-      for (int64_t n = begin; n < end; ++n) {
-        const int64_t column = n - (first ? 0 : int64_t{t.split});
-        float rest = values[static_cast<size_t>(k * t.split + column)];
-        for (int64_t part = 0; part < t.table_parts; ++part) {
-          const uint16_t bits = rounded(rest);
-          at((t.patch_blocks + part * t.table_blocks) * LATTE_CUBE + k, n - begin) = bits;
-          rest -= exact(bits);
-        }
-      }
-    }
-  }
-  return operand;
 }
 
 }  // namespace latte::ascend

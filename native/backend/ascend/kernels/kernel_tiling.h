@@ -23,6 +23,16 @@ struct latte_timestep_tiling {
   uint32_t flip;         /* 1: [cos | sin] */
   float scale;
   float direct_limit; /* |timestep| up to which every argument of its row is at most 65536 */
+  /* The first 256 bits of 2/pi, most significant word first. Constants in the kernel could become a
+   * table in memory that a core does not reach. The toolkit's parser does not know arrays. */
+  uint32_t two_over_pi_1;
+  uint32_t two_over_pi_2;
+  uint32_t two_over_pi_3;
+  uint32_t two_over_pi_4;
+  uint32_t two_over_pi_5;
+  uint32_t two_over_pi_6;
+  uint32_t two_over_pi_7;
+  uint32_t two_over_pi_8;
 };
 
 /* Latents [outer, C, inner, H, W] -> patches [images * h * w, C * p * p]. A tile is tile_rows rows
@@ -48,8 +58,8 @@ struct latte_patchify_tiling {
 };
 
 /* Latents [outer, C, inner, H, W] -> [images * h * w, dim] with bias and position table, for
- * K = C * p * p <= 64 and 16-bit types; patch_projection.cpp explains the names. Strides count
- * elements; a block is 16 elements of K. */
+ * K = C * p * p <= 64; patch_projection.cpp explains the names. Strides count elements; a block is
+ * 32 bytes of K. */
 struct latte_fused_tiling {
   uint64_t outer_stride;
   uint64_t inner_stride;
@@ -70,11 +80,11 @@ struct latte_fused_tiling {
   uint32_t tile_pitch;    /* from one row of tokens to the next in the left operand */
   uint32_t tile_tokens;   /* rows of the left operand: a multiple of 16 */
   uint32_t patch_blocks;  /* K of the patches */
-  uint32_t column_blocks; /* K of a tile's one-hot columns; 0: no position table */
-  uint32_t row_blocks;    /* K of its one-hot rows */
-  uint32_t row_variants;  /* by where in a block of 16 rows a tile begins */
+  uint32_t column_blocks; /* K of a tile's one-hot columns; without a table of its ones: 1 */
+  uint32_t row_blocks;    /* K of its one-hot rows; 0: no position table */
+  uint32_t row_variants;  /* by where in a block of rows a tile begins */
   uint32_t table_blocks;  /* K of the larger half of the table, in the right operand */
-  uint32_t table_parts;   /* 16-bit numbers whose sum is a value of the table */
+  uint32_t table_parts;   /* numbers of the type whose sum is a value of the table */
   uint32_t chunk_blocks;  /* K of one product at most */
   uint32_t split;         /* where the half of the columns ends: dim / 2, or dim without a table */
   uint32_t tile_dim;      /* columns of the right operand of a product: a multiple of 16 */

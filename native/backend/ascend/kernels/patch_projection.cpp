@@ -1,31 +1,36 @@
-// Latents [outer, C, inner, H, W] -> [images * h * w, dim], for K = C * p * p <= 64 and 16-bit
-// types: gather, product, bias and position table in one launch on the cube cores.
+// Latents [outer, C, inner, H, W] -> [images * h * w, dim], for K = C * p * p <= 64: gather,
+// product, bias and position table in one launch on the cube cores, in float32, float16 and
+// bfloat16.
 //
 // Global memory is what such a product waits for: at Latte's shape (16 frames of 64 x 64 pixels,
-// p = 2, C = 4, dim = 1152) 0.5 MB go in and 37.7 MB come out. So each pixel is read once from it,
-// each result written once, and nothing goes through it in between:
+// p = 2, C = 4, dim = 1152, 16-bit types) 0.5 MB go in and 37.7 MB come out. So each pixel is read
+// once from it, each result written once, and nothing goes through it in between:
 //
 // - The cube cores gather the patches themselves. Vector cores would have to hand them over through
 //   global memory, which costs two more passes over the input and a synchronisation of cores.
-// - For p <= 2 a row of pixels of a patch is one element of 16 or 32 bits: rows of pixels are
-// copied
-//   to L1 as they are, [line = (channel, row of the patch)][token], and transposed on their way to
-//   L0A, which leaves no hole in K. For larger p the copy lays each line of a patch into a block
-//   of its own (16 elements, zeros behind the pixels): K grows to 16 * C * p, but stays on the
+// - Where a row of pixels of a patch has 16 or 32 bits (p <= 2, in float32 p = 1), it is one
+// element:
+//   rows of pixels are copied to L1 as they are, [line = (channel, row of the patch)][token], and
+//   transposed on their way to L0A, which leaves no hole in K. Else the copy lays each line of a
+//   patch into a block of its own (32 bytes, zeros behind the pixels): K grows, but stays on the
 //   chip.
-// - Bias: from the bias table in float32; the product begins with it.
 // - Position table: its first dim / 2 columns depend on a token's column alone, the others on its
 //   row (SEPARABLE). Such a half is a product, too: one-hot(column) x columns table, so its rows
 //   are further rows of the right operand, and its one-hot vectors further columns of the left
 //   one. A tile of columns of the result needs one of the halves only. The one-hot vectors are
 //   those of positions in a tile: constant, made on the host, and in L1 from the start. The table
 //   is not rounded to 16 bits: it comes as a sum of two (float16) or three (bfloat16) such numbers,
-//   each with rows of its own and the same one-hot vectors. Its values are sines and cosines: an
-//   infinite one would make NaN of 0 times itself in other tokens.
+//   each with rows of its own and the same one-hot vectors; float32 needs one, for 1 times a number
+//   is that number unless the cube computes in HF32, which is switched off.
+// - Bias: added to every row of the table on the host. Without a table there is a table of one row,
+//   the bias, which every token takes. The bias table of the cube core would hold 256 columns.
+//   An infinite value in such a table would make NaN of 0 times itself in other tokens: the host
+//   does not use this kernel for it.
 //
 // The right operand stays in L1 for a whole launch; where it does not fit, its tiles of columns
-// are dealt to groups of cores. A tile of the result is up to 128 tokens by 128 columns in L0C;
-// copies, loads, products and stores of neighbouring tiles overlap: their buffers exist twice.
+// are dealt to groups of cores. Tiles of columns divide the half of a row without a rest where they
+// can, and write at least 512 bytes a row; L0C then decides how many tokens a tile has. Copies,
+// loads, products and stores of neighbouring tiles overlap: their buffers exist twice.
 //
 // FIXPIPE rounds to nearest even, and saturates where float16 overflows.
 #include "kernel_operator.h"
@@ -40,19 +45,25 @@ using namespace AscendC;
 template <class T>
 class PatchProjection {
  public:
+  /// Elements of a block, and of a fractal.
+  static constexpr uint32_t kBlock = LATTE_CUBE_BLOCK / static_cast<uint32_t>(sizeof(T));
+  static constexpr uint32_t kFractal = LATTE_CUBE_FRACTAL / static_cast<uint32_t>(sizeof(T));
+
   __aicore__ inline PatchProjection() {}
-  __aicore__ inline void run(GM_ADDR latent, GM_ADDR operand, GM_ADDR output,
+  __aicore__ inline void run(TPipe* pipe, GM_ADDR latent, GM_ADDR operand, GM_ADDR output,
                              const latte_fused_tiling& tiling) {
+    pipe_ = pipe;
     tiling_ = tiling;
+    // Whatever ran before on this core may have left it on.
+    if constexpr (sizeof(T) == sizeof(float)) SetHF32Mode(false);
     latent_ = reinterpret_cast<__gm__ T*>(latent);
     operand_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(operand));
     output_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(output));
-    column_elements_ = tiling_.column_blocks * tiling_.tile_tokens * LATTE_CUBE;
-    row_elements_ = tiling_.row_blocks * tiling_.tile_tokens * LATTE_CUBE;
+    column_elements_ = tiling_.column_blocks * tiling_.tile_tokens * kBlock;
+    row_elements_ = tiling_.row_blocks * tiling_.tile_tokens * kBlock;
     one_hot_elements_ = column_elements_ + tiling_.row_variants * row_elements_;
-    slot_elements_ =
-        tiling_.tile_dim * 2 + (tiling_.patch_blocks + tiling_.table_parts * tiling_.table_blocks) *
-                                   tiling_.tile_dim * LATTE_CUBE;
+    slot_elements_ = (tiling_.patch_blocks + tiling_.table_parts * tiling_.table_blocks) *
+                     tiling_.tile_dim * kBlock;
     init_buffers();
 
     const TokenTiles<latte_fused_tiling> tiles(tiling_);
@@ -81,19 +92,19 @@ class PatchProjection {
   };
 
   __aicore__ inline void init_buffers() {
-    const uint32_t item = static_cast<uint32_t>(sizeof(T));
-    const uint32_t chunk = tiling_.chunk_blocks * LATTE_CUBE * item;
-    pipe_.InitBuffer(patch_queue_, 2,
-                     tiling_.patch_blocks * tiling_.tile_tokens * LATTE_CUBE * item);
-    pipe_.InitBuffer(operand_queue_, 1,
-                     (one_hot_elements_ + tiling_.group_tiles * slot_elements_) * item);
-    pipe_.InitBuffer(left_queue_, 2, tiling_.tile_tokens * chunk);
-    pipe_.InitBuffer(right_queue_, 2, tiling_.tile_dim * chunk);
-    // Of the eight flags from the cube to the loads the framework keeps three: the two halves of
-    // L0A and L0B take four, the bias the last one.
-    pipe_.InitBuffer(bias_queue_, 1, tiling_.tile_dim * static_cast<uint32_t>(sizeof(float)));
-    pipe_.InitBuffer(sum_queue_, 2,
-                     tiling_.tile_tokens * tiling_.tile_dim * static_cast<uint32_t>(sizeof(float)));
+    const uint32_t chunk = tiling_.chunk_blocks * LATTE_CUBE_BLOCK;
+    pipe_->InitBuffer(patch_queue_, 2,
+                      tiling_.patch_blocks * tiling_.tile_tokens * LATTE_CUBE_BLOCK);
+    pipe_->InitBuffer(operand_queue_, 1,
+                      (one_hot_elements_ + tiling_.group_tiles * slot_elements_) *
+                          static_cast<uint32_t>(sizeof(T)));
+    // Of the eight flags from the cube to the loads the framework keeps three; the two halves of
+    // L0A and L0B take four.
+    pipe_->InitBuffer(left_queue_, 2, tiling_.tile_tokens * chunk);
+    pipe_->InitBuffer(right_queue_, 2, tiling_.tile_dim * chunk);
+    pipe_->InitBuffer(
+        sum_queue_, 2,
+        tiling_.tile_tokens * tiling_.tile_dim * static_cast<uint32_t>(sizeof(float)));
   }
 
   /// Of 16 tokens.
@@ -104,7 +115,7 @@ class PatchProjection {
   /// One-hot vectors, and bias, weights and table of a group of tiles of columns.
   __aicore__ inline void load_operand(uint32_t group) {
     right_ = operand_queue_.template AllocTensor<T>();
-    if (one_hot_elements_ > 0) copy_blocks(right_, 0, one_hot_elements_);
+    copy_blocks(right_, 0, one_hot_elements_);
     const uint32_t first = group * tiling_.group_tiles;
     const uint32_t count = smaller(tiling_.group_tiles, tiling_.dim_tiles - first);
     copy_blocks(right_[one_hot_elements_],
@@ -117,7 +128,7 @@ class PatchProjection {
   __aicore__ inline void copy_blocks(const LocalTensor<T>& to, uint64_t from, uint32_t elements) {
     DataCopyParams blocks;
     blocks.blockCount = 1;
-    blocks.blockLen = static_cast<uint16_t>(elements / LATTE_CUBE);
+    blocks.blockLen = static_cast<uint16_t>(elements / kBlock);
     DataCopy(to, operand_[from], blocks);
   }
 
@@ -154,9 +165,8 @@ class PatchProjection {
     Nd2NzParams rows;
     rows.ndNum = static_cast<uint16_t>(at.rows);
     rows.dstNzNStride = 1;
-    rows.dstNzMatrixStride =
-        static_cast<uint16_t>(at.rows > 1 ? tiling_.tile_pitch * LATTE_CUBE : 0);
     if (tiling_.transposed == 0) {
+      rows.dstNzMatrixStride = static_cast<uint16_t>(at.rows > 1 ? tiling_.tile_pitch * kBlock : 0);
       rows.nValue = static_cast<uint16_t>(at.columns);
       rows.dValue = static_cast<uint16_t>(tiling_.patch);
       rows.srcNdMatrixStride =
@@ -165,10 +175,12 @@ class PatchProjection {
       rows.dstNzC0Stride = 1;
       GlobalTensor<T> pixels;
       pixels.SetGlobalBuffer(latent_ + from);
-      DataCopy(patches[line * tiling_.tile_tokens * LATTE_CUBE], pixels, rows);
+      DataCopy(patches[line * tiling_.tile_tokens * kBlock], pixels, rows);
       return;
     }
     // Elements are rows of patches; 16 lines lie above one another.
+    rows.dstNzMatrixStride =
+        static_cast<uint16_t>(at.rows > 1 ? tiling_.tile_pitch * LATTE_CUBE : 0);
     rows.nValue = 1;
     rows.dValue = static_cast<uint16_t>(at.columns);
     rows.srcNdMatrixStride = static_cast<uint16_t>(at.rows > 1 ? tiling_.row_stride : 0);
@@ -176,8 +188,8 @@ class PatchProjection {
     rows.dstNzC0Stride = LATTE_CUBE;
     const LocalTensor<T> to =
         patches[line / LATTE_CUBE * tiling_.tile_tokens * LATTE_CUBE * tiling_.patch +
-                line % LATTE_CUBE * LATTE_CUBE];
-    if (tiling_.patch == 1) {
+                line % LATTE_CUBE * kBlock];
+    if (tiling_.patch == 1 && sizeof(T) == sizeof(half)) {
       GlobalTensor<T> pixels;
       pixels.SetGlobalBuffer(latent_ + from);
       DataCopy(to, pixels, rows);
@@ -200,18 +212,14 @@ class PatchProjection {
 
   __aicore__ inline void project_columns(const TokenTile& at, const LocalTensor<T>& patches,
                                          uint32_t n, const LocalTensor<T>& slot) {
-    load_bias(slot);
     const Table table = table_of(at, n < tiling_.split_tiles);
-    const LocalTensor<T> right = slot[tiling_.tile_dim * 2];
     const uint32_t blocks = tiling_.patch_blocks + tiling_.table_parts * table.blocks;
-    LocalTensor<float> bias = bias_queue_.template DeQue<float>();
     LocalTensor<float> sums = sum_queue_.template AllocTensor<float>();
     for (uint32_t block = 0; block < blocks; block += tiling_.chunk_blocks) {
       const uint32_t count = smaller(tiling_.chunk_blocks, blocks - block);
       load_left(at, patches, table, block, count);
-      load_right(right, table, block, count);
-      multiply(at, sums, bias, block == 0, count);
-      if (block == 0) bias_queue_.FreeTensor(bias);
+      load_right(slot, table, block, count);
+      multiply(at, sums, block == 0, count);
     }
     sum_queue_.EnQue(sums);
     store(at, n);
@@ -219,35 +227,30 @@ class PatchProjection {
 
   __aicore__ inline Table table_of(const TokenTile& at, bool columns) {
     Table table;
-    table.blocks = 0;
-    if (tiling_.table_blocks == 0) return table;
+    if (tiling_.row_variants == 0) {
+      table.one_hot = right_;
+      table.blocks = 1;
+      table.first = 0;
+      return table;
+    }
     const uint32_t begin = columns ? at.column : at.row;
-    table.first = begin / LATTE_CUBE;
+    table.first = begin / kBlock;
     if (columns) {
       table.one_hot = right_;
-      table.blocks = ceil_div(at.columns, LATTE_CUBE);
+      table.blocks = ceil_div(at.columns, kBlock);
     } else {
-      const uint32_t variant = begin % LATTE_CUBE / tiling_.tile_rows;
+      const uint32_t variant = begin % kBlock / tiling_.tile_rows;
       table.one_hot = right_[column_elements_ + variant * row_elements_];
-      table.blocks = ceil_div(at.rows, LATTE_CUBE);
+      table.blocks = ceil_div(at.rows, kBlock);
     }
     return table;
-  }
-
-  __aicore__ inline void load_bias(const LocalTensor<T>& slot) {
-    LocalTensor<float> bias = bias_queue_.template AllocTensor<float>();
-    DataCopyParams blocks;
-    blocks.blockCount = 1;
-    blocks.blockLen = static_cast<uint16_t>(tiling_.tile_dim / LATTE_CUBE);  // of 64 bytes
-    DataCopy(bias, slot.template ReinterpretCast<float>(), blocks);
-    bias_queue_.EnQue(bias);
   }
 
   /// Blocks of the left operand: fractals [tokens / 16][count].
   __aicore__ inline void load_left(const TokenTile& at, const LocalTensor<T>& patches,
                                    const Table& table, uint32_t first, uint32_t count) {
     LocalTensor<T> left = left_queue_.template AllocTensor<T>();
-    const uint32_t block_elements = tiling_.tile_tokens * LATTE_CUBE;
+    const uint32_t block_elements = tiling_.tile_tokens * kBlock;
     LoadData2DParams straight;
     straight.repeatTimes = static_cast<uint8_t>(fractals_of(at));
     straight.srcStride = 1;
@@ -259,7 +262,7 @@ class PatchProjection {
     uint32_t b = 0;
     while (b < count) {
       const uint32_t block = first + b;
-      const LocalTensor<T> to = left[b * LATTE_FRACTAL];
+      const LocalTensor<T> to = left[b * kFractal];
       if (block >= tiling_.patch_blocks) {
         LoadData(to, table.one_hot[(block - tiling_.patch_blocks) % table.blocks * block_elements],
                  straight);
@@ -267,7 +270,7 @@ class PatchProjection {
       } else if (tiling_.transposed == 0) {
         LoadData(to, patches[block * block_elements], straight);
         ++b;
-      } else if (tiling_.patch == 1) {
+      } else if (tiling_.patch == 1 && sizeof(T) == sizeof(half)) {
         LoadDataWithTranspose(to, patches[block * block_elements], turned);
         ++b;
       } else {
@@ -285,7 +288,7 @@ class PatchProjection {
   __aicore__ inline void load_right(const LocalTensor<T>& operand, const Table& table,
                                     uint32_t first, uint32_t count) {
     LocalTensor<T> right = right_queue_.template AllocTensor<T>();
-    const uint32_t block_elements = tiling_.tile_dim * LATTE_CUBE;
+    const uint32_t block_elements = tiling_.tile_dim * kBlock;
     uint32_t b = 0;
     while (b < count) {
       uint32_t block = first + b;
@@ -313,22 +316,18 @@ class PatchProjection {
     LoadData(to, from, fractals);
   }
 
-  __aicore__ inline void multiply(const TokenTile& at, const LocalTensor<float>& sums,
-                                  const LocalTensor<float>& bias, bool begin, uint32_t count) {
+  __aicore__ inline void multiply(const TokenTile& at, const LocalTensor<float>& sums, bool begin,
+                                  uint32_t count) {
     LocalTensor<T> left = left_queue_.template DeQue<T>();
     LocalTensor<T> right = right_queue_.template DeQue<T>();
     MmadParams product;
     // Whole fractals: a single row would be read as a vector.
     product.m = static_cast<uint16_t>(fractals_of(at) * LATTE_CUBE);
     product.n = static_cast<uint16_t>(tiling_.tile_dim);
-    product.k = static_cast<uint16_t>(count * LATTE_CUBE);
-    product.cmatrixInitVal = false;
-    if (begin) {
-      Mmad(sums, left, right, bias, product);
-    } else {
-      PipeBarrier<PIPE_M>();
-      Mmad(sums, left, right, product);
-    }
+    product.k = static_cast<uint16_t>(count * kBlock);
+    product.cmatrixInitVal = begin;
+    if (!begin) PipeBarrier<PIPE_M>();
+    Mmad(sums, left, right, product);
     left_queue_.FreeTensor(left);
     right_queue_.FreeTensor(right);
   }
@@ -344,8 +343,9 @@ class PatchProjection {
     result.nSize = static_cast<uint16_t>(smaller(tiling_.tile_dim, end - begin));
     result.srcStride = static_cast<uint16_t>(fractals_of(at) * LATTE_CUBE);
     result.dstStride = tiling_.dim;
-    result.quantPre =
-        tiling_.dtype == LATTE_KERNEL_FLOAT16 ? QuantMode_t::F322F16 : QuantMode_t::F322BF16;
+    result.quantPre = tiling_.dtype == LATTE_KERNEL_FLOAT32   ? QuantMode_t::NoQuant
+                      : tiling_.dtype == LATTE_KERNEL_FLOAT16 ? QuantMode_t::F322F16
+                                                              : QuantMode_t::F322BF16;
     const uint64_t token =
         (static_cast<uint64_t>(at.image) * tiling_.token_rows + at.row) * tiling_.token_columns +
         at.column;
@@ -361,12 +361,11 @@ class PatchProjection {
     sum_queue_.FreeTensor(sums);
   }
 
-  TPipe pipe_;
+  TPipe* pipe_ = nullptr;  // of the entry function: as a member it would hinder the compiler
   TQue<QuePosition::A1, 2> patch_queue_;
   TQue<QuePosition::B1, 1> operand_queue_;
   TQue<QuePosition::A2, 2> left_queue_;
   TQue<QuePosition::B2, 2> right_queue_;
-  TQue<QuePosition::C2, 1> bias_queue_;
   TQue<QuePosition::CO1, 2> sum_queue_;
   __gm__ T* latent_ = nullptr;
   GlobalTensor<T> operand_;
@@ -386,11 +385,15 @@ extern "C" __global__ __aicore__ void latte_patch_projection(GM_ADDR latent, GM_
                                                              GM_ADDR output,
                                                              latte_fused_tiling tiling) {
   KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_AIC_ONLY);
-  if (tiling.dtype == LATTE_KERNEL_FLOAT16) {
+  AscendC::TPipe pipe;
+  if (tiling.dtype == LATTE_KERNEL_FLOAT32) {
+    latte_kernel::PatchProjection<float> kernel;
+    kernel.run(&pipe, latent, operand, output, tiling);
+  } else if (tiling.dtype == LATTE_KERNEL_FLOAT16) {
     latte_kernel::PatchProjection<half> kernel;
-    kernel.run(latent, operand, output, tiling);
+    kernel.run(&pipe, latent, operand, output, tiling);
   } else {
     latte_kernel::PatchProjection<bfloat16_t> kernel;
-    kernel.run(latent, operand, output, tiling);
+    kernel.run(&pipe, latent, operand, output, tiling);
   }
 }

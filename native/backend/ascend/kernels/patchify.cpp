@@ -17,7 +17,9 @@ template <class Item, class Unit>
 class Patchify {
  public:
   __aicore__ inline Patchify() {}
-  __aicore__ inline void run(GM_ADDR latent, GM_ADDR patches, const latte_patchify_tiling& tiling) {
+  __aicore__ inline void run(TPipe* pipe, GM_ADDR latent, GM_ADDR patches,
+                             const latte_patchify_tiling& tiling) {
+    pipe_ = pipe;
     tiling_ = tiling;
     latent_.SetGlobalBuffer(reinterpret_cast<__gm__ Item*>(latent));
     patches_.SetGlobalBuffer(reinterpret_cast<__gm__ Item*>(patches));
@@ -26,9 +28,9 @@ class Patchify {
     depth_ = tiling_.channels * tiling_.patch * patch_units_;
     const uint32_t pixels =
         tiling_.channels * tiling_.tile_rows * tiling_.patch * tiling_.line_bytes;
-    pipe_.InitBuffer(pixel_queue_, 2, pixels);
-    pipe_.InitBuffer(patch_queue_, 2, tiling_.tile_units * static_cast<uint32_t>(sizeof(Unit)));
-    pipe_.InitBuffer(offset_buffer_, tiling_.tile_units * static_cast<uint32_t>(sizeof(uint32_t)));
+    pipe_->InitBuffer(pixel_queue_, 2, pixels);
+    pipe_->InitBuffer(patch_queue_, 2, tiling_.tile_units * static_cast<uint32_t>(sizeof(Unit)));
+    pipe_->InitBuffer(offset_buffer_, tiling_.tile_units * static_cast<uint32_t>(sizeof(uint32_t)));
     make_offsets();
 
     const TokenTiles<latte_patchify_tiling> tiles(tiling_);
@@ -67,7 +69,7 @@ class Patchify {
         channel += tiling_.tile_rows * tiling_.patch * tiling_.line_bytes;
       }
     }
-    const event_t written = static_cast<event_t>(pipe_.FetchEventID(HardEvent::S_V));
+    const event_t written = static_cast<event_t>(pipe_->FetchEventID(HardEvent::S_V));
     SetFlag<HardEvent::S_V>(written);
     WaitFlag<HardEvent::S_V>(written);
     LocalTensor<int32_t> numbers = offsets.template ReinterpretCast<int32_t>();
@@ -129,7 +131,7 @@ class Patchify {
     patch_queue_.FreeTensor(patches);
   }
 
-  TPipe pipe_;
+  TPipe* pipe_ = nullptr;  // of the entry function: as a member it would hinder the compiler
   TQue<QuePosition::VECIN, 2> pixel_queue_;
   TQue<QuePosition::VECOUT, 2> patch_queue_;
   TBuf<QuePosition::VECCALC> offset_buffer_;
@@ -145,14 +147,15 @@ class Patchify {
 extern "C" __global__ __aicore__ void latte_patchify(GM_ADDR latent, GM_ADDR patches,
                                                      latte_patchify_tiling tiling) {
   KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_AIV_ONLY);
+  AscendC::TPipe pipe;
   if (tiling.item_bytes == 4) {
     latte_kernel::Patchify<uint32_t, uint32_t> kernel;
-    kernel.run(latent, patches, tiling);
+    kernel.run(&pipe, latent, patches, tiling);
   } else if (tiling.unit_bytes == 4) {
     latte_kernel::Patchify<uint16_t, uint32_t> kernel;
-    kernel.run(latent, patches, tiling);
+    kernel.run(&pipe, latent, patches, tiling);
   } else {
     latte_kernel::Patchify<uint16_t, uint16_t> kernel;
-    kernel.run(latent, patches, tiling);
+    kernel.run(&pipe, latent, patches, tiling);
   }
 }

@@ -17,38 +17,35 @@ struct Reduced {
   int32_t quarter;   // 0 ... 3
 };
 
-/// Word `index` of 2/pi in binary, most significant first, after one word of zeros.
-__aicore__ inline uint64_t two_over_pi_word(uint32_t index) {
-  switch (index) {
-    case 1:
-      return 0xa2f9836eu;
-    case 2:
-      return 0x4e441529u;
-    case 3:
-      return 0xfc2757d1u;
-    case 4:
-      return 0xf534ddc0u;
-    case 5:
-      return 0xdb629599u;
-    case 6:
-      return 0x3c439041u;
-    case 7:
-      return 0xfe5163abu;
-    case 8:
-      return 0xdebbc561u;
-    default:
-      return 0;
-  }
-}
+/// 2/pi in binary, most significant word first, after one word of zeros; zeros follow.
+struct TwoOverPi {
+  static constexpr uint32_t kWords = 8;
+  uint32_t words[kWords + 1];
 
-__aicore__ inline uint64_t two_over_pi_bits(uint32_t word, uint32_t shift) {
-  const uint64_t pair = (two_over_pi_word(word) << 32) | two_over_pi_word(word + 1);
-  return (pair >> (32 - shift)) & 0xffffffffu;
-}
+  template <class Tiling>
+  __aicore__ inline void set(const Tiling& tiling) {
+    words[0] = 0;
+    words[1] = tiling.two_over_pi_1;
+    words[2] = tiling.two_over_pi_2;
+    words[3] = tiling.two_over_pi_3;
+    words[4] = tiling.two_over_pi_4;
+    words[5] = tiling.two_over_pi_5;
+    words[6] = tiling.two_over_pi_6;
+    words[7] = tiling.two_over_pi_7;
+    words[8] = tiling.two_over_pi_8;
+  }
+  __aicore__ inline uint64_t word(uint32_t index) const {
+    return index <= kWords ? words[index] : 0;
+  }
+  __aicore__ inline uint64_t bits(uint32_t index, uint32_t shift) const {
+    const uint64_t pair = (word(index) << 32) | word(index + 1);
+    return (pair >> (32 - shift)) & 0xffffffffu;
+  }
+};
 
 /// |x| = m * 2^e with a 24-bit m. Bits of 2/pi that make whole turns are skipped, the next 96 are
 /// multiplied with m: the highest two bits of the product are the quarter, the rest its fraction.
-__aicore__ inline Reduced reduce_far(uint32_t bits) {
+__aicore__ inline Reduced reduce_far(const TwoOverPi& two_over_pi, uint32_t bits) {
   Reduced result{false, 0, 0, 0};
   const uint32_t magnitude = bits & 0x7fffffffu;
   const bool negative = (bits >> 31) != 0;
@@ -66,9 +63,9 @@ __aicore__ inline Reduced reduce_far(uint32_t bits) {
   // e - 2 bits of 2/pi are skipped, after the word of zeros; e = exponent - 150 >= -24.
   const uint32_t skipped = (magnitude >> 23) - 150 - 2 + 32;
   const uint32_t word = skipped / 32, shift = skipped % 32;
-  const uint64_t high = two_over_pi_bits(word, shift);
-  const uint64_t middle = two_over_pi_bits(word + 1, shift);
-  const uint64_t low = two_over_pi_bits(word + 2, shift);
+  const uint64_t high = two_over_pi.bits(word, shift);
+  const uint64_t middle = two_over_pi.bits(word + 1, shift);
+  const uint64_t low = two_over_pi.bits(word + 2, shift);
   uint64_t product = ((mantissa * high) << 32) + mantissa * middle + ((mantissa * low) >> 32);
   if (negative) product = 0 - product;
   const uint64_t rounded = product + (uint64_t{1} << 61);

@@ -15,19 +15,6 @@ constexpr int64_t kFieldLimit = std::numeric_limits<uint32_t>::max();
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
-std::optional<uint32_t> kernel_dtype(DType dtype) {
-  switch (dtype) {
-    case DType::kFloat32:
-      return LATTE_KERNEL_FLOAT32;
-    case DType::kFloat16:
-      return LATTE_KERNEL_FLOAT16;
-    case DType::kBFloat16:
-      return LATTE_KERNEL_BFLOAT16;
-    default:
-      return std::nullopt;
-  }
-}
-
 /// The largest |timestep| for which |scale · t · frequency| surely stays within kDirectArgument.
 float direct_limit(const TimestepProjectionArgs& args) {
   double largest = 0;
@@ -44,6 +31,19 @@ float direct_limit(const TimestepProjectionArgs& args) {
 }
 
 }  // namespace
+
+std::optional<uint32_t> kernel_dtype(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return LATTE_KERNEL_FLOAT32;
+    case DType::kFloat16:
+      return LATTE_KERNEL_FLOAT16;
+    case DType::kBFloat16:
+      return LATTE_KERNEL_BFLOAT16;
+    default:
+      return std::nullopt;
+  }
+}
 
 std::optional<latte_timestep_tiling> timestep_tiling(CoreCounts cores,
                                                      const TimestepProjectionArgs& args) {
@@ -67,6 +67,14 @@ std::optional<latte_timestep_tiling> timestep_tiling(CoreCounts cores,
   tiling.flip = args.flip_sin_to_cos ? 1 : 0;
   tiling.scale = args.scale;
   tiling.direct_limit = direct_limit(args);
+  tiling.two_over_pi_1 = 0xa2f9836e;
+  tiling.two_over_pi_2 = 0x4e441529;
+  tiling.two_over_pi_3 = 0xfc2757d1;
+  tiling.two_over_pi_4 = 0xf534ddc0;
+  tiling.two_over_pi_5 = 0xdb629599;
+  tiling.two_over_pi_6 = 0x3c439041;
+  tiling.two_over_pi_7 = 0xfe5163ab;
+  tiling.two_over_pi_8 = 0xdebbc561;
   return tiling;
 }
 

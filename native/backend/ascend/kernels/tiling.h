@@ -2,6 +2,7 @@
 // kernel does not serve the case: then aclnn does.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -33,8 +34,11 @@ std::optional<latte_fused_tiling> fused_tiling(CoreCounts cores, const LatentVie
 
 /// The fused kernel's constant operand: weights [dim, C·p·p] and bias [dim] (or null), both of the
 /// layer's dtype, and the table. Made once for a layer and a grid, and copied to the device as it
-/// is.
-std::vector<uint16_t> fused_operand(const latte_fused_tiling& tiling, const uint16_t* weight,
-                                    const uint16_t* bias, const HostPositionTable* positions);
+/// is. Empty if a value of the bias or the table is not finite: the kernel would spread it.
+std::vector<std::byte> fused_operand(const latte_fused_tiling& tiling, const void* weight,
+                                     const void* bias, const HostPositionTable* positions);
+
+/// LATTE_KERNEL_FLOAT32 …; nothing for types that no kernel takes.
+std::optional<uint32_t> kernel_dtype(DType dtype);
 
 }  // namespace latte::ascend

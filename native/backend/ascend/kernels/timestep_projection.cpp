@@ -21,25 +21,27 @@ template <class T>
 class TimestepProjection {
  public:
   __aicore__ inline TimestepProjection() {}
-  __aicore__ inline void run(GM_ADDR timesteps, GM_ADDR frequencies, GM_ADDR output,
+  __aicore__ inline void run(TPipe* pipe, GM_ADDR timesteps, GM_ADDR frequencies, GM_ADDR output,
                              const latte_timestep_tiling& tiling) {
+    pipe_ = pipe;
     tiling_ = tiling;
+    two_over_pi_.set(tiling);
     timesteps_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(timesteps));
     frequencies_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(frequencies));
     output_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(output));
     const uint32_t tile = tiling_.tile_rows * tiling_.tile_columns;
     const uint32_t floats = tile * static_cast<uint32_t>(sizeof(float));
-    pipe_.InitBuffer(timestep_queue_, 1, padded(tiling_.tile_rows, sizeof(float)));
-    pipe_.InitBuffer(frequency_queue_, 1, padded(tiling_.tile_columns, sizeof(float)));
-    pipe_.InitBuffer(output_queue_, 2, 2 * tile * static_cast<uint32_t>(sizeof(T)));
-    pipe_.InitBuffer(zero_queue_, 1, tiling_.tile_rows * LATTE_UB_BLOCK);
-    pipe_.InitBuffer(argument_buffer_, floats);
-    pipe_.InitBuffer(reduced_buffer_, floats);
-    pipe_.InitBuffer(quotient_buffer_, floats);
-    pipe_.InitBuffer(square_buffer_, floats);
-    pipe_.InitBuffer(sine_buffer_, floats);
-    pipe_.InitBuffer(cosine_buffer_, floats);
-    pipe_.InitBuffer(scratch_buffer_, floats);
+    pipe_->InitBuffer(timestep_queue_, 1, padded(tiling_.tile_rows, sizeof(float)));
+    pipe_->InitBuffer(frequency_queue_, 1, padded(tiling_.tile_columns, sizeof(float)));
+    pipe_->InitBuffer(output_queue_, 2, 2 * tile * static_cast<uint32_t>(sizeof(T)));
+    pipe_->InitBuffer(zero_queue_, 1, tiling_.tile_rows * LATTE_UB_BLOCK);
+    pipe_->InitBuffer(argument_buffer_, floats);
+    pipe_->InitBuffer(reduced_buffer_, floats);
+    pipe_->InitBuffer(quotient_buffer_, floats);
+    pipe_->InitBuffer(square_buffer_, floats);
+    pipe_->InitBuffer(sine_buffer_, floats);
+    pipe_->InitBuffer(cosine_buffer_, floats);
+    pipe_->InitBuffer(scratch_buffer_, floats);
 
     const uint32_t first = static_cast<uint32_t>(GetBlockIdx()) * tiling_.block_rows;
     uint32_t end = first + tiling_.block_rows;
@@ -82,7 +84,7 @@ class TimestepProjection {
                 DataCopyPadExtParams<float>{false, 0, 0, 0});
     timestep_queue_.EnQue(timesteps);
     timesteps = timestep_queue_.template DeQue<float>();
-    const event_t loaded = static_cast<event_t>(pipe_.FetchEventID(HardEvent::MTE2_S));
+    const event_t loaded = static_cast<event_t>(pipe_->FetchEventID(HardEvent::MTE2_S));
     SetFlag<HardEvent::MTE2_S>(loaded);
     WaitFlag<HardEvent::MTE2_S>(loaded);
 
@@ -154,7 +156,7 @@ class TimestepProjection {
                                          uint32_t width) {
     LocalTensor<float> reduced = reduced_buffer_.template Get<float>();
     LocalTensor<float> quotient = quotient_buffer_.template Get<float>();
-    const event_t computed = static_cast<event_t>(pipe_.FetchEventID(HardEvent::V_S));
+    const event_t computed = static_cast<event_t>(pipe_->FetchEventID(HardEvent::V_S));
     SetFlag<HardEvent::V_S>(computed);
     WaitFlag<HardEvent::V_S>(computed);
     LocalTensor<uint32_t> bits = arguments.template ReinterpretCast<uint32_t>();
@@ -162,7 +164,7 @@ class TimestepProjection {
     for (uint32_t r = 0; r < rows; ++r) {
       if (is_direct(timesteps.GetValue(r))) continue;
       for (uint32_t i = r * tiling_.tile_columns; i < r * tiling_.tile_columns + width; ++i) {
-        const Reduced result = reduce_far(bits.GetValue(i));
+        const Reduced result = reduce_far(two_over_pi_, bits.GetValue(i));
         if (result.kept) {
           reduced_bits.SetValue(i, result.kept_bits);
         } else {
@@ -171,7 +173,7 @@ class TimestepProjection {
         quotient.SetValue(i, static_cast<float>(result.quarter));
       }
     }
-    const event_t written = static_cast<event_t>(pipe_.FetchEventID(HardEvent::S_V));
+    const event_t written = static_cast<event_t>(pipe_->FetchEventID(HardEvent::S_V));
     SetFlag<HardEvent::S_V>(written);
     WaitFlag<HardEvent::S_V>(written);
   }
@@ -301,7 +303,7 @@ class TimestepProjection {
     zero_queue_.FreeTensor(zeros);
   }
 
-  TPipe pipe_;
+  TPipe* pipe_ = nullptr;  // of the entry function: as a member it would hinder the compiler
   TQue<QuePosition::VECIN, 1> timestep_queue_;
   TQue<QuePosition::VECIN, 1> frequency_queue_;
   TQue<QuePosition::VECOUT, 2> output_queue_;
@@ -317,6 +319,7 @@ class TimestepProjection {
   GlobalTensor<float> frequencies_;
   GlobalTensor<T> output_;
   latte_timestep_tiling tiling_;
+  TwoOverPi two_over_pi_;
 };
 
 }  // namespace latte_kernel
@@ -325,14 +328,15 @@ extern "C" __global__ __aicore__ void latte_timestep_projection(GM_ADDR timestep
                                                                 GM_ADDR frequencies, GM_ADDR output,
                                                                 latte_timestep_tiling tiling) {
   KERNEL_TASK_TYPE_DEFAULT(KERNEL_TYPE_AIV_ONLY);
+  AscendC::TPipe pipe;
   if (tiling.dtype == LATTE_KERNEL_FLOAT32) {
     latte_kernel::TimestepProjection<float> kernel;
-    kernel.run(timesteps, frequencies, output, tiling);
+    kernel.run(&pipe, timesteps, frequencies, output, tiling);
   } else if (tiling.dtype == LATTE_KERNEL_FLOAT16) {
     latte_kernel::TimestepProjection<half> kernel;
-    kernel.run(timesteps, frequencies, output, tiling);
+    kernel.run(&pipe, timesteps, frequencies, output, tiling);
   } else {
     latte_kernel::TimestepProjection<bfloat16_t> kernel;
-    kernel.run(timesteps, frequencies, output, tiling);
+    kernel.run(&pipe, timesteps, frequencies, output, tiling);
   }
 }

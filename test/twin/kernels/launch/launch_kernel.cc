@@ -1,0 +1,87 @@
+#include "launch_kernel.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "../../twin_api.h"
+
+namespace latte::twin {
+
+namespace {
+
+using model::CoreKind;
+using model::Schedule;
+
+// What a kernel that went wrong gives at synchronisation: ACL_ERROR_RT_VECTOR_CORE_EXCEPTION and
+// ACL_ERROR_RT_AICORE_EXCEPTION.
+constexpr int kVectorCoreException = 507035;
+constexpr int kCubeCoreException = 507015;
+
+struct Work {
+  const char* name;
+  CoreKind kind;
+  uint32_t blocks;
+  Schedule schedule;
+  std::function<void()> kernel;
+  std::string fault;
+  void* stream;
+  const void* output;
+};
+
+uint8_t* translate(uint64_t address, size_t bytes) {
+  return static_cast<uint8_t*>(latte_twin_translate(reinterpret_cast<const void*>(address), bytes));
+}
+
+void run(void* argument) {
+  const auto& work = *static_cast<Work*>(argument);
+  const int exception = work.kind == CoreKind::kVector ? kVectorCoreException : kCubeCoreException;
+  if (work.fault == "nothing") return;
+  if (work.fault == "fail") return latte_twin_fail(exception);
+  while (work.fault == "hang" && latte_twin_stream_is_gone(work.stream) == 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  if (work.fault == "hang") return;
+  try {
+    model::run({work.kind, work.blocks, work.schedule, translate}, work.kernel);
+  } catch (const model::Fault& fault) {
+    latte_twin_violation("kernel %s: %s", work.name, fault.what());
+    latte_twin_fail(exception);
+  }
+  if (work.fault == "differ") translate(reinterpret_cast<uint64_t>(work.output), 4)[3] ^= 0x40;
+}
+
+void release(void* argument) { delete static_cast<Work*>(argument); }
+
+/// What is to go wrong with this kernel.
+std::string fault_of(Way way, const std::string& name) {
+  const char* value = std::getenv("LATTE_TWIN_KERNEL_FAULT");
+  const std::string fault = value == nullptr ? "" : value;
+  const size_t colon = fault.find(':');
+  if (colon == std::string::npos || fault.substr(0, colon) != name) return "";
+  const size_t second = fault.find(':', colon + 1);
+  const std::string wanted = second == std::string::npos ? "" : fault.substr(second + 1);
+  if (!wanted.empty() && wanted != (way == Way::kBinary ? "binary" : "functions")) return "";
+  return fault.substr(colon + 1, second == std::string::npos ? second : second - colon - 1);
+}
+
+}  // namespace
+
+uint32_t launch_kernel(Way way, const char* name, CoreKind kind, uint32_t blocks, void* stream,
+                       const std::vector<const void*>& pointers, std::function<void()> kernel) {
+  // What CANN 8.1 generates does nothing, with success, if the chip is not the kernels' own.
+  if (way == Way::kFunctions && std::getenv("LATTE_TWIN_UNREGISTERED") != nullptr) return 0;
+  // Orders take turns: whichever a kernel meets must do.
+  static std::atomic<unsigned> turn{0};
+  const Schedule schedule = turn++ % 2 == 0 ? Schedule::kConsumersFirst : Schedule::kProducersFirst;
+  auto work = std::make_unique<Work>(Work{name, kind, blocks, schedule, std::move(kernel),
+                                          fault_of(way, name), stream, pointers.back()});
+  return static_cast<uint32_t>(latte_twin_launch(stream, name, run, work.release(), release,
+                                                 pointers.data(), pointers.size()));
+}
+
+}  // namespace latte::twin
