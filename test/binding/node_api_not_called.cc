@@ -1,0 +1,43 @@
+// Functions of Node-API that the binding links to, and that no forward of the stress calls. Without
+// their prototypes, so that a list of names is enough: a call ends the program.
+#include <cstdlib>
+
+#define LATTE_NOT_CALLED(name) \
+  extern "C" void name() { std::abort(); }
+
+LATTE_NOT_CALLED(napi_async_destroy)
+LATTE_NOT_CALLED(napi_call_function)
+LATTE_NOT_CALLED(napi_close_callback_scope)
+LATTE_NOT_CALLED(napi_close_escapable_handle_scope)
+LATTE_NOT_CALLED(napi_close_handle_scope)
+LATTE_NOT_CALLED(napi_create_arraybuffer)
+LATTE_NOT_CALLED(napi_create_bigint_uint64)
+LATTE_NOT_CALLED(napi_create_double)
+LATTE_NOT_CALLED(napi_create_external_arraybuffer)
+LATTE_NOT_CALLED(napi_create_type_error)
+LATTE_NOT_CALLED(napi_detach_arraybuffer)
+LATTE_NOT_CALLED(napi_escape_handle)
+LATTE_NOT_CALLED(napi_fatal_error)
+LATTE_NOT_CALLED(napi_get_and_clear_last_exception)
+LATTE_NOT_CALLED(napi_get_arraybuffer_info)
+LATTE_NOT_CALLED(napi_get_boolean)
+LATTE_NOT_CALLED(napi_get_cb_info)
+LATTE_NOT_CALLED(napi_get_last_error_info)
+LATTE_NOT_CALLED(napi_get_named_property)
+LATTE_NOT_CALLED(napi_get_property)
+LATTE_NOT_CALLED(napi_get_typedarray_info)
+LATTE_NOT_CALLED(napi_get_value_bigint_uint64)
+LATTE_NOT_CALLED(napi_get_value_bool)
+LATTE_NOT_CALLED(napi_get_value_double)
+LATTE_NOT_CALLED(napi_get_value_int64)
+LATTE_NOT_CALLED(napi_get_value_string_utf8)
+LATTE_NOT_CALLED(napi_has_property)
+LATTE_NOT_CALLED(napi_is_arraybuffer)
+LATTE_NOT_CALLED(napi_is_detached_arraybuffer)
+LATTE_NOT_CALLED(napi_is_typedarray)
+LATTE_NOT_CALLED(napi_new_instance)
+LATTE_NOT_CALLED(napi_open_escapable_handle_scope)
+LATTE_NOT_CALLED(napi_open_handle_scope)
+LATTE_NOT_CALLED(napi_release_threadsafe_function)
+LATTE_NOT_CALLED(napi_throw)
+LATTE_NOT_CALLED(napi_throw_error)
