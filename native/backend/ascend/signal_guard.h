@@ -1,9 +1,8 @@
 // The signal handlers of the process, kept as they are while CANN starts.
 #pragma once
 
-#include <signal.h>
-
 #include <array>
+#include <csignal>
 
 namespace latte::ascend {
 
