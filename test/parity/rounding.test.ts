@@ -62,7 +62,10 @@ describe.each(testedDevices)('half types on %s', (device) => {
         round(half, sum + position + off),
         round(half, Math.fround(round(half, sum + off) + position)),
       ]);
-      return !right.includes(got[i]!);
+      // An NPU's fused kernel adds the table as a sum of float16 numbers, whose steps end at 2^-24.
+      const step = device !== 'cpu' && half === 'float16' ? 2 ** -24 : 0;
+      const [least, most] = [-step, step].map((off) => round(half, sum + position + off));
+      return !right.includes(got[i]!) && !(step > 0 && got[i]! >= least! && got[i]! <= most!);
     });
     expect(wrong, `element ${wrong} of width ${embedDim}`).toBe(-1);
   });
