@@ -22,12 +22,16 @@ const fused =
   process.env.LATTE_ASCEND_FUSED_PATCH !== '0' &&
   process.env.LATTE_ASCEND_KERNELS !== 'off' &&
   !process.env.LATTE_TWIN_SOC?.startsWith('Ascend910A');
+// What CANN's operators move is counted where nothing else computes.
+const operatorsAlone =
+  process.env.LATTE_ASCEND_KERNELS === 'off' && process.env.LATTE_TWIN_SOC === undefined;
 const elsewhere = twin
   ? [
       'test/device/without-npu.test.ts',
       // Breaks kernels in programs of its own, which need no NPU: the suite on the CPU runs it.
       'test/twin/mutants.test.ts',
       ...(fused ? [] : ['test/npu/fused.test.ts']),
+      ...(operatorsAlone ? [] : ['test/npu/traffic.test.ts']),
     ]
   : ['test/npu/**'];
 

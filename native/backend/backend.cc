@@ -38,6 +38,19 @@ std::shared_ptr<Buffer> Device::adopt(void*, size_t, void*) {
   fail(ErrorCode::kValue, "device '", name(), "' takes in no memory of others");
 }
 
+void Queue::repeat_rows(const TensorView& from, int64_t times, const TensorView& to) {
+  if (to.bytes() == 0) return;
+  TensorView source = from, target = to;
+  source.shape[0] = target.shape[0] = 1;
+  for (int64_t row = 0; row < from.shape[0]; ++row) {
+    for (int64_t i = 0; i < times; ++i) {
+      convert(source, target);
+      target.data = static_cast<char*>(target.data) + target.bytes();
+    }
+    source.data = static_cast<char*>(source.data) + source.bytes();
+  }
+}
+
 void run_and_wait(Device& device, const std::function<void(Queue&)>& run) {
   const auto work = std::make_shared<WaitedWork>(run);
   device.submit(work);

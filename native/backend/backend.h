@@ -113,6 +113,24 @@ struct TimestepProjectionArgs {
   DType dtype = DType::kFloat32;
 };
 
+/// The embedding of a timestep, to which those of numbers beside it are added: value v of all sizes
+/// is embedded into channels [v·s, (v+1)·s). Each embedding is two linears on a sinusoid.
+struct ConditionEmbeddingArgs {
+  struct Size {
+    TensorView numbers;  // [rows, values]: row b mod rows is sample b's
+    int64_t values = 0;
+    const LinearWeights *linear_1 = nullptr, *linear_2 = nullptr;  // to s features
+  };
+  TensorView timesteps;  // [1], which serves all samples, or [batch]
+  const LinearWeights *linear_1 = nullptr, *linear_2 = nullptr;  // to dim features
+  std::vector<Size> sizes;
+  int64_t batch = 0;
+  /// The sinusoids, of the weights' dtype. Its timesteps, count and output are not looked at.
+  TimestepProjectionArgs projection;
+  Activation activation = Activation::kNone;  // between the linears
+  void* output = nullptr;                     // [batch, dim], dense, of the weights' dtype
+};
+
 /// Work in order on one device. Used by one thread at a time. Every operation may be asynchronous:
 /// results are there, and errors are known, when the work that was given the queue is done (see
 /// Device::submit). Scratch memory lives until then.
@@ -129,6 +147,10 @@ class Queue {
   virtual void timestep_projection(const TimestepProjectionArgs& args) = 0;
   virtual void patch_projection(const PatchProjectionArgs& args) = 0;
   virtual void linear(const LinearArgs& args) = 0;
+  /// All parts of a condition embedding at once, for devices on which starting an operation costs
+  /// more than these small products. Returns false if the device computes part by part, or does so
+  /// with these arguments: then nothing was queued.
+  virtual bool condition_embedding(const ConditionEmbeddingArgs&) { return false; }
   /// Normalises each row of x [rows, dim] in place, float32 inside.
   virtual void layer_norm(const TensorView& x, double epsilon) = 0;
   /// out = a + b with numpy's broadcasting; out has the broadcast shape and a's dtype, b is
@@ -136,6 +158,9 @@ class Queue {
   virtual void add(const TensorView& a, const TensorView& b, const TensorView& out) = 0;
   /// Any dtype to any other, rounding once; sizes are equal.
   virtual void convert(const TensorView& from, const TensorView& to) = 0;
+  /// to [rows·times, …] gets each row of `from` [rows, …] `times` times, one behind the other.
+  /// Equal dtypes.
+  virtual void repeat_rows(const TensorView& from, int64_t times, const TensorView& to);
 };
 
 struct DeviceInfo {

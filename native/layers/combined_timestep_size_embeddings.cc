@@ -150,6 +150,27 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
               config = config_, timestep_config = timestep_config_, size_config = size_config_,
               resolution, aspect_ratio, count, rows, result,
               dtype = dtype()](Queue& queue, const Inputs& in, const Outputs& out) {
+    if (result == dtype) {
+      ConditionEmbeddingArgs all;
+      all.timesteps = *in[0];
+      all.linear_1 = weights->timestep.linear_1.get();
+      all.linear_2 = weights->timestep.linear_2.get();
+      const auto add = [&](const TensorView& numbers, const SizeInput& size,
+                           const TimestepEmbeddingWeights& embedder) {
+        if (size.values == 0) return;
+        all.sizes.push_back(
+            {numbers, size.values, embedder.linear_1.get(), embedder.linear_2.get()});
+      };
+      if (config.use_additional_conditions) {
+        add(*in[1], resolution, weights->resolution);
+        add(*in[2], aspect_ratio, weights->aspect_ratio);
+      }
+      all.batch = rows;
+      all.projection = time_proj.projection();
+      all.activation = timestep_config.activation;
+      all.output = out[0].data;
+      if (queue.condition_embedding(all)) return;
+    }
     // The numbers of every kind in one array, so that one pass projects them all.
     const int64_t resolutions = rows * resolution.values, ratios = rows * aspect_ratio.values;
     const int64_t n = count + resolutions + ratios;

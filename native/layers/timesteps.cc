@@ -25,15 +25,20 @@ Timesteps::Timesteps(Device& device, const TimestepsConfig& config)
       frequencies_(std::make_shared<const std::vector<float>>(timestep_frequencies(
           config.num_channels, config.downscale_freq_shift, config.max_period))) {}
 
-void Timesteps::project(Queue& queue, const float* timesteps, int64_t count, void* output,
-                        DType dtype) const {
+TimestepProjectionArgs Timesteps::projection() const {
   TimestepProjectionArgs args;
-  args.timesteps = timesteps;
-  args.count = count;
   args.frequencies = frequencies_.get();
   args.scale = static_cast<float>(config_.scale);
   args.flip_sin_to_cos = config_.flip_sin_to_cos;
   args.dim = config_.num_channels;
+  return args;
+}
+
+void Timesteps::project(Queue& queue, const float* timesteps, int64_t count, void* output,
+                        DType dtype) const {
+  TimestepProjectionArgs args = projection();
+  args.timesteps = timesteps;
+  args.count = count;
   args.output = output;
   args.dtype = dtype;
   queue.timestep_projection(args);

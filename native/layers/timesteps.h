@@ -29,6 +29,8 @@ class Timesteps final : public Layer {
   Plan plan(const std::vector<std::optional<TensorSpec>>& inputs,
             const ForwardOptions& options) override;
 
+  /// The projection, without timesteps and output. It refers to this layer's frequencies.
+  TimestepProjectionArgs projection() const;
   /// Queues the projection of `count` float32 timesteps into [count, num_channels] of `dtype`.
   void project(Queue& queue, const float* timesteps, int64_t count, void* output,
                DType dtype) const;

@@ -11,7 +11,7 @@ describe.each(testedDevices)('sampled entries on %s', (device) => {
   it.each(computed.map((c) => [nameOf(c), c] as const))('%s', async (_, c) => {
     const [[result]] = (await compute(c, device, ['forward'])) as [[Tensor]];
     const here = await result.to('cpu');
-    const { got, expected } = sample(c, here);
+    const { got, expected } = sample(c, here, device);
     expect(compare.near(got, expected, c.dtype as Float)).toBeUndefined();
     here.dispose();
     result.dispose();

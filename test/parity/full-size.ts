@@ -1,3 +1,4 @@
+import { tableDtype } from '../support/devices.js';
 import type { Tensor } from '../../lib/index.js';
 import { exact, takeRows, type Approx } from '../reference/array.js';
 import { captionProjection } from '../reference/layers.js';
@@ -39,7 +40,11 @@ function sampleRows(count: number, samples: number): number[] {
 }
 
 /** Some rows of a full-size result, and what the reference computes for just these. */
-export function sample(c: Case, result: Tensor): { got: Float64Array; expected: Approx } {
+export function sample(
+  c: Case,
+  result: Tensor,
+  device: string,
+): { got: Float64Array; expected: Approx } {
   const weights = weightsOf(c);
   const width = result.shape.at(-1)!;
   const count = result.size / width;
@@ -60,6 +65,13 @@ export function sample(c: Case, result: Tensor): { got: Float64Array; expected: 
   const tokens = rows.map((row): Token => [Math.floor(row / perFrame), row % perFrame]);
   return {
     got: got(rows),
-    expected: patchEmbed(c.options, weights, given, c.dtype as Float, tokens),
+    expected: patchEmbed(
+      c.options,
+      weights,
+      given,
+      c.dtype as Float,
+      tokens,
+      tableDtype(device, c.dtype),
+    ),
   };
 }

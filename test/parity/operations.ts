@@ -5,6 +5,7 @@ import * as reference from '../reference/layers.js';
 import { patchEmbed, patchEmbedParameters } from '../reference/patch-embed.js';
 import type { Float } from '../reference/rounding.js';
 import * as sincos from '../reference/sincos.js';
+import { tableDtype } from '../support/devices.js';
 import { timestepEmbedding } from '../reference/timesteps.js';
 
 /** Tensors that go into an operation, and what the reference knows of the same. */
@@ -36,6 +37,7 @@ export interface Operation {
     weights: reference.Weights,
     inputs: Inputs<Approx>,
     dtype: Float,
+    device: string,
   ): Approx[];
 }
 
@@ -159,8 +161,8 @@ export const operations = {
       forward: async (layer, { latent }) => [await (layer as latte.PatchEmbed).forward(latent!)],
       forwardSync: (layer, { latent }) => [(layer as latte.PatchEmbed).forwardSync(latent!)],
     },
-    expected: (options, weights, { latent }, dtype) => [
-      patchEmbed(options, weights, latent!, dtype),
+    expected: (options, weights, { latent }, dtype, device) => [
+      patchEmbed(options, weights, latent!, dtype, undefined, tableDtype(device, dtype)),
     ],
   },
   CombinedTimestepSizeEmbeddings: {

@@ -129,10 +129,10 @@ export function operandsOf(c: Case): {
   return { weights: weightsOf(c), inputs: Object.fromEntries(inputs) };
 }
 
-/** What the reference says to a case. */
-export function expectedOf(c: Case): Approx[] {
+/** What the reference says to a case that a device computes. */
+export function expectedOf(c: Case, device: string): Approx[] {
   const { weights, inputs } = operandsOf(c);
-  return operationOf(c).expected(c.options as never, weights, inputs, c.dtype as Float);
+  return operationOf(c).expected(c.options as never, weights, inputs, c.dtype as Float, device);
 }
 
 /** The dtype of a case's results: the hidden dtype of a forward, where one is asked for. */
@@ -190,7 +190,7 @@ async function compareAll(
   ways: readonly Way[],
   place?: Place,
 ): Promise<void> {
-  const expected = expectedOf(c);
+  const expected = expectedOf(c, device);
   const all = await compute(c, device, ways, place);
   for (const [w, results] of all.entries()) {
     if (results.length !== expected.length) throw new Error(`${results.length} results`);

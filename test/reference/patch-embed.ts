@@ -70,13 +70,17 @@ function patch(latent: Approx, p: number, b: number, i: number, j: number): numb
 /** A token of the output: batch entry and place in the h-major order. */
 export type Token = readonly [batch: number, token: number];
 
-/** The flattened layer, for all tokens [B, N, D] or for some [tokens, D]. */
+/**
+ * The flattened layer, for all tokens [B, N, D] or for some [tokens, D]. A table that is rounded to
+ * `tableDtype` first is what an NPU without the plugin adds.
+ */
 export function patchEmbed(
   options: PatchEmbedOptions,
   weights: Weights,
   latentGiven: Approx,
   dtype: Float,
   tokens?: readonly Token[],
+  tableDtype: Float = 'float32',
 ): Approx {
   const { patchSize: p, embedDim, ...rest } = withDefaults(options);
   const latent = converted(latentGiven, dtype);
@@ -94,7 +98,8 @@ export function patchEmbed(
     { ...kernel, shape: [embedDim, columns] },
     weights['proj.bias'],
   );
-  const table = positionTable(options, h, w, weights['pos_embed']);
+  const given = positionTable(options, h, w, weights['pos_embed']);
+  const table = tableDtype === 'float32' ? given : stored(given, tableDtype);
   if (!rest.flatten)
     return addUnflattened(x, [batch, embedDim, h, w], table, rest.layerNorm, dtype);
   const normal = rest.layerNorm ? stored(layerNorm(stored(x, dtype)), dtype) : stored(x, dtype);

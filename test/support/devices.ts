@@ -1,4 +1,4 @@
-import { devices, type DType } from '../../lib/index.js';
+import { deviceDiagnostics, devices, type DType } from '../../lib/index.js';
 import { onTwin } from './twin.js';
 
 /**
@@ -11,6 +11,12 @@ export const testedDevices: readonly string[] = onTwin
 
 /** Where layers compute unless told otherwise. */
 export const defaultDevice: string = devices().find(({ kind }) => kind === 'npu')?.name ?? 'cpu';
+
+/** The dtype of the position table that a layer adds: without the plugin an NPU rounds it first. */
+export function tableDtype(device: string, dtype: DType): 'float32' | 'float16' | 'bfloat16' {
+  const rounds = device.startsWith('npu') && deviceDiagnostics().npu.kernelsPlugin !== true;
+  return rounds && (dtype === 'float16' || dtype === 'bfloat16') ? dtype : 'float32';
+}
 
 /** Whether layers compute in this dtype on a device: the first Ascend 910 has float16 alone. */
 export function computes(device: string, dtype: DType): boolean {

@@ -10,6 +10,13 @@ export interface Counters {
   /** aclnn operations and kernels of the plugin that were put on a stream. */
   launches: number;
   launchesByName: Record<string, number>;
+  /** Kernels that these started: an aclnn operation may start several, or none. */
+  kernels: number;
+  kernelsByName: Record<string, number>;
+  /** Bytes of device memory that kernels and copies on the device read and wrote, every pass. */
+  bytesMoved: number;
+  /** Those of them that a model of the L2 cache does not hold (test/twin/runtime/traffic.h). */
+  bytesPastL2: number;
   executorsMade: number;
   deviceAllocations: number;
   hostAllocations: number;

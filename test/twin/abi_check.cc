@@ -25,6 +25,7 @@
   X(ACL_EVENT_RECORDED_STATUS_COMPLETE)   \
   X(ACL_DEVICE_INFO_AI_CORE_NUM)          \
   X(ACL_DEVICE_INFO_VECTOR_CORE_NUM)      \
+  X(ACL_DEVICE_INFO_L2_SIZE)              \
   X(ACL_EVENT_SYNC)                       \
   X(ACL_STOP_ON_FAILURE)                  \
   X(ACL_SUCCESS)                          \

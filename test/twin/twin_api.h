@@ -29,6 +29,11 @@ int latte_twin_stream_is_gone(void* stream);
  * in one live allocation of the stream's device. */
 void* latte_twin_translate(const void* pointer, size_t bytes);
 
+/* Of a kernel on a device: it reads, or writes, `rows` runs of `bytes` bytes, `stride` bytes apart.
+ * Counted as 'bytes moved', and past the model of L2. */
+void latte_twin_moved(int device, const void* pointer, size_t bytes, size_t rows, size_t stride,
+                      int written);
+
 /* Bytes from a device pointer to the end of its allocation; 0 where it points into none. */
 size_t latte_twin_bytes_from(const void* pointer);
 

@@ -49,7 +49,11 @@ enum aclrtEventRecordedStatus : unsigned {
   ACL_EVENT_RECORDED_STATUS_NOT_READY = 0,
   ACL_EVENT_RECORDED_STATUS_COMPLETE = 1,
 };
-enum aclDeviceInfo : int { ACL_DEVICE_INFO_AI_CORE_NUM = 0, ACL_DEVICE_INFO_VECTOR_CORE_NUM = 1 };
+enum aclDeviceInfo : int {
+  ACL_DEVICE_INFO_AI_CORE_NUM = 0,
+  ACL_DEVICE_INFO_VECTOR_CORE_NUM = 1,
+  ACL_DEVICE_INFO_L2_SIZE = 2,
+};
 
 constexpr uint32_t ACL_EVENT_SYNC = 0x00000001;
 /// For aclrtSetStreamFailureMode; the default is to continue.

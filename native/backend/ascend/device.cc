@@ -29,6 +29,15 @@ int32_t cores_of(const AclFunctions& acl, int32_t device, aclDeviceInfo kind) {
   return static_cast<int32_t>(cores);
 }
 
+/// Bytes of the L2 cache; those of the first Ascend 910, which has the smallest, if CANN does not
+/// tell.
+int64_t l2_bytes_of(const AclFunctions& acl, int32_t device) {
+  int64_t bytes = 0;
+  const auto index = static_cast<uint32_t>(device);
+  const aclError code = acl.aclGetDeviceCapability(index, ACL_DEVICE_INFO_L2_SIZE, &bytes);
+  return code == ACL_SUCCESS && bytes > 0 ? bytes : int64_t{32} << 20;
+}
+
 }  // namespace
 
 /// A work on its way: its queue holds what it uses until it has landed.
@@ -43,7 +52,7 @@ class AscendDevice::AscendFlight final : public Flight {
         QueueResources{device_.acl_, device_.name_, device_.memory_, device_.operations_,
                        device_.constants_, device_.ladder_.kernels(), device_.ladder_.fused(),
                        device_.cores_, device_.thread_, device_.thread_.stream(),
-                       device_.chip_.float16_only(), device_.resets_},
+                       device_.chip_.float16_only(), device_.resets_, device_.l2_bytes_},
         &work_->cancelled);
     work_->run(*queue_);
   }
@@ -121,6 +130,7 @@ void AscendDevice::recovered() {
 void AscendDevice::opened() {
   cores_.cube = cores_of(acl_, index_, ACL_DEVICE_INFO_AI_CORE_NUM);
   cores_.vector = cores_of(acl_, index_, ACL_DEVICE_INFO_VECTOR_CORE_NUM);
+  l2_bytes_ = l2_bytes_of(acl_, index_);
   size_t free = 0;
   LATTE_ACL(acl_, aclrtGetMemInfo, ACL_HBM_MEM, &free, &memory_total_);
   probe_.write(thread_);
@@ -197,7 +207,9 @@ std::shared_ptr<Buffer> AscendDevice::to_device(const TensorView& host, DType dt
 std::shared_ptr<const LinearWeights> AscendDevice::prepare_linear(const TensorView& weight,
                                                                   const TensorView* bias,
                                                                   DType dtype) {
+  static std::atomic<uint64_t> made{0};
   auto weights = std::make_shared<AscendLinearWeights>();
+  weights->id = ++made;
   weights->device = this;
   weights->dtype = dtype;
   weights->out_features = weight.shape[0];

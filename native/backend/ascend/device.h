@@ -60,6 +60,7 @@ class AscendDevice final : public Device {
   KernelLadder ladder_;
   CoreCounts cores_;
   size_t memory_total_ = 0;
+  int64_t l2_bytes_ = 0;
   uint64_t resets_ = 0;  // on the device's thread
   Operations operations_;
   DeviceMemory memory_;

@@ -55,6 +55,7 @@ std::string key_of(const OperationCall& call) {
       append(key, static_cast<int64_t>(view.dims.size()));
       for (const int64_t dim : view.dims) append(key, dim);
       for (const int64_t stride : view.strides) append(key, stride);
+      append(key, view.storage);
     }
   }
   return key;
@@ -127,7 +128,7 @@ bool Operations::may_keep(const OperationCall& call) const {
 
 TensorHandle Operations::make_tensor(const OperandView& view) const {
   const auto offset = static_cast<int64_t>(bytes_beyond(view.data) / acl_item_size(view.dtype));
-  const int64_t storage = offset + view.storage_elements();
+  const int64_t storage = offset + std::max(view.storage, view.storage_elements());
   aclTensor* tensor =
       acl_.aclCreateTensor(view.dims.data(), view.dims.size(), view.dtype, view.strides.data(),
                            offset, ACL_FORMAT_ND, &storage, 1, base_of(view.data));

@@ -20,6 +20,10 @@ struct OperandView {
   std::vector<int64_t> dims;
   std::vector<int64_t> strides;  // in elements
   void* data = nullptr;
+  /// Elements from `data` to the end of the tensor that this is a view of, if that is behind the
+  /// last one that the view reaches: CANN slices a view whose storage holds its last row whole, and
+  /// gathers any other one element by element (docs/ascend-operations.md).
+  int64_t storage = 0;
 
   /// A dense row-major operand.
   static OperandView dense(DType dtype, std::vector<int64_t> dims, const void* data);

@@ -1,5 +1,7 @@
 // The patch projection: patches gathered into rows, then a matrix product. Never aclnnConvolution:
 // it would compute float32 in fewer bits (docs/ascend-operations.md).
+#include <algorithm>
+
 #include "backend/ascend/queue.h"
 
 namespace latte::ascend {
@@ -20,6 +22,15 @@ Patches patches_of(const PatchProjectionArgs& args) {
   patches.tokens = patches.images * patches.height * patches.width;
   patches.features = latent.channels * p * p;
   return patches;
+}
+
+/// Images of a piece that stays in the L2 cache from the operation that writes it to the one that
+/// reads it, with a quarter left to the other operands. Equal pieces, as far as possible: each
+/// reads the position table again.
+int64_t images_of_piece(int64_t images, int64_t bytes_of_image, int64_t l2_bytes) {
+  const int64_t piece_bytes = l2_bytes / 4 * 3;
+  const int64_t pieces = std::max(int64_t{1}, (images * bytes_of_image - 1) / piece_bytes + 1);
+  return (images - 1) / std::min(pieces, images) + 1;
 }
 
 }  // namespace
@@ -43,7 +54,33 @@ void AscendQueue::gather_patches(const PatchProjectionArgs& args, void* patches)
                     latent.channel_stride,
                     latent.width,
                     1};
+  pixels.storage = (latent.outer - 1) * latent.outer_stride +
+                   (latent.inner - 1) * latent.inner_stride +
+                   (latent.channels - 1) * latent.channel_stride + latent.height * latent.width;
   copy_view(pixels, rows);
+}
+
+/// For half types without the plugin the table is rounded, once: a mixed addition would be two
+/// kernels with a pass in float32 between them (docs/ascend-operations.md).
+OperandView AscendQueue::addend(const AscendPositionTable& positions, DType dtype) {
+  const std::vector<int64_t> shape = {positions.rows, positions.dim};
+  if (dtype == DType::kFloat32 || resources_.kernels != nullptr) {
+    return OperandView::dense(DType::kFloat32, shape, positions.table->data());
+  }
+  if (positions.rounded_resets != resources_.resets) positions.rounded.clear();
+  positions.rounded_resets = resources_.resets;
+  auto& rounded = positions.rounded[dtype];
+  if (rounded == nullptr) {
+    TensorView exact, to;
+    exact.shape = to.shape = shape;
+    exact.data = positions.table->data();
+    to.dtype = dtype;
+    auto buffer = resources_.memory.allocate(to.bytes());
+    to.data = buffer->data();
+    convert(exact, to);
+    rounded = std::move(buffer);
+  }
+  return OperandView::dense(dtype, shape, rounded->data());
 }
 
 void AscendQueue::patch_projection(const PatchProjectionArgs& args) {
@@ -54,32 +91,51 @@ void AscendQueue::patch_projection(const PatchProjectionArgs& args) {
   const auto* positions = static_cast<const AscendPositionTable*>(args.positions);
   const DType dtype = weights.dtype;
   const int64_t dim = weights.out_features;
-  const auto bytes = [&](int64_t features) {
-    return static_cast<size_t>(size.tokens * features) * item_size(dtype);
-  };
-  int steps = 1 + (args.layer_norm ? 1 : 0) + (positions != nullptr || args.channels_first ? 1 : 0);
-  // The last step writes the output.
-  const auto target = [&] { return --steps == 0 ? args.output : scratch(bytes(dim)); };
-
-  void* patches = scratch(bytes(size.features));
-  gather_patches(args, patches);
-  void* tokens = target();
-  product(patches, size.tokens, weights, tokens);
-  if (args.layer_norm) {
-    void* normalised = target();
-    normalise(tokens, size.tokens, dim, dtype, args.epsilon, normalised);
-    tokens = normalised;
-  }
   const int64_t per_image = size.height * size.width;
-  const std::vector<int64_t> shape = {size.images, per_image, dim};
-  if (positions != nullptr) {
-    add_views(OperandView::dense(dtype, shape, tokens),
-              OperandView::dense(DType::kFloat32, {positions->rows, dim}, positions->table->data()),
-              OperandView::dense(dtype, shape, target()));
-  } else if (args.channels_first) {
-    OperandView transposed = OperandView::dense(dtype, {size.images, dim, per_image}, tokens);
-    transposed.strides = {per_image * dim, 1, dim};
-    copy_view(transposed, OperandView::dense(dtype, {size.images, dim, per_image}, target()));
+  const auto bytes = [&](int64_t rows, int64_t features) {
+    return static_cast<size_t>(rows * features) * item_size(dtype);
+  };
+  const auto at = [&](void* data, int64_t row, int64_t features) -> void* {
+    return static_cast<char*>(data) + bytes(row, features);
+  };
+  void* patches = scratch(bytes(size.tokens, size.features));
+  gather_patches(args, patches);
+
+  const bool one_step = positions == nullptr && !args.layer_norm && !args.channels_first;
+  OperandView table;
+  if (positions != nullptr) table = addend(*positions, dtype);
+  const int steps = 1 + (args.layer_norm ? 1 : 0) + (args.channels_first ? 1 : 0);
+  // What a step reads and writes, and a mixed sum, which CANN makes in float32 first.
+  const bool mixed = positions != nullptr && table.dtype != acl_dtype(dtype);
+  const int64_t alive = (steps > 1 ? 2 : 1) + (mixed ? 2 : 0);
+  const int64_t image_bytes = static_cast<int64_t>(bytes(per_image, dim)) * alive;
+  const int64_t piece =
+      one_step ? size.images : images_of_piece(size.images, image_bytes, resources_.l2_bytes);
+  // The last step writes the output; the addition is in place.
+  std::vector<void*> between;
+  for (int step = 1; step < steps; ++step)
+    between.push_back(scratch(bytes(piece * per_image, dim)));
+  for (int64_t first = 0; first < size.images; first += piece) {
+    const int64_t images = std::min(piece, size.images - first), rows = images * per_image;
+    void* output = at(args.output, first * per_image, dim);
+    size_t step = 0;
+    const auto target = [&] { return step == between.size() ? output : between[step++]; };
+    void* tokens = target();
+    product(at(patches, first * per_image, size.features), rows, weights, tokens);
+    if (args.layer_norm) {
+      void* normalised = target();
+      normalise(tokens, rows, dim, dtype, args.epsilon, normalised);
+      tokens = normalised;
+    }
+    if (positions != nullptr) {
+      const OperandView sum = OperandView::dense(dtype, {images, per_image, dim}, tokens);
+      add_views(sum, table, sum);
+    }
+    if (args.channels_first) {
+      OperandView transposed = OperandView::dense(dtype, {images, dim, per_image}, tokens);
+      transposed.strides = {per_image * dim, 1, dim};
+      copy_view(transposed, OperandView::dense(dtype, {images, dim, per_image}, output));
+    }
   }
 }
 

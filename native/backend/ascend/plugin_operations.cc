@@ -27,7 +27,7 @@ bool AscendQueue::plugin_timestep_projection(const TimestepProjectionArgs& args)
   if (resources_.kernels == nullptr) return false;
   const auto tiling = timestep_tiling(resources_.cores, args);
   if (!tiling) return false;
-  const void* frequencies = device_frequencies(*args.frequencies);
+  const void* frequencies = constant(*args.frequencies);
   read(args.timesteps, static_cast<size_t>(args.count) * sizeof(float));
   overwrite(args.output, static_cast<size_t>(args.count * args.dim) * item_size(args.dtype));
   check(acl_, "latte_timestep_projection",

@@ -227,17 +227,36 @@ void AscendQueue::add(const TensorView& a, const TensorView& b, const TensorView
             OperandView::dense(out.dtype, out.shape, out.data));
 }
 
+void AscendQueue::repeat_rows(const TensorView& from, int64_t times, const TensorView& to) {
+  if (to.bytes() == 0) return;
+  const int64_t rows = from.shape[0], width = from.size() / rows;
+  OperandView repeated = OperandView::dense(from.dtype, {rows, times, width}, from.data);
+  repeated.strides = {width, 0, 1};
+  copy_view(repeated, OperandView::dense(to.dtype, {rows, times, width}, to.data));
+}
+
+const void* AscendQueue::constant(const std::vector<float>& values) {
+  return resources_.constants.get(values, [&](void* to) {
+    const auto count = static_cast<int64_t>(values.size());
+    copy_to_device({{DType::kFloat32, {count}}, to}, values.data());
+  });
+}
+
 void AscendQueue::normalise(const void* x, int64_t rows, int64_t dim, DType dtype, double epsilon,
                             void* out) {
+  // Without these CANN would fill memory with ones and zeros anew at each run.
+  const std::vector<float> ones(static_cast<size_t>(dim), 1), zeros(static_cast<size_t>(dim), 0);
   OperationCall call{"aclnnLayerNorm",
                      acl_.aclnnLayerNorm,
                      true,
-                     {OperandView::dense(dtype, {rows, dim}, x)},
+                     {OperandView::dense(dtype, {rows, dim}, x),
+                      OperandView::dense(DType::kFloat32, {dim}, constant(ones)),
+                      OperandView::dense(DType::kFloat32, {dim}, constant(zeros))},
                      {OperandView::dense(dtype, {rows, dim}, out)},
                      [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
                        const IntArrayHandle normalized = create_int_array(acl_, dim);
-                       return acl_.aclnnLayerNormGetWorkspaceSize(t[0], normalized.get(), nullptr,
-                                                                  nullptr, epsilon, t[1], nullptr,
+                       return acl_.aclnnLayerNormGetWorkspaceSize(t[0], normalized.get(), t[1],
+                                                                  t[2], epsilon, t[3], nullptr,
                                                                   nullptr, bytes, executor);
                      }};
   std::memcpy(&call.attribute, &epsilon, sizeof epsilon);

@@ -30,11 +30,14 @@ struct QueueResources {
   aclrtStream stream;
   bool float16_only;  // the first Ascend 910
   uint64_t resets;    // how often the stream has failed: what was on its way then did not arrive
+  int64_t l2_bytes;   // of the L2 cache
 };
 
 /// What the operand of the fused projection depends on beside the weights: the position table's id
 /// (0: none), rows of tokens of a tile, and columns of a product.
 using FusedLayout = std::array<uint64_t, 3>;
+
+struct MergedLinears;
 
 /// Weights as they came: [out, in] and [out] in device memory.
 class AscendLinearWeights final : public LinearWeights {
@@ -44,7 +47,17 @@ class AscendLinearWeights final : public LinearWeights {
   /// For the fused projection, since the device's last reset. On the device's thread.
   mutable std::map<FusedLayout, std::shared_ptr<Buffer>> fused_operands;
   mutable uint64_t fused_resets = 0;
+  uint64_t id = 0;  // never that of other weights, also not of ones that are gone
+  /// This linear, merged with those of these ids, since the device's last reset. On the device's
+  /// thread.
+  mutable std::map<std::vector<uint64_t>, std::shared_ptr<const MergedLinears>> merged;
+  mutable uint64_t merged_resets = 0;
   void unpack(void* weight_out, void* bias_out) const override;
+};
+
+/// Several linears as one, with zeros where an input has no part in an output.
+struct MergedLinears {
+  AscendLinearWeights first, second;
 };
 
 /// A table in device memory, expanded: [rows, dim] float32. The halves stay on the host for the
@@ -54,6 +67,9 @@ class AscendPositionTable final : public PositionTable {
   uint64_t id = 0;  // never that of another table, also not of one that is gone
   int64_t rows = 0, dim = 0;
   std::shared_ptr<Buffer> table;
+  /// The table rounded to a half type, since the device's last reset. On the device's thread.
+  mutable std::map<DType, std::shared_ptr<Buffer>> rounded;
+  mutable uint64_t rounded_resets = 0;
   HostPositionTable halves;  // empty for a whole table
 };
 
@@ -69,9 +85,11 @@ class AscendQueue final : public Queue {
   void timestep_projection(const TimestepProjectionArgs& args) override;
   void patch_projection(const PatchProjectionArgs& args) override;
   void linear(const LinearArgs& args) override;
+  bool condition_embedding(const ConditionEmbeddingArgs& args) override;
   void layer_norm(const TensorView& x, double epsilon) override;
   void add(const TensorView& a, const TensorView& b, const TensorView& out) override;
   void convert(const TensorView& from, const TensorView& to) override;
+  void repeat_rows(const TensorView& from, int64_t times, const TensorView& to) override;
 
   /// Copies what was downloaded to where it belongs. Once the stream has come past it.
   void finish();
@@ -119,7 +137,12 @@ class AscendQueue final : public Queue {
                                const latte_fused_tiling& tiling);
   bool plugin_timestep_projection(const TimestepProjectionArgs& args);
   void project_on_host(const TimestepProjectionArgs& args, const std::vector<float>& timesteps);
-  const void* device_frequencies(const std::vector<float>& frequencies);
+  /// These floats in device memory, copied there once.
+  const void* constant(const std::vector<float>& values);
+  /// A position table as an addend of tokens of this dtype.
+  OperandView addend(const AscendPositionTable& positions, DType dtype);
+  /// The two linears of a condition embedding as one each; null if they would be too large.
+  const MergedLinears* merged_linears(const ConditionEmbeddingArgs& args);
   /// After each operation, where LATTE_ASCEND_SYNC asks for it.
   void after(const char* operation);
 

@@ -13,6 +13,10 @@ namespace {
 /// aclnnSin and aclnnCos are documented up to here (docs/ascend-operations.md).
 constexpr float kLargestArgument = 65504.0f;
 
+/// Up to so many sinusoids of timesteps that the host knows, computing them there and copying them
+/// costs less than the launches of the operations.
+constexpr int64_t kHostSinusoids = int64_t{64} << 10;
+
 }  // namespace
 
 void AscendQueue::project_on_host(const TimestepProjectionArgs& args,
@@ -26,13 +30,6 @@ void AscendQueue::project_on_host(const TimestepProjectionArgs& args,
   copy_to_device(output, on_host.output);
 }
 
-const void* AscendQueue::device_frequencies(const std::vector<float>& frequencies) {
-  return resources_.constants.get(frequencies, [&](void* to) {
-    const auto count = static_cast<int64_t>(frequencies.size());
-    copy_to_device({{DType::kFloat32, {count}}, to}, frequencies.data());
-  });
-}
-
 void AscendQueue::timestep_projection(const TimestepProjectionArgs& args) {
   check_cancelled();
   if (args.count == 0) return;
@@ -44,6 +41,7 @@ void AscendQueue::timestep_projection(const TimestepProjectionArgs& args) {
   const size_t bytes = timesteps.size() * sizeof(float);
   if (const void* host = uploads_.host_copy(args.timesteps, bytes)) {
     std::memcpy(timesteps.data(), host, bytes);
+    if (args.count * args.dim <= kHostSinusoids) return project_on_host(args, timesteps);
   } else {
     std::byte* copy = staging(bytes);
     read(args.timesteps, bytes);
@@ -72,8 +70,7 @@ void AscendQueue::timestep_projection(const TimestepProjectionArgs& args) {
   run({"aclnnMul",
        acl_.aclnnMul,
        true,
-       {floats({args.count, 1}, args.timesteps),
-        floats({1, half}, device_frequencies(frequencies))},
+       {floats({args.count, 1}, args.timesteps), floats({1, half}, constant(frequencies))},
        {angles},
        [&](const auto& t, uint64_t* size, aclOpExecutor** executor) {
          return acl_.aclnnMulGetWorkspaceSize(t[0], t[1], t[2], size, executor);

@@ -118,6 +118,9 @@ napi_value counters(napi_env env, napi_callback_info) {
   auto& memory = latte::twin::Memory::instance();
   napi_value result =
       object(env, {{"launches", value("launches")},
+                   {"kernels", value("kernels")},
+                   {"bytesMoved", value("bytes moved")},
+                   {"bytesPastL2", value("bytes past L2")},
                    {"executorsMade", value("executors made")},
                    {"deviceAllocations", value("device allocations")},
                    {"hostAllocations", value("host allocations")},
@@ -126,6 +129,7 @@ napi_value counters(napi_env env, napi_callback_info) {
                    {"liveDeviceBytes", static_cast<int64_t>(memory.live_bytes(-1))},
                    {"liveHostBytes", static_cast<int64_t>(memory.live_host_bytes())}});
   napi_set_named_property(env, result, "launchesByName", object(env, with_prefix(all, "launch ")));
+  napi_set_named_property(env, result, "kernelsByName", object(env, with_prefix(all, "kernel ")));
   napi_set_named_property(env, result, "calls", object(env, with_prefix(all, "call ")));
   napi_set_named_property(env, result, "liveHandles", object(env, live_handles()));
   return result;

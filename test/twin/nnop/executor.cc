@@ -1,7 +1,7 @@
 // libnnopbase: executors, which run once unless they were made repeatable.
 #include <cstring>
 
-#include "nnop/tensors.h"
+#include "nnop/kernels.h"
 #include "runtime/stream.h"
 
 namespace latte::twin {
@@ -173,6 +173,10 @@ aclnnStatus run_executor(const char* operation, void* workspace, uint64_t bytes,
   };
   count("launches");
   count(std::string("launch ") + operation);
+  if (executor->kernels != nullptr) {
+    executor->kernels->count_run(target->device(), views_of(executor->inputs),
+                                 views_of(executor->outputs), workspace);
+  }
   return target->push(std::move(task));
 }
 

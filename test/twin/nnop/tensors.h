@@ -65,6 +65,8 @@ struct Operand {
   std::shared_ptr<TensorObject> tensor;
 };
 
+class KernelPlan;
+
 struct Executor {
   const char* operation = nullptr;
   /// null, or why aclSetAclOpExecutorRepeatable is not for it.
@@ -75,7 +77,8 @@ struct Executor {
   /// Whether an output may be one of the inputs.
   bool may_be_in_place = false;
   uint64_t workspace_bytes = 0;
-  Compute compute;  // empty: nothing to do
+  Compute compute;                            // empty: nothing to do
+  std::shared_ptr<const KernelPlan> kernels;  // null: none
   bool repeatable = false, has_run = false;
   const void* context = nullptr;  // that was current when it was made
 

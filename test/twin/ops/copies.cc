@@ -36,6 +36,8 @@ aclnnStatus aclnnCastGetWorkspaceSize(const aclTensor* self, const aclDataType d
     // An equal dtype makes a bare copy of it, and that excludes reuse (math/cast/op_api, M).
     if (from.dtype == to.dtype) call.executor().not_repeatable = "it only copies";
     call.executor().workspace_bytes = gather_bytes({&from, &to});
+    KernelPlan& kernels = call.kernels();
+    kernels.view_copy(kernels.cast(kernels.contiguous(kernels.input(0)), dtype), kernels.output(0));
     call.executor().compute = [](const auto& in, const auto& outs) {
       convert_elements(in[0], outs[0]);
     };
@@ -62,6 +64,12 @@ aclnnStatus aclnnInplaceCopyGetWorkspaceSize(aclTensor* self, const aclTensor* s
     call.executor().not_repeatable = "it copies between the caller's own tensors";
     call.executor().written_input = 0;
     call.executor().workspace_bytes = to.dtype == from.dtype ? 0 : gather_bytes({&to, &from});
+    KernelPlan& kernels = call.kernels();
+    Place copied = kernels.cast(kernels.contiguous(kernels.input(1)), to.dtype);
+    if (from.dims != to.dims) {
+      copied = kernels.run("BroadcastTo", {copied}, to.elements(), to.dtype);
+    }
+    kernels.view_copy(copied, kernels.input(0));
     call.executor().compute = [](const auto& in, const auto&) {
       convert_elements(broadcast_to(in[1], in[0].view.dims), in[0]);
     };

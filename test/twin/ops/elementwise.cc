@@ -2,6 +2,7 @@
 // aclnnRelu and aclnnMish: computed in float32, rounded once.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numbers>
 
 #include "ops/operation.h"
@@ -17,7 +18,7 @@ using Binary = std::function<float(float, float)>;
 
 /// Broadcasts; "the data type of out must be convertible from the deduced one", which any floating
 /// dtype is from any other (aclnnAdd, aclnnMul and conversion_relationship.md, M).
-void describe_binary(Call& call, const View& a, const View& b, const View& out,
+void describe_binary(Call& call, const char* kernel, const View& a, const View& b, const View& out,
                      const Binary& function) {
   require_float(a, "self");
   require_float(b, "other");
@@ -33,6 +34,19 @@ void describe_binary(Call& call, const View& a, const View& b, const View& out,
   for (const View* view : {&a, &b, &out}) {
     if (view->dtype != dtype) workspace += static_cast<uint64_t>(view->elements()) * 4;
   }
+  // A half type and FLOAT make one kernel of mixed dtypes that writes FLOAT, and a Cast where out
+  // is not FLOAT; two half types are cast first ("isAddMixDtypeSupport",
+  // math/add/op_api/aclnn_add.cpp and aclnn_mul.cpp, M).
+  KernelPlan& kernels = call.kernels();
+  Place left_place = kernels.contiguous(kernels.input(0));
+  Place right_place = kernels.contiguous(kernels.input(1));
+  const bool mixed = a.dtype != b.dtype && (a.dtype == ACL_FLOAT || b.dtype == ACL_FLOAT);
+  if (!mixed) {
+    left_place = kernels.cast(left_place, dtype);
+    right_place = kernels.cast(right_place, dtype);
+  }
+  const Place result = kernels.run(kernel, {left_place, right_place}, out.elements(), dtype);
+  kernels.view_copy(kernels.cast(result, out.dtype), kernels.output(0));
   call.executor().compute = [function](const auto& in, const auto& outs) {
     const auto& shape = outs[0].view.dims;
     std::vector<float> left = read_floats(broadcast_to(in[0], shape));
@@ -57,6 +71,11 @@ aclnnStatus unary(const char* operation, const aclTensor* self, const aclTensor*
     require_same_dtype(x, y);
     require_same_dims(x, y);
     call.executor().workspace_bytes = gather_bytes({&x, &y});
+    // Contiguous, the kernel of the operation's name, ViewCopy (each operation's op_api, M and N).
+    KernelPlan& kernels = call.kernels();
+    kernels.view_copy(kernels.run(operation + std::strlen("aclnn"),
+                                  {kernels.contiguous(kernels.input(0))}, x.elements(), x.dtype),
+                      kernels.output(0));
     call.executor().compute = [function](const auto& in, const auto& outs) {
       std::vector<float> values = read_floats(in[0]);
       for (float& value : values) value = function(value);
@@ -91,7 +110,7 @@ aclnnStatus aclnnAddGetWorkspaceSize(const aclTensor* self, const aclTensor* oth
     const View& sum = call.output(out, "out");
     // What aclnnInplaceAdd is made of (math/add/op_api, M).
     call.executor().may_be_in_place = true;
-    describe_binary(call, a, b, sum, scaled_sum(call.scalar(alpha, "alpha")));
+    describe_binary(call, "Add", a, b, sum, scaled_sum(call.scalar(alpha, "alpha")));
   });
 }
 
@@ -103,7 +122,7 @@ aclnnStatus aclnnInplaceAddGetWorkspaceSize(const aclTensor* self, const aclTens
     const View& b = call.input(other, "other");
     const View& sum = call.output(self, "selfRef");
     call.executor().may_be_in_place = true;
-    describe_binary(call, a, b, sum, scaled_sum(call.scalar(alpha, "alpha")));
+    describe_binary(call, "Add", a, b, sum, scaled_sum(call.scalar(alpha, "alpha")));
   });
 }
 
@@ -113,7 +132,7 @@ aclnnStatus aclnnMulGetWorkspaceSize(const aclTensor* self, const aclTensor* oth
     const View& a = call.input(self, "self");
     const View& b = call.input(other, "other");
     const View& product = call.output(out, "out");
-    describe_binary(call, a, b, product, [](float x, float y) { return x * y; });
+    describe_binary(call, "Mul", a, b, product, [](float x, float y) { return x * y; });
   });
 }
 

@@ -43,10 +43,12 @@ aclnnStatus aclnnLayerNormGetWorkspaceSize(const aclTensor* input,
   return first_call("aclnnLayerNorm", bytes, executor, [&](Call& call) {
     const View& x = call.input(input, "input");
     const View& y = call.output(out, "out");
-    // Optional by the documentation; the twin knows the form that the addon uses.
-    if (weight != nullptr || bias != nullptr || mean != nullptr || rstd != nullptr) {
-      refuse("the twin has no weight, bias, mean and rstd");
-    }
+    // Null ones keep their index, and there is nothing to set anew.
+    if ((weight == nullptr) != (bias == nullptr)) refuse("weight and bias come together here");
+    const View* scale = weight == nullptr ? nullptr : &call.input(weight, "weight");
+    const View* shift = bias == nullptr ? nullptr : &call.input(bias, "bias");
+    // Optional by the documentation; the twin knows the forms that the addon uses.
+    if (mean != nullptr || rstd != nullptr) refuse("the twin has no mean and rstd");
     require_float(x, "input");
     require_same_dtype(x, y);
     require_same_dims(x, y);
@@ -58,12 +60,36 @@ aclnnStatus aclnnLayerNormGetWorkspaceSize(const aclTensor* input,
     }
     size_t width = 1;
     for (const int64_t dim : shape) width *= static_cast<size_t>(dim);
-    // The missing weight and bias are made: ones and zeros (norm/layer_norm_v4/op_api, N).
-    call.executor().workspace_bytes = gather_bytes({&x, &y}) + 2 * width * item_size(x.dtype);
+    for (const View* view : {scale, shift}) {
+      if (view == nullptr) continue;
+      if (view->dims != shape) refuse("weight and bias have another shape than normalizedShape");
+      // "of input's dtype, or FLOAT; weight and bias of the same" (aclnnLayerNorm, N).
+      if (view->dtype != x.dtype && view->dtype != ACL_FLOAT) {
+        refuse("weight or bias is neither of input's dtype nor FLOAT");
+      }
+      require_same_dtype(*scale, *view);
+    }
+    call.executor().workspace_bytes = gather_bytes({&x, &y});
+    KernelPlan& kernels = call.kernels();
+    std::vector<Place> read = {kernels.contiguous(kernels.input(0))};
+    // What is missing is made anew at each run: ones and zeros, by a Fill each
+    // (norm/layer_norm_v4/op_host/op_api/aclnn_layer_norm.cpp, N).
+    for (size_t i = 0; i < 2; ++i) {
+      read.push_back(scale == nullptr
+                         ? kernels.run("Fill", {}, static_cast<int64_t>(width), x.dtype)
+                         : kernels.contiguous(kernels.input(1 + i)));
+    }
+    kernels.view_copy(kernels.run("LayerNorm", read, x.elements(), x.dtype), kernels.output(0));
     call.executor().compute = [width, epsilon](const auto& in, const auto& outs) {
       std::vector<float> values = read_floats(in[0]);
       for (size_t row = 0; row < values.size(); row += width) {
         normalise(&values[row], width, static_cast<float>(epsilon));
+      }
+      if (in.size() == 3) {
+        const std::vector<float> scales = read_floats(in[1]), shifts = read_floats(in[2]);
+        for (size_t i = 0; i < values.size(); ++i) {
+          values[i] = values[i] * scales[i % width] + shifts[i % width];
+        }
       }
       write_floats(outs[0], values);
     };

@@ -108,8 +108,40 @@ uint64_t gather_matrix(const View& view) {
   return transposed.is_contiguous() ? 0 : gather_bytes({&view});
 }
 
+/// A matrix of a product: as it is where it is dense, or dense when transposed
+/// (IsTransposeLastTwoDims, matmul/common/op_host/op_api/matmul_util.cpp, N).
+Place matrix(KernelPlan& kernels, const View& view, Place place) {
+  View transposed = view;
+  std::swap(transposed.dims[0], transposed.dims[1]);
+  std::swap(transposed.strides[0], transposed.strides[1]);
+  return transposed.is_contiguous() ? place : kernels.contiguous(place);
+}
+
 /// The twin's own choice: products have a small workspace.
 constexpr uint64_t kProductWorkspace = 16384;
+
+/// One row with both scalars 1 is the product's bias, which 910B wants as FLOAT for bfloat16
+/// (NeedToConvertBias, Dav2201MatMulRule::UpdateBiasDtype). Anything else is a product and an Add,
+/// for half types in FLOAT (AddmmMatmulGraph, matmul/mat_mul_v3/op_host/op_api/aclnn_addmm.cpp, N).
+void describe_addmm(KernelPlan& kernels, const View& added, const View& a, const View& b,
+                    const View& result, bool plain) {
+  const std::vector<Place> matrices = {matrix(kernels, a, kernels.input(1)),
+                                       matrix(kernels, b, kernels.input(2))};
+  const int64_t elements = result.elements();
+  Place addend = kernels.contiguous(kernels.input(0));
+  const int64_t rows = added.dims.size() == 2 ? added.dims[0] : 1;
+  if (plain && rows == 1 && added.dims.back() == result.dims[1]) {
+    if (added.dtype == ACL_BF16) addend = kernels.cast(addend, ACL_FLOAT);
+    const Place product =
+        kernels.run("MatMul", {matrices[0], matrices[1], addend}, elements, result.dtype);
+    return kernels.view_copy(product, kernels.output(0));
+  }
+  if (!plain) addend = kernels.run("Muls", {addend}, added.elements(), added.dtype);
+  addend = kernels.cast(addend, ACL_FLOAT);
+  const Place product = kernels.run("MatMul", matrices, elements, ACL_FLOAT);
+  const Place sum = kernels.run(plain ? "Add" : "Axpy", {addend, product}, elements, ACL_FLOAT);
+  kernels.view_copy(kernels.cast(sum, result.dtype), kernels.output(0));
+}
 
 }  // namespace
 
@@ -130,6 +162,13 @@ aclnnStatus aclnnMmGetWorkspaceSize(const aclTensor* self, const aclTensor* mat2
     const CubeRounding rounding = cube_rounding(dtype, cube_math_type);
     if (result.elements() == 0) return;
     call.executor().workspace_bytes = kProductWorkspace + gather_matrix(a) + gather_matrix(b);
+    KernelPlan& kernels = call.kernels();
+    const std::vector<Place> matrices = {matrix(kernels, a, kernels.input(0)),
+                                         matrix(kernels, b, kernels.input(1))};
+    // "k = 1": a Mul (IfKEqual1, the same file).
+    kernels.view_copy(
+        kernels.run(a.dims[1] == 1 ? "Mul" : "MatMul", matrices, result.elements(), dtype),
+        kernels.output(0));
     call.executor().compute = [rounding](const auto& in, const auto& outs) {
       std::vector<float> left = read_floats(in[0]), right = read_floats(in[1]);
       round_operand(left, rounding);
@@ -169,6 +208,7 @@ aclnnStatus aclnnAddmmGetWorkspaceSize(const aclTensor* self, const aclTensor* m
     if (result.elements() == 0) return;
     call.executor().workspace_bytes =
         kProductWorkspace + gather_bytes({&added}) + gather_matrix(a) + gather_matrix(b);
+    describe_addmm(call.kernels(), added, a, b, result, scale == 1 && factor == 1);
     call.executor().compute = [=](const auto& in, const auto& outs) {
       std::vector<float> left = read_floats(in[1]), right = read_floats(in[2]);
       round_operand(left, rounding);

@@ -1,5 +1,7 @@
 #include "ops/operation.h"
 
+#include <algorithm>
+
 #include "runtime/devices.h"
 
 namespace latte::twin {
@@ -54,6 +56,14 @@ const View& Call::output(const aclTensor* tensor, const char* name) {
   return view;
 }
 
+KernelPlan& Call::kernels() {
+  if (kernels_ == nullptr) {
+    kernels_ = std::make_shared<KernelPlan>(executor_->inputs, executor_->outputs);
+    executor_->kernels = kernels_;
+  }
+  return *kernels_;
+}
+
 double Call::scalar(const aclScalar* scalar, const char* name) {
   if (scalar == nullptr) refuse(std::string(name) + " is null", ACLNN_ERR_PARAM_NULLPTR);
   const auto found = scalars().find(scalar, name);
@@ -85,6 +95,12 @@ aclnnStatus first_call(const char* operation, uint64_t* bytes, aclOpExecutor** e
     describe(call);
     const std::shared_ptr<Executor> made = call.take();
     uint64_t& workspace = made->workspace_bytes;
+    if (made->kernels != nullptr) {
+      workspace = std::max(workspace, made->kernels->workspace_bytes());
+      // A task of the AI CPU takes addresses with it that nothing sets anew (read in
+      // ADD_TO_LAUNCHER_LIST_AICPU in conversion/view_copy/op_api/view_copy.cpp, M).
+      if (made->kernels->on_ai_cpu()) made->not_repeatable = "its ViewCopy runs on the AI CPU";
+    }
     workspace = (workspace + kWorkspaceUnit - 1) / kWorkspaceUnit * kWorkspaceUnit;
     *bytes = workspace;
     *executor = static_cast<aclOpExecutor*>(executors().add(made));

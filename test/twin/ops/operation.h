@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "nnop/tensors.h"
+#include "nnop/kernels.h"
 #include "ops/elements.h"
 
 namespace latte::twin {
@@ -29,12 +29,15 @@ class Call {
   std::vector<int64_t> array(const aclIntArray* array, const char* name);
 
   Executor& executor() { return *executor_; }
+  /// What the operation starts; to be called when all operands are known.
+  KernelPlan& kernels();
   std::shared_ptr<Executor> take() { return std::move(executor_); }
 
  private:
   Operand operand(const aclTensor* tensor, const char* name);
 
   std::shared_ptr<Executor> executor_ = std::make_shared<Executor>();
+  std::shared_ptr<KernelPlan> kernels_;
 };
 
 /// Runs `describe`, which fills the call or refuses; gives the executor out.

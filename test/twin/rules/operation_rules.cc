@@ -1,5 +1,7 @@
 // What the operations' documentation excludes.
 #include <cmath>
+#include <cstring>
+#include <string>
 
 #include "rules/rules.h"
 
@@ -172,6 +174,119 @@ std::vector<Rule> other_rules() {
   };
 }
 
+int64_t counter(const char* name) {
+  static const char* wanted;
+  static int64_t found;
+  wanted = name;
+  found = 0;
+  latte_twin_each_counter(
+      [](void*, const char* each, int64_t value) {
+        if (std::strcmp(each, wanted) == 0) found = value;
+      },
+      nullptr);
+  return found;
+}
+
+/// Runs the executor that was made last, and gives how many kernels of this name it started.
+int64_t kernels_of(Npu& npu, AclnnRun run, const char* kernel) {
+  latte_twin_reset_counters();
+  run(bytes > 0 ? npu.device_memory(bytes) : nullptr, bytes, executor, npu.stream);
+  npu.synchronise();
+  return counter((std::string("kernel ") + kernel).c_str());
+}
+
+/// A copy of two rows of three that begin four elements apart.
+int64_t copies_of_slice(int64_t storage, const char* kernel) {
+  Npu npu;
+  const Operand rows({2, 3}, {4, 1}, storage, npu.device_memory(32)), to(npu, {2, 3});
+  aclnnInplaceCopyGetWorkspaceSize(to.tensor, rows.tensor, &bytes, &executor);
+  return kernels_of(npu, aclnnInplaceCopy, kernel);
+}
+
+/// Which kernels an operation starts, and what they move.
+std::vector<Rule> kernel_rules() {
+  return {
+      {"an Add of FLOAT16 and FLOAT to FLOAT16 is an Add and a Cast", "",
+       [] {
+         Npu npu;
+         const Operand a(npu, {8}, ACL_FLOAT16), b(npu, {8}), out(npu, {8}, ACL_FLOAT16);
+         float one = 1;
+         const aclScalar* scalar = aclCreateScalar(&one, ACL_FLOAT);
+         aclnnAddGetWorkspaceSize(a.tensor, b.tensor, scalar, out.tensor, &bytes, &executor);
+         // Read 16 + 32, write 32; read 32, write 16.
+         return kernels_of(npu, aclnnAdd, "Add") == 1 && counter("kernel Cast") == 1 &&
+                counter("kernels") == 2 && counter("bytes moved") == 128;
+       }},
+      {"an Add of equal dtypes is one kernel", "",
+       [] {
+         Npu npu;
+         const Operand a(npu, {8}), b(npu, {8}), out(npu, {8});
+         float one = 1;
+         const aclScalar* scalar = aclCreateScalar(&one, ACL_FLOAT);
+         aclnnAddGetWorkspaceSize(a.tensor, b.tensor, scalar, out.tensor, &bytes, &executor);
+         return kernels_of(npu, aclnnAdd, "Add") == 1 && counter("kernels") == 1;
+       }},
+      {"a LayerNorm without weight and bias fills them", "",
+       [] {
+         Npu npu;
+         const Operand x(npu, {2, 3}), y(npu, {2, 3});
+         const int64_t three = 3;
+         aclnnLayerNormGetWorkspaceSize(x.tensor, aclCreateIntArray(&three, 1), nullptr, nullptr,
+                                        1e-6, y.tensor, nullptr, nullptr, &bytes, &executor);
+         return kernels_of(npu, aclnnLayerNorm, "Fill") == 2 && counter("kernels") == 3;
+       }},
+      {"a view whose storage holds its last row is sliced", "",
+       [] { return copies_of_slice(8, "Slice") == 1; }},
+      {"a view whose storage ends before is gathered", "",
+       [] { return copies_of_slice(7, "AsStrided") == 1; }},
+      {"rows of one distance are written by the AI Core", "",
+       [] {
+         Npu npu;
+         const Operand x(npu, {2, 3}), y({2, 3}, {5, 1}, 8, npu.device_memory(32));
+         aclnnSiluGetWorkspaceSize(x.tensor, y.tensor, &bytes, &executor);
+         return kernels_of(npu, aclnnSilu, "ViewCopy") == 1;
+       }},
+      {"rows of two distances are written by the AI CPU", "",
+       [] {
+         Npu npu;
+         const Operand x(npu, {2, 2, 2}), y({2, 2, 2}, {9, 3, 1}, 14, npu.device_memory(64));
+         aclnnSiluGetWorkspaceSize(x.tensor, y.tensor, &bytes, &executor);
+         return kernels_of(npu, aclnnSilu, "ViewCopy on the AI CPU") == 1;
+       }},
+      {"an executor kept whose ViewCopy runs on the AI CPU", "runs on the AI CPU",
+       [] {
+         Npu npu;
+         const Operand x(npu, {2, 2, 2}), y({2, 2, 2}, {9, 3, 1}, 14, npu.device_memory(64));
+         aclnnSiluGetWorkspaceSize(x.tensor, y.tensor, &bytes, &executor);
+         return aclSetAclOpExecutorRepeatable(executor) != 0;
+       }},
+      {"L2 holds what is read again, and writes back what was written once", "",
+       [] {
+         Npu npu;
+         constexpr size_t kMegabyte = size_t{1} << 20;
+         void *a = npu.device_memory(kMegabyte), *b = npu.device_memory(kMegabyte);
+         latte_twin_reset_counters();
+         for (int i = 0; i < 3; ++i) {
+           aclrtMemsetAsync(a, kMegabyte, 0, kMegabyte, npu.stream);
+           aclrtMemcpyAsync(b, kMegabyte, a, kMegabyte, ACL_MEMCPY_DEVICE_TO_DEVICE, npu.stream);
+         }
+         npu.synchronise();
+         constexpr auto kBytes = static_cast<int64_t>(kMegabyte);
+         return counter("bytes moved") == 9 * kBytes && counter("bytes past L2") == 2 * kBytes;
+       }},
+      {"more than L2 holds goes past it at every pass", "",
+       [] {
+         Npu npu;
+         constexpr size_t kMost = size_t{256} << 20;
+         void* memory = npu.device_memory(kMost);
+         latte_twin_reset_counters();
+         for (int i = 0; i < 2; ++i) aclrtMemsetAsync(memory, kMost, 0, kMost, npu.stream);
+         npu.synchronise();
+         return counter("bytes past L2") == 2 * static_cast<int64_t>(kMost);
+       }},
+  };
+}
+
 /// For LATTE_TWIN_SOC=Ascend910A: names begin with it.
 std::vector<Rule> first_generation_rules() {
   return {
@@ -201,7 +316,7 @@ std::vector<Rule> first_generation_rules() {
 
 std::vector<Rule> operation_rules() {
   std::vector<Rule> rules;
-  for (auto& some : {product_rules(), other_rules(), first_generation_rules()}) {
+  for (auto& some : {product_rules(), other_rules(), kernel_rules(), first_generation_rules()}) {
     rules.insert(rules.end(), some.begin(), some.end());
   }
   return rules;

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "runtime/stream.h"
+#include "runtime/traffic.h"
 
 using namespace latte::twin;
 
@@ -162,6 +163,7 @@ aclError aclrtMemsetAsync(void* memory, size_t most, int32_t value, size_t bytes
   };
   holder.keep();
   count("memsets");
+  move_bytes(target->device(), memory, bytes, 1, 0, true);
   return target->push(std::move(task));
 }
 
@@ -223,6 +225,10 @@ aclError aclrtMemcpyAsync(void* to, size_t most, const void* from, size_t bytes,
   count("copies");
   count(format("copies %s", kind_name));
   count("copied bytes", static_cast<int64_t>(bytes));
+  if (kind == ACL_MEMCPY_DEVICE_TO_DEVICE) {
+    move_bytes(target->device(), from, bytes, 1, 0, false);
+    move_bytes(target->device(), to, bytes, 1, 0, true);
+  }
   return target->push(std::move(task));
 }
 }

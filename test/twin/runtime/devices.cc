@@ -8,6 +8,7 @@
 #include "runtime/init.h"
 #include "runtime/memory.h"
 #include "runtime/stream.h"
+#include "runtime/traffic.h"
 #include "runtime/visible_devices.h"
 
 namespace latte::twin {
@@ -169,6 +170,9 @@ aclError aclGetDeviceCapability(uint32_t device, aclDeviceInfo info, int64_t* va
       return ACL_SUCCESS;
     case ACL_DEVICE_INFO_VECTOR_CORE_NUM:
       *value = is_first_generation() ? 0 : 2 * cube;
+      return ACL_SUCCESS;
+    case ACL_DEVICE_INFO_L2_SIZE:
+      *value = l2_bytes();
       return ACL_SUCCESS;
   }
   return misuse(ACL_ERROR_RT_PARAM_INVALID, "aclGetDeviceCapability of an unknown kind");

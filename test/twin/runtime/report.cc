@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "runtime/traffic.h"
+
 namespace latte::twin {
 
 namespace {
@@ -161,10 +163,12 @@ TWIN_EXPORT void latte_twin_each_counter(void (*each)(void*, const char*, int64_
     const std::lock_guard lock(report().mutex);
     copied = report().counters;
   }
+  copied["bytes past L2"] = latte::twin::bytes_past_l2(false);
   for (const auto& [name, value] : copied) each(argument, name.c_str(), value);
 }
 
 TWIN_EXPORT void latte_twin_reset_counters(void) {
+  latte::twin::bytes_past_l2(true);
   const std::lock_guard lock(report().mutex);
   report().counters.clear();
 }

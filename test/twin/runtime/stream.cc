@@ -4,6 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "runtime/traffic.h"
+
 namespace latte::twin {
 
 namespace {
@@ -321,6 +323,7 @@ TWIN_EXPORT int latte_twin_launch(void* stream, const char* name, void (*run)(vo
   }
   count("launches");
   count(std::string("launch ") + name);
+  count_kernel(name);
   task.run = [run, owned] {
     run(owned.get());
     return 0;
