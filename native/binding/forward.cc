@@ -280,7 +280,7 @@ bool Forward::withdraw() noexcept {
 void Forward::finished(ScheduledWork& work) noexcept {
   if (deferred_ == nullptr) return;  // a copy that ended after the forward was rejected
   if (&work == work_.get()) {
-    // Whoever aborted the forward in time is told so, even if its last operation was done already.
+    // A forward that was cancelled before it ended rejects, even if its last operation was done.
     const bool cancelled = work.cancelled.load(std::memory_order_relaxed);
     settle(!work.error && cancelled ? aborted : work.error);
   } else if (work.error) {

@@ -30,7 +30,7 @@ struct napi_deferred__ {
   bool resolved = false;
 };
 
-/// One environment: used by the thread that made it, but for post().
+/// One environment: used by the thread that made it; post() and work() serve any thread.
 struct napi_env__ {
   napi_env__();
   ~napi_env__();
