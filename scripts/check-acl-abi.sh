@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Compares native/backend/ascend/acl_api.h, our own declarations of CANN's interface, with the
+# Compares native/backend/ascend/acl/acl_api.h, our own declarations of CANN's interface, with the
 # headers of an installed (or merely unpacked) toolkit:
 #
 #   scripts/check-acl-abi.sh [toolkit folder]     default: $ASCEND_HOME_PATH
 #
-# CXX chooses the compiler; LATTE_ACL_API a folder whose backend/ascend/acl_api.h is taken instead.
+# CXX chooses the compiler; LATTE_ACL_API a folder whose backend/ascend/acl/acl_api.h is taken instead.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 toolkit="${1:-${ASCEND_HOME_PATH:-}}"
@@ -39,7 +39,7 @@ while read -r name _; do
     echo "$0: $name is declared in acl_api.h and not compared in $check" >&2
     missing=1
   fi
-done < <(grep -oE '\bACL_[A-Z0-9_]+ = ' "$sources/backend/ascend/acl_api.h")
+done < <(grep -oE '\bACL_[A-Z0-9_]+ = ' "$sources/backend/ascend/acl/acl_api.h")
 
 # As extra system folders, so that CANN's own warnings stay its own. What is deprecated is there.
 "${CXX:-g++}" -std=c++20 -fsyntax-only -Wall -Wextra -Werror -Wno-error=deprecated-declarations \

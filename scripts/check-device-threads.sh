@@ -14,7 +14,7 @@ out=$(LATTE_SANITIZE=thread scripts/build-twin.sh)
 mkdir -p "$out/stress"
 shared=(native/core/*.cc native/system/*.cc)
 system_test=(test/native/*.cc test/native/system/*.cc)
-backend=(native/backend/*.cc native/backend/ascend/*.cc native/backend/ascend/kernels/*.cc)
+backend=(native/backend/*.cc native/backend/ascend/*.cc native/backend/ascend/{acl,kernels}/*.cc)
 device_stress=("${backend[@]}" test/twin/stress/device_stress.cc)
 forward_stress=(native/binding/{schedule,forward,js,environment,tensor}.cc
   test/binding/node_api_{stand_in,not_called}.cc test/binding/forward_stress.cc)
@@ -38,7 +38,7 @@ printf '%s\n' "${shared[@]}" "${system_test[@]}" "${device_stress[@]}" "${forwar
   xargs -P "$(nproc)" -I{} bash -c 'compile {}'
 extra=()
 link system_test "${system_test[@]}"
-extra=("$objects"/backend/cpu/*.o)
+extra=("$objects"/backend/cpu/*.o "$objects"/backend/cpu/simd/*.o)
 link device_stress "${device_stress[@]}"
 link forward_stress "${backend[@]}" "${forward_stress[@]}"
 

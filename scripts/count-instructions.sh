@@ -18,7 +18,7 @@ folder=$(mktemp -d "${TMPDIR:-/tmp}/latte-count.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 compiler=${CXX:-g++}
 "$compiler" -std=c++20 -O1 -Inative test/performance/count_instructions.cc \
-  "$objects"/core/*.o "$objects"/system/*.o "$objects"/backend/backend.cc.o "$objects"/backend/cpu/*.o \
+  "$objects"/core/*.o "$objects"/system/*.o "$objects"/backend/backend.cc.o "$objects"/backend/cpu/*.o "$objects"/backend/cpu/simd/*.o \
   -pthread -o "$folder/count"
 target=$(env LATTE_CPU_TARGET=AVX2 LATTE_NUM_THREADS=1 \
   valgrind --tool=callgrind --callgrind-out-file="$folder/out" -q "$folder/count" 2>"$folder/errors") || {

@@ -3,9 +3,9 @@
 #include <atomic>
 #include <charconv>
 
-#include "backend/ascend/runtime.h"
+#include "backend/ascend/acl/runtime.h"
 #include "backend/cpu/device.h"
-#include "backend/cpu/targets.h"
+#include "backend/cpu/simd/targets.h"
 #include "system/thread_pool.h"
 
 namespace latte {

@@ -3,7 +3,7 @@
 // installed toolkit, and the build does where it finds one; nothing here is run.
 //
 // Ours comes first and its values are put by, for some of theirs are macros of the same names.
-#include "backend/ascend/acl_api.h"
+#include "backend/ascend/acl/acl_api.h"
 
 #include <type_traits>
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "backend/ascend/device_memory.h"
+#include "backend/ascend/acl/device_memory.h"
 
 namespace latte::ascend {
 

@@ -6,11 +6,11 @@
 
 #include "backend/ascend/chip.h"
 #include "backend/ascend/constants.h"
-#include "backend/ascend/device_memory.h"
-#include "backend/ascend/device_thread.h"
+#include "backend/ascend/acl/device_memory.h"
+#include "backend/ascend/acl/device_thread.h"
 #include "backend/ascend/kernels/tiling.h"
 #include "backend/ascend/ladder.h"
-#include "backend/ascend/operation.h"
+#include "backend/ascend/acl/operation.h"
 #include "backend/backend.h"
 
 namespace latte::ascend {

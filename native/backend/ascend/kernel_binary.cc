@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <initializer_list>
 
-#include "backend/ascend/acl_call.h"
+#include "backend/ascend/acl/acl_call.h"
 #include "core/setting.h"
 
 namespace latte::ascend {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "backend/ascend/acl_library.h"
+#include "backend/ascend/acl/acl_library.h"
 #include "backend/ascend/kernels.h"
 
 namespace latte::ascend {

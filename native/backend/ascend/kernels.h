@@ -1,7 +1,7 @@
 // Our Ascend C kernels as the device's operations call them, whichever way launches them.
 #pragma once
 
-#include "backend/ascend/acl_api.h"
+#include "backend/ascend/acl/acl_api.h"
 #include "backend/ascend/kernels/kernel_plugin_abi.h"
 
 namespace latte::ascend {

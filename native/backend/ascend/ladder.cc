@@ -3,7 +3,7 @@
 #include <cstring>
 #include <vector>
 
-#include "backend/ascend/acl_call.h"
+#include "backend/ascend/acl/acl_call.h"
 #include "backend/ascend/trial_cases.h"
 #include "core/setting.h"
 

@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "backend/ascend/device_thread.h"
+#include "backend/ascend/acl/device_thread.h"
 #include "backend/ascend/kernel_binary.h"
 #include "backend/ascend/kernel_plugin.h"
 #include "backend/ascend/kernels/tiling.h"

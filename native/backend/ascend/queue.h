@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "backend/ascend/constants.h"
-#include "backend/ascend/device_memory.h"
-#include "backend/ascend/device_thread.h"
+#include "backend/ascend/acl/device_memory.h"
+#include "backend/ascend/acl/device_thread.h"
 #include "backend/ascend/kernels.h"
 #include "backend/ascend/kernels/tiling.h"
-#include "backend/ascend/operation.h"
+#include "backend/ascend/acl/operation.h"
 #include "backend/ascend/uploads.h"
 
 namespace latte::ascend {

@@ -1,7 +1,7 @@
 #include "backend/cpu/bfloat_dot.h"
 
-#include "backend/cpu/processor.h"
-#include "backend/cpu/targets.h"
+#include "backend/cpu/simd/processor.h"
+#include "backend/cpu/simd/targets.h"
 #include "core/bits.h"
 
 #if defined(__x86_64__)

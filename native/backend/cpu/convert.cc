@@ -1,9 +1,9 @@
-#include "backend/cpu/targets.h"
+#include "backend/cpu/simd/targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/convert.cc"
 #include "hwy/foreach_target.h"
-#include "backend/cpu/simd-inl.h"
+#include "backend/cpu/simd/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace latte::cpu::HWY_NAMESPACE {
@@ -39,7 +39,7 @@ HWY_AFTER_NAMESPACE();
 #include <limits>
 
 #include "backend/cpu/convert.h"
-#include "backend/cpu/select-inl.h"
+#include "backend/cpu/simd/select-inl.h"
 
 namespace latte::cpu {
 

@@ -5,7 +5,7 @@
 #include "backend/cpu/convert.h"
 #include "backend/cpu/linear_weights.h"
 #include "backend/cpu/operations.h"
-#include "backend/cpu/targets.h"
+#include "backend/cpu/simd/targets.h"
 #include "system/host_memory.h"
 #include "system/memory_pool.h"
 #include "system/thread_pool.h"

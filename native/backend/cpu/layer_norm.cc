@@ -1,9 +1,9 @@
-#include "backend/cpu/targets.h"
+#include "backend/cpu/simd/targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/layer_norm.cc"
 #include "hwy/foreach_target.h"
-#include "backend/cpu/norm-inl.h"
+#include "backend/cpu/simd/norm-inl.h"
 #include "backend/cpu/operations.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -40,7 +40,7 @@ void layer_norm_kernel(const TensorView& x, double epsilon, Context& context) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include "backend/cpu/select-inl.h"
+#include "backend/cpu/simd/select-inl.h"
 
 namespace latte::cpu {
 

@@ -1,12 +1,12 @@
-#include "backend/cpu/targets.h"
+#include "backend/cpu/simd/targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/linear.cc"
 #include "hwy/foreach_target.h"
-#include "backend/cpu/gemm-inl.h"
+#include "backend/cpu/simd/gemm-inl.h"
 #include "backend/cpu/linear_weights.h"
 #include "backend/cpu/operations.h"
-#include "backend/cpu/pack-inl.h"
+#include "backend/cpu/simd/pack-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace latte::cpu::HWY_NAMESPACE {
@@ -179,7 +179,7 @@ int64_t panel_width_of_target() { return kPanel; }
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include "backend/cpu/select-inl.h"
+#include "backend/cpu/simd/select-inl.h"
 
 namespace latte::cpu {
 

@@ -15,16 +15,16 @@
 //
 // Half types are rounded once, at the end. The reference rounds the convolution, and its layer
 // norm, as well; what is kept here is nearer to the exact result.
-#include "backend/cpu/targets.h"
+#include "backend/cpu/simd/targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/patch_projection.cc"
 #include "hwy/foreach_target.h"
 #include "backend/cpu/linear_weights.h"
-#include "backend/cpu/norm-inl.h"
+#include "backend/cpu/simd/norm-inl.h"
 #include "backend/cpu/operations.h"
 #include "backend/cpu/patch_rows.h"
-#include "backend/cpu/patch_tile-inl.h"
+#include "backend/cpu/simd/patch_tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace latte::cpu::HWY_NAMESPACE {
@@ -331,7 +331,7 @@ void patch_projection_kernel(const PatchProjectionArgs& args, Context& context) 
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include "backend/cpu/select-inl.h"
+#include "backend/cpu/simd/select-inl.h"
 
 namespace latte::cpu {
 

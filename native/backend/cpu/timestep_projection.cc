@@ -1,10 +1,10 @@
-#include "backend/cpu/targets.h"
+#include "backend/cpu/simd/targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/timestep_projection.cc"
 #include "hwy/foreach_target.h"
 #include "backend/cpu/operations.h"
-#include "backend/cpu/simd-inl.h"
+#include "backend/cpu/simd/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace latte::cpu::HWY_NAMESPACE {
@@ -115,7 +115,7 @@ void timestep_projection_kernel(const TimestepProjectionArgs& args, Context& con
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include "backend/cpu/select-inl.h"
+#include "backend/cpu/simd/select-inl.h"
 
 namespace latte::cpu {
 

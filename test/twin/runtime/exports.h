@@ -2,7 +2,7 @@
 // definition that differs from the addon's prototype does not compile.
 #pragma once
 
-#include "backend/ascend/acl_api.h"
+#include "backend/ascend/acl/acl_api.h"
 
 #define TWIN_EXPORT __attribute__((visibility("default")))
 

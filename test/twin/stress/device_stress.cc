@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "backend/ascend/device_thread.h"
+#include "backend/ascend/acl/device_thread.h"
 #include "backend/registry.h"
 
 namespace {

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "backend/ascend/acl_library.h"
+#include "backend/ascend/acl/acl_library.h"
 #include "core/error.h"
 
 namespace latte::ascend {

@@ -1,4 +1,4 @@
-#include "backend/cpu/processor.h"
+#include "backend/cpu/simd/processor.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>

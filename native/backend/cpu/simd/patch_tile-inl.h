@@ -13,7 +13,7 @@
 
 #include <algorithm>
 
-#include "backend/cpu/simd-inl.h"
+#include "backend/cpu/simd/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace latte::cpu::HWY_NAMESPACE {

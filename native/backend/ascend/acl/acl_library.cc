@@ -1,4 +1,4 @@
-#include "backend/ascend/acl_library.h"
+#include "backend/ascend/acl/acl_library.h"
 
 #include <dlfcn.h>
 #include <link.h>

@@ -11,7 +11,7 @@
 #include <cstring>
 
 #include "backend/cpu/bfloat_dot.h"
-#include "backend/cpu/simd-inl.h"
+#include "backend/cpu/simd/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace latte::cpu::HWY_NAMESPACE {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "backend/ascend/acl_api.h"
+#include "backend/ascend/acl/acl_api.h"
 
 namespace latte::ascend {
 

@@ -1,7 +1,7 @@
 // A context with one stream. A failed task ends both: an Ascend device recovers in a new context.
 #pragma once
 
-#include "backend/ascend/acl_handle.h"
+#include "backend/ascend/acl/acl_handle.h"
 
 namespace latte::ascend {
 

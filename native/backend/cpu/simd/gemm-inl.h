@@ -27,8 +27,8 @@
 #include <utility>
 
 #include "backend/cpu/bfloat_dot.h"
-#include "backend/cpu/simd-inl.h"
-#include "backend/cpu/targets.h"
+#include "backend/cpu/simd/simd-inl.h"
+#include "backend/cpu/simd/targets.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace latte::cpu::HWY_NAMESPACE {

@@ -1,15 +1,15 @@
-#include "backend/ascend/runtime.h"
+#include "backend/ascend/acl/runtime.h"
 
 #include <exception>
 #include <map>
 #include <mutex>
 #include <thread>
 
-#include "backend/ascend/acl_handle.h"
+#include "backend/ascend/acl/acl_handle.h"
 #include "backend/ascend/device.h"
 #include "backend/ascend/kernel_binary.h"
 #include "backend/ascend/kernel_plugin.h"
-#include "backend/ascend/signal_guard.h"
+#include "backend/ascend/acl/signal_guard.h"
 #include "core/setting.h"
 
 namespace latte::ascend {

@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "backend/ascend/acl_handle.h"
+#include "backend/ascend/acl/acl_handle.h"
 #include "backend/backend.h"
 
 namespace latte::ascend {

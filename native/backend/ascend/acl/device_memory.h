@@ -3,8 +3,8 @@
 
 #include <memory>
 
-#include "backend/ascend/block_pool.h"
-#include "backend/ascend/device_thread.h"
+#include "backend/ascend/acl/block_pool.h"
+#include "backend/ascend/acl/device_thread.h"
 
 namespace latte::ascend {
 

@@ -1,4 +1,4 @@
-#include "backend/ascend/block_pool.h"
+#include "backend/ascend/acl/block_pool.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "backend/ascend/operation.h"
+#include "backend/ascend/acl/operation.h"
 
 #include <algorithm>
 #include <cstdint>

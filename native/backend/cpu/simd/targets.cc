@@ -1,4 +1,4 @@
-#include "backend/cpu/targets.h"
+#include "backend/cpu/simd/targets.h"
 
 #include <unistd.h>
 
@@ -6,7 +6,7 @@
 #include <cctype>
 #include <string>
 
-#include "backend/cpu/processor.h"
+#include "backend/cpu/simd/processor.h"
 #include "core/setting.h"
 #include "hwy/highway.h"
 

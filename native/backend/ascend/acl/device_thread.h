@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "backend/ascend/acl_context.h"
+#include "backend/ascend/acl/acl_context.h"
 #include "backend/backend.h"
 
 namespace latte::ascend {

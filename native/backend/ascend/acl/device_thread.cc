@@ -1,4 +1,4 @@
-#include "backend/ascend/device_thread.h"
+#include "backend/ascend/acl/device_thread.h"
 
 #include <algorithm>
 #include <chrono>

@@ -5,7 +5,7 @@
 #include <memory>
 #include <utility>
 
-#include "backend/ascend/acl_call.h"
+#include "backend/ascend/acl/acl_call.h"
 
 namespace latte::ascend {
 

@@ -1,4 +1,4 @@
-#include "backend/ascend/device_memory.h"
+#include "backend/ascend/acl/device_memory.h"
 
 #include <cstdint>
 #include <cstring>

@@ -1,4 +1,4 @@
-#include "backend/ascend/signal_guard.h"
+#include "backend/ascend/acl/signal_guard.h"
 
 namespace latte::ascend {
 

@@ -1,4 +1,4 @@
-#include "backend/ascend/acl_context.h"
+#include "backend/ascend/acl/acl_context.h"
 
 namespace latte::ascend {
 

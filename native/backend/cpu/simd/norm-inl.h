@@ -7,7 +7,7 @@
 #define LATTE_CPU_NORM_INL_H_
 #endif
 
-#include "backend/cpu/simd-inl.h"
+#include "backend/cpu/simd/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace latte::cpu::HWY_NAMESPACE {
