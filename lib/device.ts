@@ -1,5 +1,6 @@
 import { LatteError, show } from './errors.js';
-import { native, type DeviceInfo } from './native.js';
+import { native, settled, type DeviceInfo } from './native.js';
+import { checkNoOptions } from './options.js';
 
 export type { DeviceInfo };
 
@@ -40,9 +41,24 @@ export interface DeviceDiagnostics {
   };
 }
 
-/** The devices of this process; the cpu always comes first. Never throws because CANN is absent. */
+/**
+ * The devices of this process; the cpu always comes first. Never throws because CANN is absent, and
+ * opens no NPU: `memory` is there for those that are open.
+ */
 export function devices(): DeviceInfo[] {
   return native.devices();
+}
+
+/**
+ * Opens an NPU ahead of its first use, on its own thread; the event loop goes on meanwhile. Without
+ * this the first forward, `loadStateDict` or tensor on the NPU opens it. Does nothing for the cpu, or
+ * for an NPU that is open. After a failure, the next use tries again.
+ * @param name 'cpu', 'npu' or 'npu:0', 'npu:1' …
+ * @throws LatteError (as a rejection) ERR_VALUE, ERR_DEVICE_UNAVAILABLE with the reason.
+ */
+export async function openDevice(name: string): Promise<void> {
+  checkNoOptions(arguments, 1, 'openDevice(name)');
+  await settled(native.openDevice(checkDevice(name)), []);
 }
 
 /** What is known about the NPU's absence or presence, for people who look for the reason. */

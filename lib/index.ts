@@ -1,7 +1,13 @@
 export { Tensor, type TensorLike, type TensorTarget } from './tensor.js';
 export type { DType, FloatDType, TensorData } from './dtype.js';
 export { LatteError, type LatteErrorCode } from './errors.js';
-export { deviceDiagnostics, devices, type DeviceDiagnostics, type DeviceInfo } from './device.js';
+export {
+  deviceDiagnostics,
+  devices,
+  openDevice,
+  type DeviceDiagnostics,
+  type DeviceInfo,
+} from './device.js';
 export { memoryUsage, type MemoryUsage } from './memory.js';
 export {
   get1dSincosPosEmbed,

@@ -8,7 +8,10 @@ export interface MemoryUsage {
   live: number;
   /** Free, and kept for the next tensors; on the cpu, large blocks for some seconds at most. */
   pooled: number;
-  /** The most that `live` may become; beyond it allocations fail with ERR_OUT_OF_MEMORY. */
+  /**
+   * The most that `live` may become; beyond it allocations fail with ERR_OUT_OF_MEMORY. 0 for an NPU
+   * that is not open.
+   */
   limit: number;
 }
 

@@ -129,6 +129,8 @@ export interface NativeModule {
   ): NativeTensor;
   sincosPosEmbed2dFromGrid(embedDim: number, grid: NativeTensor, dtype: DType): NativeTensor;
   devices(): DeviceInfo[];
+  /** Resolves when the device is open. */
+  openDevice(device: string): Promise<void>;
   deviceDiagnostics(): NativeDiagnostics;
   memoryUsage(device: string): { live: number; pooled: number; limit: number };
 }
@@ -160,8 +162,11 @@ export interface DeviceInfo {
   threads?: number;
   /** The NPU's chip ('Ascend910B3' …). */
   soc?: string;
-  /** In bytes. */
-  memory: { free: number; total: number };
+  /**
+   * In bytes. An NPU has it only once it is open, with `free` as its thread saw it when `devices()`
+   * was last called.
+   */
+  memory?: { free: number; total: number };
 }
 
 function load(): NativeModule {

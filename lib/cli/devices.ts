@@ -8,7 +8,9 @@ export function devicesCommand(): Command {
     .option('--json', 'print JSON instead of a table')
     .action(async (options: { json?: boolean }) => {
       // The addon is loaded by the action, so that help works without it.
-      const { devices, deviceDiagnostics } = await import('../index.js');
+      const { devices, deviceDiagnostics, openDevice } = await import('../index.js');
+      // An NPU that does not open is listed all the same, without its memory.
+      await Promise.all(devices().map(({ name }) => openDevice(name).catch(() => undefined)));
       const found = devices();
       if (options.json) return printJson(found);
       const rows = found.map((device) => [
@@ -16,8 +18,8 @@ export function devicesCommand(): Command {
         device.kind,
         device.instructionSet ?? device.soc ?? '',
         device.threads === undefined ? '' : String(device.threads),
-        formatBytes(device.memory.free),
-        formatBytes(device.memory.total),
+        device.memory === undefined ? '' : formatBytes(device.memory.free),
+        device.memory === undefined ? '' : formatBytes(device.memory.total),
       ]);
       const header = ['NAME', 'KIND', 'CHIP', 'THREADS', 'FREE MEMORY', 'MEMORY'];
       process.stdout.write(formatTable([header, ...rows], [3, 4, 5]));

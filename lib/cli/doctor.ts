@@ -69,10 +69,16 @@ async function diagnose(write: (text: string) => void): Promise<Diagnosis> {
     return diagnosis;
   }
   diagnosis.diagnostics = library.deviceDiagnostics();
+  const notOpened = new Map<string, string>();
+  for (const { name } of library.devices()) {
+    await library.openDevice(name).catch((error: Error) => notOpened.set(name, error.message));
+  }
   diagnosis.devices = library.devices();
   const { libraryPath } = diagnosis.diagnostics.npu;
   if (libraryPath !== undefined) diagnosis.cannVersion = toolkitVersion(libraryPath);
-  for (const finding of findings(host, diagnosis.diagnostics, diagnosis.devices)) add(finding);
+  for (const finding of findings(host, diagnosis.diagnostics, diagnosis.devices, notOpened)) {
+    add(finding);
+  }
 
   const npus = diagnosis.devices.filter(({ kind }) => kind === 'npu');
   for (const { name } of npus.length > 0 ? npus : diagnosis.devices) {

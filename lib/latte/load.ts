@@ -5,6 +5,7 @@ import type { LatteConfig } from '../checkpoint/config.js';
 import { checkPath, checkpointError } from '../checkpoint/file.js';
 import { findParameters, type FoundParameter, type LayerName } from '../checkpoint/names.js';
 import { arraysOf, itemSize, type DType, type FloatDType } from '../dtype.js';
+import { openDevice } from '../device.js';
 import { LatteError } from '../errors.js';
 import { AdaLayerNormSingle } from '../layers/ada-layer-norm-single.js';
 import { CaptionProjection } from '../layers/caption-projection.js';
@@ -74,6 +75,9 @@ export async function loadLayers(
       checkAborted();
     };
     onProgress?.({ loaded, total });
+    checkAborted();
+    // loadStateDict would wait for the opening, and the event loop with it.
+    await openDevice(device);
     checkAborted();
     const parts = (['patchEmbed', 'adaLayerNormSingle', 'captionProjection'] as const).map(
       (layer) => ({ layer, own: parameters.filter((parameter) => parameter.layer === layer) }),

@@ -169,8 +169,11 @@ struct DeviceInfo {
   std::string instruction_set;
   int threads = 0;
   std::string soc;
-  size_t memory_free = 0;
-  size_t memory_total = 0;
+  struct Memory {
+    size_t free = 0;
+    size_t total = 0;
+  };
+  std::optional<Memory> memory;  // none: the device is not open
 };
 
 /// The memory that a device's tensors take, in bytes.

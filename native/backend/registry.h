@@ -11,7 +11,8 @@
 namespace latte {
 
 /// The device called 'cpu' or 'npu:0' …. Throws ERR_DEVICE_UNAVAILABLE, with the reason, for one
-/// that is not there. Nothing of CANN is touched before something asks for an NPU.
+/// that is not there. Nothing of CANN is touched before something asks for an NPU. An NPU opens on
+/// its own thread at its first use, which fails with the same code if it cannot be opened.
 Device& open_device(std::string_view name);
 
 /// Throws ERR_VALUE if an environment variable asks for what cannot be had, and names it.

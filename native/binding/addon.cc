@@ -53,6 +53,7 @@ constexpr Export kExports[] = {
     {"sincosPosEmbed2dFromGrid", exported<sincos_2d_from_grid>},
     {"checkSettings", exported<check_settings>},
     {"devices", exported<devices>},
+    {"openDevice", exported<open_device>},
     {"deviceDiagnostics", exported<device_diagnostics>},
     {"memoryUsage", exported<memory_usage>},
 };

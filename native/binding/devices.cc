@@ -1,6 +1,10 @@
 #include "binding/devices.h"
 
+#include <utility>
+
 #include "backend/registry.h"
+#include "binding/environment.h"
+#include "binding/forward.h"
 #include "binding/tensor.h"
 
 namespace latte::binding {
@@ -37,19 +41,30 @@ napi_value devices(const Call& call) {
   const auto infos = list_devices();
   const napi_value array = make_array(call.env, infos.size());
   for (uint32_t i = 0; i < infos.size(); ++i) {
-    Record memory(call.env);
-    memory.set("free", infos[i].memory_free);
-    memory.set("total", infos[i].memory_total);
     Record device(call.env);
     device.set("name", infos[i].name);
     device.set("kind", infos[i].kind);
     device.set_if_any("instructionSet", infos[i].instruction_set);
     if (infos[i].threads > 0) device.set("threads", static_cast<size_t>(infos[i].threads));
     device.set_if_any("soc", infos[i].soc);
-    device.set("memory", memory.object());
+    if (infos[i].memory) {
+      Record memory(call.env);
+      memory.set("free", infos[i].memory->free);
+      memory.set("total", infos[i].memory->total);
+      device.set("memory", memory.object());
+    }
     define_element(call.env, array, i, device.object());
   }
   return array;
+}
+
+napi_value open_device(const Call& call) {
+  // A work without operations: it ends when the device is open.
+  Plan plan;
+  plan.run = [](Queue&, const Inputs&, const Outputs&) {};
+  const ForwardArguments arguments(call.env, make_array(call.env, 0), make_array(call.env, 0));
+  return forward_later(*call.environment, device_of(call.env, call[0]), std::move(plan), arguments,
+                       0);
 }
 
 napi_value device_diagnostics(const Call& call) {

@@ -9,6 +9,8 @@ namespace latte::binding {
 napi_value check_settings(const Call& call);
 // (): DeviceInfo[]
 napi_value devices(const Call& call);
+// (device: string): Promise<void> — resolves when the device is open
+napi_value open_device(const Call& call);
 // (): NativeDiagnostics
 napi_value device_diagnostics(const Call& call);
 // (device: string): { live: number, pooled: number, limit: number }

@@ -214,9 +214,9 @@ describe('findings', () => {
     });
   });
 
-  it('memory: a device that tells none, and one that others fill', () => {
+  it('memory: a device that did not open, and one that others fill', () => {
     const host = readHost(folder(), {});
-    const lost = { ...npu, memory: { free: 0, total: 0 } };
+    const lost = { ...npu, memory: undefined };
     const full = { ...npu, name: 'npu:1', memory: { free: 2e8, total: 64e9 } };
     const list = diagnose(host, present, [cpu, lost, full]);
     expect(named(list, 'memory npu:0').state).toBe('failure');

@@ -21,9 +21,9 @@ describe('devices()', () => {
     expect(cpu).toMatchObject({ name: 'cpu', kind: 'cpu' });
     expect(cpu!.instructionSet).toMatch(/^[A-Z][A-Z0-9_]+$/);
     expect(cpu!.threads).toBeGreaterThanOrEqual(1);
-    expect(cpu!.memory.total).toBeGreaterThan(2 ** 28);
-    expect(cpu!.memory.free).toBeGreaterThan(0);
-    expect(cpu!.memory.free).toBeLessThanOrEqual(cpu!.memory.total);
+    expect(cpu!.memory!.total).toBeGreaterThan(2 ** 28);
+    expect(cpu!.memory!.free).toBeGreaterThan(0);
+    expect(cpu!.memory!.free).toBeLessThanOrEqual(cpu!.memory!.total);
   });
 
   // Compilers differ in what their run-time library knows of a processor, so the kernel is asked here.

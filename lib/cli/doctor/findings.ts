@@ -18,11 +18,15 @@ export function expectsNpu({ driver, toolkits, environment }: HostFacts): boolea
   );
 }
 
-/** Everything that can be said before a layer runs, in the order in which a person would mend it. */
+/**
+ * Everything that can be said before a layer runs, in the order in which a person would mend it.
+ * @param notOpened why, by the name of the device.
+ */
 export function findings(
   host: HostFacts,
   { npu }: DeviceDiagnostics,
   devices: readonly DeviceInfo[],
+  notOpened: ReadonlyMap<string, string> = new Map(),
 ): Finding[] {
   const expected = expectsNpu(host);
   const list = [
@@ -32,7 +36,7 @@ export function findings(
     checkChip(npu),
     checkOperators(host, npu),
     ...checkVisibility(host.environment, npu.available),
-    ...devices.filter(({ kind }) => kind === 'npu').map(checkMemory),
+    ...devices.filter(({ kind }) => kind === 'npu').map((device) => checkMemory(device, notOpened)),
     checkKernels(npu),
     ...checkSwitches(host.environment),
     checkCpu(devices),
@@ -200,12 +204,15 @@ function checkOperators({ operators }: HostFacts, { soc }: Npu): Finding | undef
   return { name, state: 'failure', text, fix: installKernels };
 }
 
-function checkMemory({ name, memory }: DeviceInfo): Finding {
+function checkMemory(
+  { name, memory }: DeviceInfo,
+  notOpened: ReadonlyMap<string, string>,
+): Finding {
   const label = `memory ${name}`;
-  if (memory.total === 0) {
+  if (memory === undefined) {
     return {
       ...{ name: label, state: 'failure' },
-      text: 'the device does not say how much it has: it is lost, or taken',
+      text: notOpened.get(name) ?? 'unknown, because the device is not open',
       fix: 'Look at npu-smi info: is it healthy, and does another process hold it?',
     };
   }
@@ -281,7 +288,7 @@ function checkCpu(devices: readonly DeviceInfo[]): Finding | undefined {
   const threads = `${cpu.threads} ${cpu.threads === 1 ? 'thread' : 'threads'}`;
   return {
     ...{ name: 'CPU', state: 'ok' },
-    text: `${cpu.instructionSet}, ${threads}, ${formatBytes(cpu.memory.free)} free`,
+    text: `${cpu.instructionSet}, ${threads}, ${formatBytes(cpu.memory!.free)} free`,
   };
 }
 

@@ -82,17 +82,12 @@ AscendDevice::AscendDevice(const AclFunctions& acl, int32_t index, Chip chip, Ke
       probe_(acl),
       thread_(acl, index, hooks()) {
   thread_.start();
-  try {
-    thread_.wait_until_open();
-  } catch (const Error& error) {
-    thread_.stop();
-    fail(ErrorCode::kDeviceUnavailable, "device '", name_, "' could not be opened: ", error.what());
-  }
 }
 
 DeviceThread::Hooks AscendDevice::hooks() {
   DeviceThread::Hooks hooks;
   hooks.opened = [this] { opened(); };
+  hooks.opening_failed = [this] { opening_failed(); };
   hooks.idle = [this] {
     memory_.trim();
     operations_.trim();
@@ -131,10 +126,28 @@ void AscendDevice::opened() {
   cores_.cube = cores_of(acl_, index_, ACL_DEVICE_INFO_AI_CORE_NUM);
   cores_.vector = cores_of(acl_, index_, ACL_DEVICE_INFO_VECTOR_CORE_NUM);
   l2_bytes_ = l2_bytes_of(acl_, index_);
-  size_t free = 0;
-  LATTE_ACL(acl_, aclrtGetMemInfo, ACL_HBM_MEM, &free, &memory_total_);
+  look_at_memory();
   probe_.write(thread_);
   ladder_.climb(acl_, thread_, sources_);
+  found_kernels_ = {ladder_.kernels() != nullptr, ladder_.rung(), ladder_.reason()};
+}
+
+void AscendDevice::opening_failed() {
+  ladder_.close();
+  ladder_ = {};
+  probe_.close();
+  operations_.clear();
+  constants_.clear();
+  memory_.release();
+}
+
+void AscendDevice::look_at_memory() {
+  size_t free = 0;
+  size_t total = 0;
+  LATTE_ACL(acl_, aclrtGetMemInfo, ACL_HBM_MEM, &free, &total);
+  memory_free_ = free;
+  // The same each time: written before the device is open, and read by other threads afterwards.
+  if (memory_total_ == 0) memory_total_ = total;
 }
 
 DeviceInfo AscendDevice::info() const {
@@ -142,15 +155,22 @@ DeviceInfo AscendDevice::info() const {
   info.name = name_;
   info.kind = "npu";
   info.soc = chip_.soc;
-  info.memory_total = memory_total_;
-  auto& thread = const_cast<DeviceThread&>(thread_);
-  thread.call([&] {
-    LATTE_ACL(acl_, aclrtGetMemInfo, ACL_HBM_MEM, &info.memory_free, &info.memory_total);
-  });
+  if (thread_.is_open()) {
+    info.memory = DeviceInfo::Memory{memory_free_, memory_total_};
+    // For the next time: nobody waits for the device here.
+    auto& self = const_cast<AscendDevice&>(*this);
+    const auto look = [&self] {
+      self.will_look_ = false;
+      self.look_at_memory();
+    };
+    if (!will_look_.exchange(true) && !self.thread_.post(look)) will_look_ = false;
+  }
   return info;
 }
 
-MemoryUsage AscendDevice::memory_usage() const { return memory_.usage(memory_total_); }
+MemoryUsage AscendDevice::memory_usage() const {
+  return memory_.usage(thread_.is_open() ? memory_total_ : 0);
+}
 
 void AscendDevice::check_dtype(DType dtype) const {
   if (!chip_.float16_only() || dtype == DType::kFloat16) return;

@@ -1,6 +1,7 @@
 // One Ascend NPU: a thread that owns it, its memory, and its operations.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -17,7 +18,7 @@ namespace latte::ascend {
 
 class AscendDevice final : public Device {
  public:
-  /// Opens the device; throws ERR_DEVICE_UNAVAILABLE with the reason where it cannot be.
+  /// The device opens at its first work, copy or allocation.
   AscendDevice(const AclFunctions& acl, int32_t index, Chip chip, KernelSources sources);
 
   const std::string& name() const override { return name_; }
@@ -35,8 +36,14 @@ class AscendDevice final : public Device {
   std::shared_ptr<const PositionTable> prepare_positions(HostPositionTable table) override;
   std::shared_ptr<Buffer> adopt(void* memory, size_t bytes, void* event) override;
 
-  /// Which of our kernels this device uses, and why not more of them.
-  const KernelLadder& kernels() const { return ladder_; }
+  /// Which of our kernels this device found to work when it opened.
+  struct FoundKernels {
+    bool any = false;
+    std::string rung;    // as KernelLadder's
+    std::string reason;  // why not more of them
+  };
+  /// Null if the device is not open.
+  const FoundKernels* kernels() const { return thread_.is_open() ? &found_kernels_ : nullptr; }
 
   /// Lands what is in flight, then gives back everything that belongs to ACL. Returns false if
   /// something had to be left to the end of the process: ACL must not be finalised then.
@@ -48,6 +55,8 @@ class AscendDevice final : public Device {
   DeviceThread::Hooks hooks();
   void opened();
   void recovered();
+  void opening_failed();
+  void look_at_memory();
   /// Copies by way of pinned memory, and waits. On the device's thread.
   void copy_now(void* to, const void* from, size_t bytes, aclrtMemcpyKind kind);
   std::shared_ptr<Buffer> to_device(const TensorView& host, DType dtype);
@@ -58,8 +67,11 @@ class AscendDevice final : public Device {
   const Chip chip_;
   const KernelSources sources_;
   KernelLadder ladder_;
+  FoundKernels found_kernels_;  // not changed once the device is open
   CoreCounts cores_;
   size_t memory_total_ = 0;
+  std::atomic<size_t> memory_free_ = 0;  // when the device's thread last looked
+  mutable std::atomic<bool> will_look_ = false;
   int64_t l2_bytes_ = 0;
   uint64_t resets_ = 0;  // on the device's thread
   Operations operations_;

@@ -80,8 +80,7 @@ class CpuDevice final : public Device {
     info.instruction_set = target_name();
     info.threads = system::thread_pool().threads();
     const auto memory = system::host_memory();
-    info.memory_free = memory.available;
-    info.memory_total = memory.total;
+    info.memory = DeviceInfo::Memory{memory.available, memory.total};
     return info;
   }
   MemoryUsage memory_usage() const override {

@@ -153,9 +153,8 @@ void try_in_scratch_context() {
   ascend::AclFunctions acl;
   ascend::load_acl(acl);
   const auto nothing = [] {};
-  ascend::DeviceThread thread(acl, 1, {nothing, nothing, nothing, nothing, nothing});
+  ascend::DeviceThread thread(acl, 1, {nothing, nothing, nothing, nothing, nothing, nothing});
   thread.start();
-  thread.wait_until_open();
   thread.call([&] {
     constexpr size_t kBytes = 64;
     void* memory = nullptr;

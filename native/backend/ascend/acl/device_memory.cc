@@ -77,6 +77,11 @@ void DeviceMemory::trim() {
   if (pinned_->has_surplus()) pinned_->trim(kKeptPinnedBytes);
 }
 
+void DeviceMemory::release() {
+  device_->trim(0);
+  pinned_->trim(0);
+}
+
 void DeviceMemory::close() {
   device_->close();
   pinned_->close();

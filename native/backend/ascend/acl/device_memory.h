@@ -23,6 +23,8 @@ class DeviceMemory {
   MemoryUsage usage(size_t total) const;
   /// Gives back what is free beyond the usual. On the device's thread.
   void trim();
+  /// Gives back all that is free. On the device's thread.
+  void release();
   /// Gives back everything. On the device's thread.
   void close();
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <string>
 #include <utility>
 
 namespace latte::ascend {
@@ -32,10 +33,9 @@ void DeviceThread::start() {
   thread_ = std::thread([this] { run(); });
 }
 
-void DeviceThread::wait_until_open() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return opened_ || lost_.has_value(); });
-  if (lost_) throw Error(*lost_);
+bool DeviceThread::is_open() const {
+  const std::lock_guard lock(mutex_);
+  return opened_ && !lost_;
 }
 
 void DeviceThread::submit(std::unique_ptr<Flight> flight) {
@@ -58,6 +58,7 @@ void DeviceThread::call(const std::function<void()>& function) {
   if (lost_) throw Error(*lost_);
   calls_.emplace_back([&] {
     try {
+      if (not_opened_) throw Error(*not_opened_);
       function();
     } catch (...) {
       failure = std::current_exception();
@@ -72,6 +73,22 @@ void DeviceThread::call(const std::function<void()>& function) {
   changed_.notify_all();
   changed_.wait(lock, [&] { return finished; });
   if (failure) std::rethrow_exception(failure);
+}
+
+bool DeviceThread::post(std::function<void()> function) {
+  const std::lock_guard lock(mutex_);
+  if (!opened_ || lost_) return false;
+  calls_.emplace_back([this, function = std::move(function)] {
+    try {
+      function();
+    } catch (...) {
+      const Error error = current_error();
+      if (!failed_ && means_lost(error)) lose(error);
+    }
+    recover_if_failed();
+  });
+  changed_.notify_all();
+  return true;
 }
 
 void DeviceThread::stop() {
@@ -112,13 +129,51 @@ void DeviceThread::open() {
   changed_.notify_all();
 }
 
-void DeviceThread::run() {
-  { const std::lock_guard started(mutex_); }
-  try {
-    open();
-  } catch (...) {
-    lose(current_error());
+/// Returns true when the device is open or lost, and false if the thread has to end before. Takes
+/// the lock first: start() has then set `thread_`.
+bool DeviceThread::open_when_wanted() {
+  while (true) {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return !calls_.empty() || !waiting_.empty() || stopping_; });
+      if (stopping_) return false;
+    }
+    try {
+      open();
+      return true;
+    } catch (...) {
+      refuse_opening(current_error());
+    }
+    const std::lock_guard lock(mutex_);
+    if (lost_) return true;
   }
+}
+
+void DeviceThread::refuse_opening(const Error& reason) {
+  failed_.reset();
+  // What was left behind still uses the device, which cannot be opened anew beside it.
+  if (abandoned_) return lose(reason);
+  hooks_.opening_failed();
+  events_.clear();
+  context_.destroy_failed();
+  context_ = {};
+  if (std::exchange(device_is_set_, false)) acl_.aclrtResetDevice(device_);
+  std::deque<std::function<void()>> calls;
+  std::deque<std::unique_ptr<Flight>> refused;
+  {
+    const std::lock_guard lock(mutex_);
+    calls.swap(calls_);
+    refused.swap(waiting_);
+  }
+  not_opened_ = Error(ErrorCode::kDeviceUnavailable, "device 'npu:" + std::to_string(device_) +
+                                                         "' could not be opened: " + reason.what());
+  for (const auto& call : calls) call();
+  for (const auto& flight : refused) flight->land(not_opened_);
+  not_opened_.reset();
+}
+
+void DeviceThread::run() {
+  if (!open_when_wanted()) not_opened_ = Error(ErrorCode::kState, "the device was closed");
   auto last_activity = Clock::now();
   while (true) {
     std::function<void()> call;
@@ -168,7 +223,7 @@ void DeviceThread::run() {
 }
 
 void DeviceThread::close() {
-  const bool failed = lost_.has_value();
+  const bool failed = lost_.has_value() || !opened_;
   lose(Error(ErrorCode::kState, "the device was closed"));
   // Calls that came before the thread was known to end.
   std::deque<std::function<void()>> calls;

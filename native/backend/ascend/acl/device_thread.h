@@ -33,7 +33,9 @@ class DeviceThread {
   /// All run on the thread.
   struct Hooks {
     std::function<void()> opened;  // the context is current, the stream is open; may throw
-    std::function<void()> idle;    // of an open device: nothing is waiting or in flight
+    /// An opening has failed: gives back what opened() made. The next work or call tries again.
+    std::function<void()> opening_failed;
+    std::function<void()> idle;  // of an open device: nothing is waiting or in flight
     /// A task has failed: the context is going to be destroyed, with all that belongs to it.
     std::function<void()> failed;
     /// A new context is current, with a new stream. Throws if the device is of no use all the same.
@@ -45,17 +47,19 @@ class DeviceThread {
       : acl_(acl), device_(device), hooks_(std::move(hooks)) {}
   ~DeviceThread() { stop(); }
 
-  /// Starts the thread, which opens the device.
+  /// Starts the thread, which opens the device when the first work or call comes. If that fails,
+  /// all that waits for it fails with ERR_DEVICE_UNAVAILABLE, and later works or calls try again.
   void start();
-  /// Returns once the device is open; throws why it is not. Calls and works may come before: they
-  /// run after the opening, or fail with its error.
-  void wait_until_open();
+  bool is_open() const;
   /// Works are launched in the order of their submission. On a device that is lost or closed they
   /// land at once. If this throws, the flight has not landed and never will.
   void submit(std::unique_ptr<Flight> flight);
   /// Runs on the thread before any work that waits, and returns when it has run; throws what it
   /// throws. On the thread itself it just runs.
   void call(const std::function<void()>& function);
+  /// Runs on the thread of an open device, before any work that waits. Returns at once: false if
+  /// the function will not run. What it throws is dropped.
+  bool post(std::function<void()> function);
   /// Lands what is in flight, refuses what waits, closes stream and context, ends the thread.
   void stop();
   /// Whether stop() had to leave something to the end of the process (a scratch context whose work
@@ -84,7 +88,9 @@ class DeviceThread {
   };
 
   void run();
+  bool open_when_wanted();
   void open();
+  void refuse_opening(const Error& reason);
   void begin(std::unique_ptr<Flight> flight);
   void poll();
   void land(InFlight flight, const std::optional<Error>& error);
@@ -101,7 +107,7 @@ class DeviceThread {
   const int32_t device_;
   const Hooks hooks_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> calls_;
   std::deque<std::unique_ptr<Flight>> waiting_;
@@ -110,7 +116,8 @@ class DeviceThread {
 
   bool device_is_set_ = false, abandoned_ = false;
   StreamContext context_;
-  std::optional<Error> failed_;  // what synchronise() threw since the last recovery
+  std::optional<Error> not_opened_;  // while calls are refused for it
+  std::optional<Error> failed_;      // what synchronise() threw since the last recovery
   std::deque<InFlight> in_flight_;
   std::deque<aclrtEvent> awaited_;   // of others; not known to be complete
   std::vector<EventHandle> events_;  // for the next works

@@ -1,11 +1,10 @@
 #include "backend/ascend/acl/runtime.h"
 
-#include <exception>
 #include <map>
 #include <mutex>
-#include <thread>
+#include <string>
+#include <utility>
 
-#include "backend/ascend/acl/acl_handle.h"
 #include "backend/ascend/device.h"
 #include "backend/ascend/kernel_binary.h"
 #include "backend/ascend/kernel_plugin.h"
@@ -34,7 +33,6 @@ class Runtime {
     if (!device) {
       device = std::make_unique<AscendDevice>(acl_, index, chip_,
                                               KernelSources{plugin_.get(), kernel_binary_});
-      note_kernels(*device);
     }
     return *device;
   }
@@ -49,16 +47,8 @@ class Runtime {
       info.name = "npu:" + std::to_string(index);
       info.kind = "npu";
       info.soc = chip_.soc;
-      const auto open = devices_.find(static_cast<int>(index));
-      try {
-        if (open != devices_.end() && open->second) {
-          info = open->second->info();
-        } else {
-          read_memory(static_cast<int32_t>(index), info);
-        }
-      } catch (const Error&) {
-        // A device that is lost is listed all the same, without figures.
-      }
+      const auto known = devices_.find(static_cast<int>(index));
+      if (known != devices_.end() && known->second) info = known->second->info();
       infos.push_back(std::move(info));
     }
     return infos;
@@ -67,7 +57,11 @@ class Runtime {
   NpuDiagnostics diagnostics() {
     const std::lock_guard lock(mutex_);
     probe();
-    return found_;
+    NpuDiagnostics found = found_;
+    for (const auto& [index, device] : devices_) {
+      if (device) note_kernels(*device, found);
+    }
+    return found;
   }
 
   void shut_down() {
@@ -149,31 +143,15 @@ class Runtime {
     if (plugin_ != nullptr) kernel_binary_ = KernelBinary::find(found_.kernels_plugin_path);
   }
 
-  void note_kernels(const AscendDevice& device) {
-    if (!found_.kernels_plugin) return;
-    const KernelLadder& ladder = device.kernels();
-    found_.kernels_rung = ladder.rung();
-    if (ladder.reason().empty()) return;
-    found_.kernels_plugin = ladder.kernels() != nullptr;
-    found_.kernels_reason = std::string(found_.kernels_plugin ? "not all of" : "none of") +
-                            " its kernels run on " + device.name() + " (" + chip_.soc +
-                            "): " + ladder.reason();
-  }
-
-  /// On a thread and in a context of their own: the caller's are left as they are.
-  void read_memory(int32_t index, DeviceInfo& info) {
-    std::exception_ptr failure;
-    std::thread reader([&] {
-      try {
-        const ContextHandle context = create_context(acl_, index);
-        LATTE_ACL(acl_, aclrtSetCurrentContext, context.get());
-        LATTE_ACL(acl_, aclrtGetMemInfo, ACL_HBM_MEM, &info.memory_free, &info.memory_total);
-      } catch (...) {
-        failure = std::current_exception();
-      }
-    });
-    reader.join();
-    if (failure) std::rethrow_exception(failure);
+  void note_kernels(const AscendDevice& device, NpuDiagnostics& found) const {
+    const auto* kernels = device.kernels();
+    if (!found.kernels_plugin || kernels == nullptr) return;
+    found.kernels_rung = kernels->rung;
+    if (kernels->reason.empty()) return;
+    found.kernels_plugin = kernels->any;
+    found.kernels_reason = std::string(kernels->any ? "not all of" : "none of") +
+                           " its kernels run on " + device.name() + " (" + chip_.soc +
+                           "): " + kernels->reason;
   }
 
   std::mutex mutex_;

@@ -14,10 +14,12 @@ namespace latte::ascend {
 /// Throws ERR_VALUE if a LATTE_ASCEND variable cannot be honoured. Touches nothing of CANN.
 void check_settings();
 
-/// Throws ERR_DEVICE_UNAVAILABLE with the reason.
+/// Throws ERR_DEVICE_UNAVAILABLE with the reason. The device itself opens on its own thread, at its
+/// first work, copy or allocation, which fails with the same code if it cannot.
 Device& open_device(int index);
 
-/// The NPUs there are, each with its free memory; empty where there is none. Opens none of them.
+/// The NPUs there are, with their memory if they are open; empty where there is none. Opens none
+/// of them, and waits for none.
 std::vector<DeviceInfo> list_devices();
 
 NpuDiagnostics diagnostics();

@@ -1,0 +1,121 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  CaptionProjection,
+  PatchEmbed,
+  Tensor,
+  Timesteps,
+  deviceDiagnostics,
+  devices,
+  openDevice,
+} from '../../lib/index.js';
+import { mlpParameters } from '../reference/layers.js';
+import { refused, rejected } from '../support/errors.js';
+import { random, randomWeights } from '../support/layers.js';
+import { longestTurn } from '../support/loop.js';
+import { twin } from '../support/twin.js';
+
+// A device that takes long to open: the event loop turns meanwhile, whoever asks for the device.
+// Each test has an NPU of its own, for a process opens one once.
+
+process.env.LATTE_TWIN_OPEN_MS = '600';
+process.env.LATTE_TWIN_DEVICES = '8';
+
+const options = { numChannels: 16, flipSinToCos: true, downscaleFreqShift: 0 };
+
+function calls(name: string): number {
+  return twin().counters().calls[name] ?? 0;
+}
+
+function memoryOf(device: string): unknown {
+  return devices().find(({ name }) => name === device)!.memory;
+}
+
+/** Expects that the loop turns while something waits for a device, about as it does without. */
+async function expectTurns(start: () => Promise<unknown>): Promise<void> {
+  const busy = await longestTurn(start);
+  const idle = await longestTurn(() => new Promise((done) => setTimeout(done, busy.duration)));
+  // A loop that waits stands still for all of the duration.
+  expect(busy.longest - idle.longest, JSON.stringify({ busy, idle })).toBeLessThan(
+    busy.duration / 2,
+  );
+}
+
+afterEach(() => {
+  twin().clearFaults();
+});
+
+describe('an NPU is not opened by', () => {
+  it('devices(), deviceDiagnostics() and constructors', () => {
+    expect(devices().filter(({ kind }) => kind === 'npu')).toHaveLength(8);
+    expect(deviceDiagnostics().npu.available).toBe(true);
+    new Timesteps({ ...options, device: 'npu:0' }).dispose();
+    new PatchEmbed({ embedDim: 16, device: 'npu:0', dtype: 'float16' }).dispose();
+    expect([calls('aclInit'), calls('aclrtSetDevice'), calls('aclrtCreateContext')]).toEqual([
+      1, 0, 0,
+    ]);
+    expect(memoryOf('npu:0')).toBeUndefined();
+  });
+});
+
+describe('openDevice()', () => {
+  it('does not keep the event loop; then the NPU is open, with its memory', async () => {
+    await expectTurns(() => openDevice('npu:0'));
+    expect(calls('aclrtSetDevice')).toBe(1);
+    expect(memoryOf('npu:0')).toMatchObject({ total: 2 ** 31 });
+    await Promise.all([openDevice('npu'), openDevice('npu:0'), openDevice('cpu')]);
+    expect(calls('aclrtSetDevice')).toBe(1);
+  });
+
+  it.each(['aclrtSetDevice', 'aclrtCreateContext', 'aclrtGetMemInfo', 'aclrtMallocHost'])(
+    'rejects with the reason if %s fails',
+    async (call) => {
+      const before = twin().counters().liveHandles;
+      twin().inject({ call, nth: 1, code: 507033, device: 1 });
+      await rejected(
+        () => openDevice('npu:1'),
+        'ERR_DEVICE_UNAVAILABLE',
+        "device 'npu:1' could not be opened",
+        call,
+        '507033',
+      );
+      expect(twin().clearFaults()).toBe(0);
+      expect(memoryOf('npu:1')).toBeUndefined();
+      // What had been made was given back.
+      expect(twin().counters().liveHandles).toEqual(before);
+    },
+  );
+
+  it('opens the NPU after failures', async () => {
+    await openDevice('npu:1');
+    (await random([4]).to('npu:1')).dispose();
+  });
+
+  it('refuses what is no device', async () => {
+    await rejected(() => openDevice('gpu:0'), 'ERR_VALUE', 'device', '"gpu:0"');
+    await rejected(() => openDevice('npu:8'), 'ERR_DEVICE_UNAVAILABLE', '"npu:8"', 'npu:7');
+    await rejected(() => openDevice(undefined as never), 'ERR_VALUE', 'undefined');
+    const more = openDevice as (name: string, options: object) => Promise<void>;
+    await rejected(() => more('cpu', { timeout: 1 }), 'ERR_VALUE', 'openDevice(name)');
+  });
+});
+
+describe('the first use opens an NPU', () => {
+  it('forwardSync() and loadStateDict() wait', () => {
+    const layer = new CaptionProjection({ inFeatures: 8, hiddenSize: 12, device: 'npu:4' });
+    const weights = randomWeights(mlpParameters('', 8, 12, 12));
+    twin().inject({ call: 'aclrtSetDevice', nth: 1, code: 507033, device: 4 });
+    refused(() => layer.loadStateDict(weights), 'ERR_DEVICE_UNAVAILABLE', 'npu:4', '507033');
+    layer.loadStateDict(weights);
+    expect(layer.forwardSync(random([3, 8])).shape).toEqual([3, 12]);
+  });
+
+  it('a failed opening throws its reason into what waits', () => {
+    const layer = new Timesteps({ ...options, device: 'npu:5' });
+    const open = { code: 507033, call: 'aclrtSetDevice', device: 5 };
+    twin().inject({ ...open, nth: 1 });
+    refused(() => layer.forwardSync([1, 2]), 'ERR_DEVICE_UNAVAILABLE', 'npu:5', '507033');
+    twin().inject({ ...open, nth: 1 });
+    refused(() => Tensor.zeros([4], { device: 'npu:5' }), 'ERR_DEVICE_UNAVAILABLE', '507033');
+    expect(layer.forwardSync([1, 2]).shape).toEqual([2, 16]);
+  });
+});
