@@ -28,8 +28,15 @@ const operatorsAlone =
 const elsewhere = twin
   ? [
       'test/device/without-npu.test.ts',
-      // Breaks kernels in programs of its own, which need no NPU: the suite on the CPU runs it.
+      // These run no device, or the CPU alone: the suite on the CPU runs them.
       'test/twin/mutants.test.ts',
+      'test/performance/**',
+      'test/native/**',
+      'test/reference/**',
+      'test/checkpoint/{config,fuzz,hostile,mindspore,models,names,open,real-files}.test.ts',
+      'test/checkpoint/{resources,safetensors,write-safetensors}.test.ts',
+      'test/cli/{inspect,options,output-file,output-refused,plot}.test.ts',
+      'test/parity/{instruction-sets,threads}.test.ts',
       ...(fused ? [] : ['test/npu/fused.test.ts']),
       ...(operatorsAlone ? [] : ['test/npu/traffic.test.ts']),
     ]

@@ -45,7 +45,8 @@ export function readMutants(): Mutant[] {
   return JSON.parse(readFileSync(join(__dirname, 'mutants.json'), 'utf8')) as Mutant[];
 }
 
-async function changed(mutant: Mutant): Promise<string> {
+/** The mutant's file with its change. Rejects if the text to replace is not there exactly once. */
+export async function mutatedSource(mutant: Mutant): Promise<string> {
   const source = await readFile(join(kernels, mutant.file), 'utf8');
   const parts = source.split(mutant.find);
   if (parts.length !== 2) {
@@ -68,7 +69,7 @@ async function compiledWith(file: string): Promise<string> {
 export async function runMutant(mutant: Mutant, build: string, folder: string): Promise<Outcome> {
   await mkdir(folder, { recursive: true });
   await cp(kernels, folder, { recursive: true });
-  await writeFile(join(folder, mutant.file), await changed(mutant));
+  await writeFile(join(folder, mutant.file), await mutatedSource(mutant));
   const source = await compiledWith(mutant.file);
   const [name, extension] = source.split('.');
   const side = extension === 'cpp' ? 'kernel' : 'host';
