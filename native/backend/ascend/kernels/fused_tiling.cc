@@ -13,6 +13,8 @@ namespace {
 
 constexpr int64_t kFieldLimit = std::numeric_limits<uint32_t>::max();
 constexpr int64_t kMostDepth = 64;
+/// The larger part of a value of the table takes 11 of its bits.
+constexpr float kLowerPartScale = 0x1p11F;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
@@ -25,13 +27,16 @@ int64_t block_items(const latte_fused_tiling& t) { return LATTE_CUBE_BLOCK / ite
 /// What is transposed at once: a row of pixels of a patch.
 int64_t unit_bytes(const latte_fused_tiling& t) { return t.patch * item_bytes(t); }
 
-/// Blocks of 32 bytes: of the one-hot columns, of all variants of the one-hot rows, and of the
-/// right operand of one tile of columns.
+/// Blocks of 32 bytes: of the one-hot columns, of all variants of the one-hot rows, of all sets of
+/// both, and of the right operand of one tile of columns.
 int64_t column_blocks(const latte_fused_tiling& t) {
   return int64_t{t.column_blocks} * t.tile_tokens;
 }
 int64_t row_blocks(const latte_fused_tiling& t) {
   return int64_t{t.row_variants} * t.row_blocks * t.tile_tokens;
+}
+int64_t one_hot_blocks(const latte_fused_tiling& t) {
+  return t.one_hot_sets * (column_blocks(t) + row_blocks(t));
 }
 int64_t slot_blocks(const latte_fused_tiling& t) {
   return (int64_t{t.patch_blocks} + int64_t{t.table_parts} * t.table_blocks) * t.tile_dim;
@@ -81,6 +86,7 @@ void choose_tokens(latte_fused_tiling& t, int64_t images, int64_t cores) {
 }
 
 void choose_table(latte_fused_tiling& t, bool positions) {
+  t.one_hot_sets = 1;
   if (!positions) {
     // One row, the bias, which has the type of the layer.
     t.column_blocks = t.table_blocks = t.table_parts = 1;
@@ -94,6 +100,7 @@ void choose_table(latte_fused_tiling& t, bool positions) {
       std::max(field(ceil_div(t.token_columns, items)), field(ceil_div(t.token_rows, items)));
   // 2 * 11 and 3 * 8 bits, of the 24 of float32.
   t.table_parts = t.dtype == LATTE_KERNEL_FLOAT32 ? 1 : t.dtype == LATTE_KERNEL_FLOAT16 ? 2 : 3;
+  if (t.dtype == LATTE_KERNEL_FLOAT16) t.one_hot_sets = 2;
 }
 
 /// Products of about the same size, that L0A and L0B hold twice; pairs of blocks that are loaded at
@@ -109,8 +116,7 @@ void choose_chunk(latte_fused_tiling& t) {
 
 /// How many tiles of columns L1 holds beside the left operands, and who computes which.
 bool choose_groups(latte_fused_tiling& t, int64_t cores) {
-  const int64_t left =
-      2 * int64_t{t.patch_blocks} * t.tile_tokens + column_blocks(t) + row_blocks(t);
+  const int64_t left = 2 * int64_t{t.patch_blocks} * t.tile_tokens + one_hot_blocks(t);
   const int64_t fitting = (LATTE_FUSED_L1_BYTES / LATTE_CUBE_BLOCK - left) / slot_blocks(t);
   const int64_t tiles = int64_t{t.images} * ceil_div(t.token_rows, t.tile_rows) *
                         ceil_div(t.token_columns, t.tile_columns);
@@ -160,7 +166,7 @@ class Operand {
     if (positions == nullptr) {
       for (int64_t token = 0; token < t_.tile_tokens; ++token) left(0, 0, token) = T::encode(1);
     } else {
-      fill_one_hot();
+      for (int64_t set = 0; set < t_.one_hot_sets; ++set) fill_one_hot(set);
     }
     bool finite = true;
     for (int64_t tile = 0; tile < t_.dim_tiles; ++tile) {
@@ -175,15 +181,23 @@ class Operand {
     return elements_[begin + (k / items_ * t_.tile_tokens + token) * items_ + k % items_];
   }
 
-  void fill_one_hot() {
+  /// What a part of the table is multiplied by; its one-hot vectors hold the inverse. The lower
+  /// part in float16 is at most 2^-11 of the value and would lose digits below 2^-24.
+  float scale_of(int64_t part) const {
+    return part == 1 && t_.one_hot_sets == 2 ? kLowerPartScale : 1;
+  }
+
+  void fill_one_hot(int64_t set) {
+    const int64_t first = set * (column_blocks(t_) + row_blocks(t_)) * items_;
+    const Bits one = T::encode(1 / scale_of(set));
     for (int64_t row = 0; row < t_.tile_rows; ++row) {
       for (int64_t column = 0; column < t_.tile_columns; ++column) {
         const int64_t token = row * t_.tile_pitch + column;
-        left(0, column, token) = T::encode(1);
+        left(first, column, token) = one;
         for (int64_t variant = 0; variant < t_.row_variants; ++variant) {
           const int64_t begin =
-              (column_blocks(t_) + variant * t_.row_blocks * t_.tile_tokens) * items_;
-          left(begin, variant * t_.tile_rows + row, token) = T::encode(1);
+              first + (column_blocks(t_) + variant * t_.row_blocks * t_.tile_tokens) * items_;
+          left(begin, variant * t_.tile_rows + row, token) = one;
         }
       }
     }
@@ -196,8 +210,7 @@ class Operand {
     const int64_t begin =
         first ? tile * t_.tile_dim : t_.split + (tile - t_.split_tiles) * t_.tile_dim;
     const int64_t end = std::min<int64_t>(begin + t_.tile_dim, first ? t_.split : t_.dim);
-    Bits* right =
-        elements_ + (column_blocks(t_) + row_blocks(t_) + tile * slot_blocks(t_)) * items_;
+    Bits* right = elements_ + (one_hot_blocks(t_) + tile * slot_blocks(t_)) * items_;
     // Row k of column n at (k / block, n, k % block).
     const auto at = [&](int64_t k, int64_t n) -> Bits& {
       return right[(k / items_ * t_.tile_dim + n) * items_ + k % items_];
@@ -220,10 +233,11 @@ class Operand {
         float rest = bias == nullptr ? 0 : T::decode(bias[n]);
         if (values != nullptr) rest += (*values)[static_cast<size_t>(k * t_.split + column)];
         for (int64_t part = 0; part < t_.table_parts; ++part) {
-          const Bits bits = T::encode(rest);
+          const float scale = scale_of(part);
+          const Bits bits = T::encode(rest * scale);
           at((t_.patch_blocks + part * t_.table_blocks) * items_ + k, n - begin) = bits;
           finite = finite && std::isfinite(T::decode(bits));
-          rest -= T::decode(bits);
+          rest -= T::decode(bits) / scale;
         }
       }
     }
@@ -254,7 +268,7 @@ struct BFloat16 {
 template <class T>
 std::vector<std::byte> operand_of(const latte_fused_tiling& t, const void* weight, const void* bias,
                                   const HostPositionTable* positions) {
-  const int64_t blocks = column_blocks(t) + row_blocks(t) + slot_blocks(t) * t.dim_tiles;
+  const int64_t blocks = one_hot_blocks(t) + slot_blocks(t) * t.dim_tiles;
   std::vector<std::byte> bytes(static_cast<size_t>(blocks * LATTE_CUBE_BLOCK));
   using Bits = typename T::Bits;
   const bool finite = Operand<T>(t, bytes).fill(static_cast<const Bits*>(weight),

@@ -10,7 +10,7 @@
 
 #include "kernel_tiling.h"
 
-#define LATTE_KERNELS_ABI_VERSION 2u
+#define LATTE_KERNELS_ABI_VERSION 3u
 
 #ifdef __cplusplus
 extern "C" {

@@ -84,7 +84,8 @@ struct latte_fused_tiling {
   uint32_t row_blocks;    /* K of its one-hot rows; 0: no position table */
   uint32_t row_variants;  /* by where in a block of rows a tile begins */
   uint32_t table_blocks;  /* K of the larger half of the table, in the right operand */
-  uint32_t table_parts;   /* numbers of the type whose sum is a value of the table */
+  uint32_t table_parts;   /* numbers of the type whose scaled sum is a value of the table */
+  uint32_t one_hot_sets;  /* 2: those of the lower part of the table have a scale of their own */
   uint32_t chunk_blocks;  /* K of one product at most */
   uint32_t split;         /* where the half of the columns ends: dim / 2, or dim without a table */
   uint32_t tile_dim;      /* columns of the right operand of a product: a multiple of 16 */

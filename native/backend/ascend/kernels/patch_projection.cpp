@@ -20,8 +20,9 @@
 //   one. A tile of columns of the result needs one of the halves only. The one-hot vectors are
 //   those of positions in a tile: constant, made on the host, and in L1 from the start. The table
 //   is not rounded to 16 bits: it comes as a sum of two (float16) or three (bfloat16) such numbers,
-//   each with rows of its own and the same one-hot vectors; float32 needs one, for 1 times a number
-//   is that number unless the cube computes in HF32, which is switched off.
+//   each with rows of its own. The lower one in float16 is scaled by 2^11, or it would be
+//   subnormal: it has one-hot vectors of its own, of 2^-11. float32 needs one number, for 1 times a
+//   number is that number unless the cube computes in HF32, which is switched off.
 // - Bias: added to every row of the table on the host. Without a table there is a table of one row,
 //   the bias, which every token takes. The bias table of the cube core would hold 256 columns.
 //   An infinite value in such a table would make NaN of 0 times itself in other tokens: the host
@@ -61,7 +62,8 @@ class PatchProjection {
     output_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(output));
     column_elements_ = tiling_.column_blocks * tiling_.tile_tokens * kBlock;
     row_elements_ = tiling_.row_blocks * tiling_.tile_tokens * kBlock;
-    one_hot_elements_ = column_elements_ + tiling_.row_variants * row_elements_;
+    one_hot_set_ = column_elements_ + tiling_.row_variants * row_elements_;
+    one_hot_elements_ = tiling_.one_hot_sets * one_hot_set_;
     slot_elements_ = (tiling_.patch_blocks + tiling_.table_parts * tiling_.table_blocks) *
                      tiling_.tile_dim * kBlock;
     init_buffers();
@@ -264,8 +266,10 @@ class PatchProjection {
       const uint32_t block = first + b;
       const LocalTensor<T> to = left[b * kFractal];
       if (block >= tiling_.patch_blocks) {
-        LoadData(to, table.one_hot[(block - tiling_.patch_blocks) % table.blocks * block_elements],
-                 straight);
+        const uint32_t within = (block - tiling_.patch_blocks) % table.blocks;
+        const uint32_t part = (block - tiling_.patch_blocks) / table.blocks;
+        const uint32_t set = smaller(part, tiling_.one_hot_sets - 1);
+        LoadData(to, table.one_hot[set * one_hot_set_ + within * block_elements], straight);
         ++b;
       } else if (tiling_.transposed == 0) {
         LoadData(to, patches[block * block_elements], straight);
@@ -374,6 +378,7 @@ class PatchProjection {
   latte_fused_tiling tiling_;
   uint32_t column_elements_ = 0;
   uint32_t row_elements_ = 0;  // of one variant
+  uint32_t one_hot_set_ = 0;   // elements of a set of one-hot vectors
   uint32_t one_hot_elements_ = 0;
   uint32_t slot_elements_ = 0;
   uint32_t cleared_ = 0;
