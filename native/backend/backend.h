@@ -151,6 +151,12 @@ class Queue {
   /// more than these small products. Returns false if the device computes part by part, or does so
   /// with these arguments: then nothing was queued.
   virtual bool condition_embedding(const ConditionEmbeddingArgs&) { return false; }
+  /// Two linears at once, `second` on the output of `first`, whose place is not looked at. Returns
+  /// false if the device computes one by one, or does so with these arguments: then nothing was
+  /// queued.
+  virtual bool linear_pair(const LinearArgs& /*first*/, const LinearArgs& /*second*/) {
+    return false;
+  }
   /// Normalises each row of x [rows, dim] in place, float32 inside.
   virtual void layer_norm(const TensorView& x, double epsilon) = 0;
   /// out = a + b with numpy's broadcasting; out has the broadcast shape and a's dtype, b is

@@ -52,21 +52,22 @@ void run_timestep_embedding(Queue& queue, const TimestepEmbeddingConfig& config,
                             const TimestepEmbeddingWeights& weights, const void* sample,
                             int64_t rows, const LinearOutput& output) {
   const int64_t hidden_features = weights.linear_1->out_features;
-  void* hidden =
-      queue.scratch(byte_count(item_size(weights.linear_1->dtype), rows, hidden_features));
   LinearArgs first;
   first.input = sample;
   first.rows = rows;
   first.weights = weights.linear_1.get();
   first.activation = config.activation;
-  first.output = LinearOutput::dense(hidden, hidden_features);
-  queue.linear(first);
   LinearArgs second;
-  second.input = hidden;
   second.rows = rows;
   second.weights = weights.linear_2.get();
   second.activation = config.post_activation;
   second.output = output;
+  if (queue.linear_pair(first, second)) return;
+  void* hidden =
+      queue.scratch(byte_count(item_size(weights.linear_1->dtype), rows, hidden_features));
+  first.output = LinearOutput::dense(hidden, hidden_features);
+  queue.linear(first);
+  second.input = hidden;
   queue.linear(second);
 }
 

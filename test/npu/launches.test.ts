@@ -12,14 +12,14 @@ import { kinds, makeForward, toHost, type Forward } from './layers.js';
 /**
  * Launches, which are also the kernels except for what kernelsBeside() adds. Without the plugin the
  * host computes the sinusoids of timesteps that it knows. `casts` are kernels in bfloat16 alone:
- * 910B's product takes a bias as float32, which CANN makes of it each time. A condition embedding
- * has its biases in the weights.
+ * 910B's product takes a bias as float32, which CANN makes of it each time. Embeddings of timesteps
+ * have their biases in the weights.
  */
 const launches: Record<string, { plugin: number; aclnn: number; casts: number }> = {
   PatchEmbed: { plugin: 3, aclnn: 3, casts: 1 },
   'PatchEmbed, layer norm': { plugin: 4, aclnn: 4, casts: 1 },
   Timesteps: { plugin: 1, aclnn: 0, casts: 0 },
-  TimestepEmbedding: { plugin: 3, aclnn: 3, casts: 2 },
+  TimestepEmbedding: { plugin: 3, aclnn: 3, casts: 0 },
   'CombinedTimestepSizeEmbeddings without sizes': { plugin: 4, aclnn: 3, casts: 0 },
   CombinedTimestepSizeEmbeddings: { plugin: 4, aclnn: 3, casts: 0 },
   AdaLayerNormSingle: { plugin: 6, aclnn: 5, casts: 1 },

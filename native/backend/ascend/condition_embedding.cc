@@ -1,7 +1,8 @@
 // The condition embedding as two products: the sinusoids of a sample's numbers side by side, times
 // all first linears as blocks of one matrix, and the same for the second ones, whose sum the
 // product itself makes. The zeros between the blocks cost a few MB of memory and microseconds of
-// reading; they save about ten launches.
+// reading; they save about ten launches. A timestep embedding on its own has its biases folded into
+// the weights in bfloat16.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -9,6 +10,7 @@
 
 #include "backend/ascend/queue.h"
 #include "backend/registry.h"
+#include "core/dtype.h"
 
 namespace latte::ascend {
 
@@ -23,6 +25,35 @@ using Ascend = AscendLinearWeights;
 const Ascend& ascend(const LinearWeights* weights) { return static_cast<const Ascend&>(*weights); }
 
 size_t elements(int64_t rows, int64_t columns) { return static_cast<size_t>(rows * columns); }
+
+/// A bfloat16 product takes its bias as float32, by a kernel each time (docs/ascend-operations.md).
+/// So the biases are columns of the weights instead, and a sample has one number more: 0, whose
+/// cosines are 1.
+bool folds_biases(const ConditionEmbeddingArgs& args) {
+  return args.linear_1->dtype == DType::kBFloat16 && args.activation == Activation::kSilu &&
+         args.projection.dim >= 2;
+}
+
+/// SiLU(1.28125) is 1.0026, in bfloat16 1: what multiplies the second bias.
+constexpr float kSiluMakesOne = 1.28125F;
+/// Features beside those of a layer: one is used, and the rows stay aligned to 32 bytes.
+constexpr int64_t kBeside = 16;
+
+/// Of a sample: the timestep, the sizes', and 0 if the biases are folded.
+int64_t numbers_of(const ConditionEmbeddingArgs& args) {
+  int64_t numbers = folds_biases(args) ? 2 : 1;
+  for (const auto& size : args.sizes) numbers += size.values;
+  return numbers;
+}
+
+/// The merged linears of a first one, without those from before the device's last reset.
+auto& merged_with(const Ascend& first, uint64_t resets) {
+  if (first.merged_resets != resets) first.merged.clear();
+  first.merged_resets = resets;
+  return first.merged;
+}
+
+}  // namespace
 
 /// A linear on the host, in float32: its blocks are put together there.
 struct HostLinear {
@@ -75,28 +106,6 @@ struct HostLinear {
   std::vector<float> weight, bias;
 };
 
-/// A bfloat16 product takes its bias as float32, by a kernel each time (docs/ascend-operations.md).
-/// So the biases are columns of the weights instead, and a sample has one number more: 0, whose
-/// cosines are 1.
-bool folds_biases(const ConditionEmbeddingArgs& args) {
-  return args.linear_1->dtype == DType::kBFloat16 && args.activation == Activation::kSilu &&
-         args.projection.dim >= 2;
-}
-
-/// SiLU(1.28125) is 1.0026, in bfloat16 1: what multiplies the second bias.
-constexpr float kSiluMakesOne = 1.28125F;
-/// Features of the hidden layer beside: one is used, and the rows stay aligned to 32 bytes.
-constexpr int64_t kHiddenBeside = 16;
-
-/// Of a sample: the timestep, the sizes', and 0 if the biases are folded.
-int64_t numbers_of(const ConditionEmbeddingArgs& args) {
-  int64_t numbers = folds_biases(args) ? 2 : 1;
-  for (const auto& size : args.sizes) numbers += size.values;
-  return numbers;
-}
-
-}  // namespace
-
 const MergedLinears* AscendQueue::merged_linears(const ConditionEmbeddingArgs& args) {
   const Ascend& timestep = ascend(args.linear_1);
   const bool folds = folds_biases(args);
@@ -107,15 +116,12 @@ const MergedLinears* AscendQueue::merged_linears(const ConditionEmbeddingArgs& a
     ids.push_back(ascend(size.linear_2).id);
     ids.push_back(static_cast<uint64_t>(size.values));
   }
-  if (timestep.merged_resets != resources_.resets) timestep.merged.clear();
-  timestep.merged_resets = resources_.resets;
-  if (const auto found = timestep.merged.find(ids); found != timestep.merged.end()) {
-    return found->second.get();
-  }
+  auto& known = merged_with(timestep, resources_.resets);
+  if (const auto found = known.find(ids); found != known.end()) return found->second.get();
 
   const int64_t channels = args.projection.dim, dim = timestep.out_features;
   const int64_t inputs = channels * numbers_of(args);
-  int64_t hidden = dim + (folds ? kHiddenBeside : 0);
+  int64_t hidden = dim + (folds ? kBeside : 0);
   for (const auto& size : args.sizes) hidden += size.values * size.linear_1->out_features;
   const size_t bytes = (elements(hidden, inputs) + elements(args.linear_2->out_features, hidden)) *
                        item_size(timestep.dtype);
@@ -142,10 +148,37 @@ const MergedLinears* AscendQueue::merged_linears(const ConditionEmbeddingArgs& a
     second.fold_bias(hidden_row);
   }
 
+  return known.emplace(std::move(ids), to_device(timestep, first, second)).first->second.get();
+}
+
+const MergedLinears* AscendQueue::folded_linears(const Ascend& first, const Ascend& second) {
+  // No merged linears have this in the place of what tells how their biases are folded.
+  constexpr uint64_t kPair = 3;
+  std::vector<uint64_t> ids = {second.id, kPair};
+  auto& known = merged_with(first, resources_.resets);
+  if (const auto found = known.find(ids); found != known.end()) return found->second.get();
+  const int64_t inputs = first.in_features, hidden = first.out_features;
+  const size_t count = elements(hidden + kBeside, inputs + kBeside) +
+                       elements(second.out_features, hidden + kBeside);
+  if (count * item_size(first.dtype) > kMostBytes) return nullptr;
+  HostLinear wide_first(hidden + kBeside, inputs + kBeside);
+  HostLinear wide_second(second.out_features, hidden + kBeside);
+  wide_first.put(HostLinear::of(first), 0, 0);
+  wide_first.bias[static_cast<size_t>(hidden)] = kSiluMakesOne;
+  wide_first.fold_bias(inputs);
+  wide_second.put(HostLinear::of(second), 0, 0);
+  wide_second.fold_bias(hidden);
+  return known.emplace(std::move(ids), to_device(first, wide_first, wide_second))
+      .first->second.get();
+}
+
+std::shared_ptr<const MergedLinears> AscendQueue::to_device(const Ascend& like,
+                                                            const HostLinear& first,
+                                                            const HostLinear& second) {
   auto merged = std::make_shared<MergedLinears>();
-  const auto to_device = [&](const HostLinear& host, AscendLinearWeights& weights) {
-    weights.device = timestep.device;
-    weights.dtype = timestep.dtype;
+  const auto copy = [&](const HostLinear& host, AscendLinearWeights& weights) {
+    weights.device = like.device;
+    weights.dtype = like.dtype;
     weights.out_features = host.out_features;
     weights.in_features = host.in_features;
     weights.has_bias = host.has_bias;
@@ -160,9 +193,51 @@ const MergedLinears* AscendQueue::merged_linears(const ConditionEmbeddingArgs& a
     weights.weight = copied(host.weight);
     if (host.has_bias) weights.bias = copied(host.bias);
   };
-  to_device(first, merged->first);
-  to_device(second, merged->second);
-  return timestep.merged.emplace(std::move(ids), std::move(merged)).first->second.get();
+  copy(first, merged->first);
+  copy(second, merged->second);
+  return merged;
+}
+
+bool AscendQueue::linear_pair(const LinearArgs& first, const LinearArgs& second) {
+  const Ascend &weights_1 = ascend(first.weights), &weights_2 = ascend(second.weights);
+  if (weights_1.dtype != DType::kBFloat16 || !weights_1.has_bias || !weights_2.has_bias ||
+      first.activation != Activation::kSilu || first.input_activation != Activation::kNone ||
+      second.input_activation != Activation::kNone) {
+    return false;
+  }
+  if (first.rows == 0 || first.rows > kMostSamples) return false;
+  // On the device the ones beside a sample would have to be put there, by operations.
+  const auto width = static_cast<size_t>(weights_1.in_features);
+  const size_t count = static_cast<size_t>(first.rows) * width;
+  const auto* samples =
+      static_cast<const uint16_t*>(uploads_.host_copy(first.input, count * sizeof(uint16_t)));
+  // Zero times what is not finite would be NaN instead of the one that the second bias meets.
+  const auto finite = [](uint16_t bits) { return std::isfinite(bfloat_to_float(bits)); };
+  if (samples == nullptr || !std::all_of(samples, samples + count, finite)) return false;
+  const MergedLinears* folded = folded_linears(weights_1, weights_2);
+  if (folded == nullptr) return false;
+
+  const auto wide = static_cast<size_t>(folded->first.in_features);
+  TensorView input{{DType::kBFloat16, {first.rows, folded->first.in_features}}, nullptr};
+  std::byte* wide_samples = staging(input.bytes());
+  auto* row = reinterpret_cast<uint16_t*>(wide_samples);
+  input.data = scratch(input.bytes());
+  for (int64_t i = 0; i < first.rows; ++i, row += wide, samples += width) {
+    std::fill(std::copy_n(samples, width, row), row + wide, uint16_t{0});
+    row[width] = float_to_bfloat(1);
+  }
+  upload_later(input, wide_samples);
+  LinearArgs wide_first = first, wide_second = second;
+  const int64_t hidden = folded->first.out_features;
+  wide_first.input = input.data;
+  wide_first.weights = &folded->first;
+  wide_first.output =
+      LinearOutput::dense(scratch(elements(first.rows, hidden) * sizeof(uint16_t)), hidden);
+  linear(wide_first);
+  wide_second.input = wide_first.output.data;
+  wide_second.weights = &folded->second;
+  linear(wide_second);
+  return true;
 }
 
 bool AscendQueue::condition_embedding(const ConditionEmbeddingArgs& args) {

@@ -37,6 +37,7 @@ struct QueueResources {
 /// (0: none), rows of tokens of a tile, and columns of a product.
 using FusedLayout = std::array<uint64_t, 3>;
 
+struct HostLinear;
 struct MergedLinears;
 
 /// Weights as they came: [out, in] and [out] in device memory.
@@ -86,6 +87,7 @@ class AscendQueue final : public Queue {
   void patch_projection(const PatchProjectionArgs& args) override;
   void linear(const LinearArgs& args) override;
   bool condition_embedding(const ConditionEmbeddingArgs& args) override;
+  bool linear_pair(const LinearArgs& first, const LinearArgs& second) override;
   void layer_norm(const TensorView& x, double epsilon) override;
   void add(const TensorView& a, const TensorView& b, const TensorView& out) override;
   void convert(const TensorView& from, const TensorView& to) override;
@@ -143,6 +145,12 @@ class AscendQueue final : public Queue {
   OperandView addend(const AscendPositionTable& positions, DType dtype);
   /// The two linears of a condition embedding as one each; null if they would be too large.
   const MergedLinears* merged_linears(const ConditionEmbeddingArgs& args);
+  /// Two linears with their biases as columns of the weights; null if they would be too large.
+  const MergedLinears* folded_linears(const AscendLinearWeights& first,
+                                      const AscendLinearWeights& second);
+  /// In device memory, of the dtype of `like`.
+  std::shared_ptr<const MergedLinears> to_device(const AscendLinearWeights& like,
+                                                 const HostLinear& first, const HostLinear& second);
   /// After each operation, where LATTE_ASCEND_SYNC asks for it.
   void after(const char* operation);
 
