@@ -13,6 +13,9 @@ interface Report {
   kernelsRung: string;
   kernelsReason?: string;
   launches: string[];
+  /** How often these, and how often device memory was allocated meanwhile. */
+  launched: number;
+  allocations: number;
 }
 
 async function open(env: NodeJS.ProcessEnv): Promise<Report> {
@@ -105,5 +108,9 @@ describe('the ladder', () => {
     else expect(report.kernelsReason).toMatch(reason);
     expect(report.kernelsPlugin).toBe(launches.length > 0);
     expect(report.launches).toEqual(launches);
+    expect(report.launched).toBe(launches.length);
+    // The launch functions that CANN generates allocate at each launch; the device binary does not.
+    const generated = rung.includes('launch functions');
+    expect(report.allocations).toBe(generated ? report.launched : 0);
   });
 });

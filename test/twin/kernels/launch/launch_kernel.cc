@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "../../runtime/exports.h"
 #include "../../twin_api.h"
 
 namespace latte::twin {
@@ -71,10 +72,34 @@ std::string fault_of(Way way, const std::string& name) {
 
 }  // namespace
 
+namespace {
+
+/// What the launch functions that CANN 8.1 generates do around each launch: they allocate eight
+/// bytes for an overflow status, launch, and free them without waiting. They look at no result of
+/// either (extract_host_stub.py of its ascendc_kernel_cmake).
+class OverflowStatus {
+ public:
+  explicit OverflowStatus(bool needed) {
+    constexpr size_t kBytes = 8;
+    if (needed) ascend::aclrtMalloc(&memory_, kBytes, ascend::ACL_MEM_MALLOC_HUGE_FIRST);
+  }
+  ~OverflowStatus() {
+    if (memory_ != nullptr) ascend::aclrtFree(memory_);
+  }
+  OverflowStatus(const OverflowStatus&) = delete;
+  OverflowStatus& operator=(const OverflowStatus&) = delete;
+
+ private:
+  void* memory_ = nullptr;
+};
+
+}  // namespace
+
 uint32_t launch_kernel(Way way, const char* name, CoreKind kind, uint32_t blocks, void* stream,
                        const std::vector<const void*>& pointers, std::function<void()> kernel) {
   // What CANN 8.1 generates does nothing, with success, if the chip is not the kernels' own.
   if (way == Way::kFunctions && std::getenv("LATTE_TWIN_UNREGISTERED") != nullptr) return 0;
+  const OverflowStatus overflow(way == Way::kFunctions);
   // Orders take turns: whichever a kernel meets must do.
   static std::atomic<unsigned> turn{0};
   const Schedule schedule = turn++ % 2 == 0 ? Schedule::kConsumersFirst : Schedule::kProducersFirst;
