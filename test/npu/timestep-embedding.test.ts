@@ -2,26 +2,28 @@ import { describe, expect, it } from 'vitest';
 import { TimestepEmbedding, type Tensor } from '../../lib/index.js';
 import * as reference from '../reference/layers.js';
 import { randomWeights } from '../support/layers.js';
-import { testedDevices, computes } from '../support/devices.js';
+import { computes } from '../support/devices.js';
 import { uniform } from '../support/random.js';
 import { tensorOf, valuesOf } from '../support/tensors.js';
 import { twin } from '../support/twin.js';
 
-// In bfloat16 an NPU folds the biases into the weights, if the samples are on the host and finite.
+// In bfloat16 an NPU folds the biases into the weights, if the samples are on the host and finite. The
+// first Ascend 910 has float16 alone, whose biases need no cast.
 
-const npu = testedDevices.find((device) => device !== 'cpu' && computes(device, 'bfloat16'));
+const dtype = computes('npu:0', 'bfloat16') ? 'bfloat16' : 'float16';
+const unfolded = dtype === 'bfloat16' ? 5 : 3;
 
-describe.runIf(npu !== undefined)('TimestepEmbedding in bfloat16', () => {
+describe(`TimestepEmbedding in ${dtype}`, () => {
   async function run(device: string, samples: number[], on: string): Promise<number[]> {
     const layer = new TimestepEmbedding({
       inChannels: 20,
       timeEmbedDim: 24,
       outDim: 8,
       device,
-      dtype: 'bfloat16',
+      dtype,
     });
-    layer.loadStateDict(randomWeights(reference.mlpParameters('', 20, 24, 8), 'bfloat16'));
-    const sample = tensorOf('bfloat16', [samples.length / 20, 20], samples);
+    layer.loadStateDict(randomWeights(reference.mlpParameters('', 20, 24, 8), dtype));
+    const sample = tensorOf(dtype, [samples.length / 20, 20], samples);
     const input = await sample.to(on);
     if (device !== 'cpu') twin().reset();
     const result = await layer.forward(input);
@@ -36,8 +38,8 @@ describe.runIf(npu !== undefined)('TimestepEmbedding in bfloat16', () => {
   const infinite = finite.map((value, i) => (i === 25 ? Infinity : value));
   it.each([
     ['finite samples on the host', finite, 'cpu', 3],
-    ['finite samples on the NPU', finite, 'npu:0', 5],
-    ['a sample with an infinite value', infinite, 'cpu', 5],
+    ['finite samples on the NPU', finite, 'npu:0', unfolded],
+    ['a sample with an infinite value', infinite, 'cpu', unfolded],
   ] as const)('agrees with the cpu for %s', async (_, samples, on, kernels) => {
     const got = await run('npu:0', [...samples], on);
     expect(twin().counters().kernels).toBe(kernels);
