@@ -58,7 +58,7 @@ export function devices(): DeviceInfo[] {
  */
 export async function openDevice(name: string): Promise<void> {
   checkNoOptions(arguments, 1, 'openDevice(name)');
-  await settled(native.openDevice(checkDevice(name)), []);
+  await settled(native.openDevice(checkDevice(name)));
 }
 
 /** What is known about the NPU's absence or presence, for people who look for the reason. */

@@ -234,23 +234,11 @@ const ownConstructor: PropertyDescriptor = { value: Promise };
 setPrototypeOf(ownConstructor, null);
 
 /**
- * Waits for a promise of the addon; if it is rejected, the results that the addon made (not those
- * that are in `outs`) are disposed.
+ * Waits for a promise of the addon, which has no results if it is rejected.
  * @internal
  */
-export async function settled(
-  promise: Promise<void>,
-  results: NativeTensors,
-  outs: readonly unknown[] = [],
-): Promise<void> {
+export async function settled(promise: Promise<void>): Promise<void> {
   // `await` asks a promise for its constructor, which a program may have replaced.
   defineProperty(promise, 'constructor', ownConstructor);
-  try {
-    await promise;
-  } catch (error) {
-    for (let i = 0; i < results.length; i++) {
-      if (outs[i] === undefined) native.disposeTensor(results[i]!);
-    }
-    throw error;
-  }
+  await promise;
 }

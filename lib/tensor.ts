@@ -127,7 +127,7 @@ export class Tensor {
   }
 
   /**
-   * A tensor of zeros in the library's own aligned memory.
+   * A tensor of zeros in the library's own aligned memory. On an NPU this waits for the device.
    * @param options dtype 'float32' and device 'cpu' unless told otherwise.
    * @throws LatteError ERR_SHAPE, ERR_DTYPE, ERR_OUT_OF_MEMORY, ERR_DEVICE_UNAVAILABLE.
    */
@@ -143,12 +143,13 @@ export class Tensor {
    * A tensor over memory of a device that another ACL addon of this process owns, without a copy.
    * The owner keeps the memory until this tensor, everything made of it by `to()` without a change,
    * and every promise of a forward that was given one of them are done; disposing the tensor does
-   * not free it. Its device's work that is queued from now on runs after `event`, which the owner
-   * has recorded on its own stream behind what fills the memory, and keeps until the first work on
-   * the tensor is done. Without an event, the memory must be filled already.
+   * not free it. Work on the tensor runs after `event`, which the owner has recorded on its own
+   * stream behind what fills the memory, and keeps until the first work on the tensor is done. That
+   * work is rejected if the device cannot wait for the event, and the next one tries again. Without
+   * an event, the memory must be filled already. The device is not asked for anything here.
    * @param pointer the address in the device's memory, a multiple of the dtype's size.
    * @param options event an aclrtEvent, as a bigint.
-   * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_SHAPE, ERR_DEVICE_UNAVAILABLE, ERR_DEVICE.
+   * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_SHAPE, ERR_DEVICE_UNAVAILABLE.
    */
   static fromDevicePointer(
     pointer: bigint,
@@ -266,7 +267,7 @@ export class Tensor {
     const release = startReading(this, 'tensor', device);
     try {
       const results = handleList(1);
-      await settled(native.convert(handle, dtype, device, results), results);
+      await settled(native.convert(handle, dtype, device, results));
       return wrap(results[0]!);
     } finally {
       release();
@@ -428,7 +429,7 @@ export function moveNow(tensor: Tensor, device: string): Tensor {
 /** Each row of the first axis `times` times, on the tensor's device. @internal */
 export async function repeatRows(tensor: Tensor, times: number): Promise<Tensor> {
   const results = handleList(1);
-  await settled(native.repeatRows(handleOf(tensor, 'tensor'), times, results), results);
+  await settled(native.repeatRows(handleOf(tensor, 'tensor'), times, results));
   return wrap(results[0]!);
 }
 

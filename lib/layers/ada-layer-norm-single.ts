@@ -65,7 +65,7 @@ export class AdaLayerNormSingle extends Layer {
     return named(await this.run(callFor(conditions, options, arguments)));
   }
 
-  /** {@link forward} on the calling thread. */
+  /** {@link forward} on the calling thread, which waits for the device if that is an NPU. */
   forwardSync(
     conditions: ConditionInputs,
     options?: ForwardOptions<Partial<Modulation>>,

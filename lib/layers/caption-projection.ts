@@ -66,7 +66,7 @@ export class CaptionProjection extends Layer {
     return (await this.run(this.#call(caption, forceDropIds, options, arguments)))[0]!;
   }
 
-  /** {@link forward} on the calling thread. */
+  /** {@link forward} on the calling thread, which waits for the device if that is an NPU. */
   forwardSync(caption: Tensor, options?: ForwardOptions): Tensor;
   forwardSync(caption: Tensor, forceDropIds?: ForceDropIds, options?: ForwardOptions): Tensor;
   forwardSync(

@@ -62,7 +62,7 @@ export class CombinedTimestepSizeEmbeddings extends Layer {
     return (await this.run(this.#call(conditions, options, arguments)))[0]!;
   }
 
-  /** {@link forward} on the calling thread. */
+  /** {@link forward} on the calling thread, which waits for the device if that is an NPU. */
   forwardSync(conditions: ConditionInputs, options?: ForwardOptions): Tensor {
     return this.runSync(this.#call(conditions, options, arguments))[0]!;
   }

@@ -110,7 +110,8 @@ export abstract class Layer {
 
   /**
    * Takes new weights; where anything is wrong with them the layer keeps its old ones. Tensors of
-   * another floating dtype are converted.
+   * another floating dtype are converted. On an NPU this waits for the device, which it opens first
+   * if need be.
    * @throws LatteError ERR_STATE for a missing tensor, ERR_VALUE for an extra one (when strict),
    *   ERR_SHAPE, ERR_DTYPE; all name it.
    */
@@ -244,12 +245,7 @@ export abstract class Layer {
     let forget: (() => void) | undefined;
     try {
       forget = signal && onAbort(signal, cancel);
-      const promise = native.forward(layer, inputs, results, call.numbers, id);
-      await settled(
-        promise,
-        results,
-        call.outs.map(([, out]) => out),
-      );
+      await settled(native.forward(layer, inputs, results, call.numbers, id));
       return finish(results, call);
     } catch (error) {
       if (

@@ -102,7 +102,7 @@ export class PatchEmbed extends Layer {
     return tokens!;
   }
 
-  /** {@link forward} on the calling thread. */
+  /** {@link forward} on the calling thread, which waits for the device if that is an NPU. */
   forwardSync(latent: Tensor, options?: ForwardOptions): Tensor {
     return this.runSync(this.#call(latent, options, arguments))[0]!;
   }

@@ -88,7 +88,7 @@ export class TimestepEmbedding extends Layer {
     return (await this.run(this.#call(sample, condition, options, arguments)))[0]!;
   }
 
-  /** {@link forward} on the calling thread. */
+  /** {@link forward} on the calling thread, which waits for the device if that is an NPU. */
   forwardSync(sample: Tensor, options?: ForwardOptions): Tensor;
   forwardSync(sample: Tensor, condition?: Tensor | null, options?: ForwardOptions): Tensor;
   forwardSync(

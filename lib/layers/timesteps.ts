@@ -47,7 +47,7 @@ export class Timesteps extends Layer {
     return (await this.run(this.#call(timesteps, options, arguments)))[0]!;
   }
 
-  /** {@link forward} on the calling thread. */
+  /** {@link forward} on the calling thread, which waits for the device if that is an NPU. */
   forwardSync(timesteps: TensorLike, options?: ForwardOptions): Tensor {
     return this.runSync(this.#call(timesteps, options, arguments))[0]!;
   }

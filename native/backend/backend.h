@@ -22,6 +22,9 @@ class Buffer {
   virtual ~Buffer() = default;
   virtual void* data() const = 0;
   virtual size_t bytes() const = 0;
+  /// Called inside a work, before it uses the memory: if something else still fills that, the
+  /// work's queue waits for it. Throws why it cannot.
+  virtual void await_content() {}
 };
 
 /// A tensor that keeps its memory alive. `buffer` is null where the memory belongs to the caller.
@@ -231,8 +234,8 @@ class Device {
   /// Memory aligned for every kernel; its content is undefined. Throws ERR_OUT_OF_MEMORY.
   virtual std::shared_ptr<Buffer> allocate(size_t bytes) = 0;
   /// Memory of this device that somebody else owns, as a buffer that never frees it. `event` (of
-  /// the device's runtime; null: none) is one after which its content is there: every work
-  /// submitted from now on runs after it. Throws ERR_VALUE where the device takes in no such
+  /// the device's runtime; null: none) is one after which its content is there; await_content()
+  /// waits for it. Asks nothing of the device. Throws ERR_VALUE where the device takes in no such
   /// memory.
   virtual std::shared_ptr<Buffer> adopt(void* memory, size_t bytes, void* event);
   /// Host memory for arguments of a work; where the device has such, memory it copies fast from.

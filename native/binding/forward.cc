@@ -50,32 +50,49 @@ class CopyWork final : public ScheduledWork {
     to_.device = &host();
   }
 
-  void run(Queue& queue) override { queue.download(from_, to_.data); }
+  void run(Queue& queue) override {
+    from_.buffer->await_content();
+    queue.download(from_, to_.data);
+  }
   const Tensor& copy() const { return to_; }
 
  private:
   Tensor from_, to_;
 };
 
-/// Puts a handle for each result that the forward made into JavaScript's array.
-void publish(napi_env env, const ForwardArguments& arguments, const std::vector<Tensor>& results) {
-  for (uint32_t i = 0; i < results.size(); ++i) {
-    if (i < arguments.outs.size() && arguments.outs[i]) continue;
-    define_element(env, arguments.results, i, make_tensor(env, results[i]));
+/// Which of the results were given as outs.
+std::vector<bool> given_outs(const ForwardArguments& arguments, size_t results) {
+  std::vector<bool> given(results);
+  for (size_t i = 0; i < results && i < arguments.outs.size(); ++i) {
+    given[i] = arguments.outs[i].has_value();
   }
+  return given;
 }
 
 /// Gives back what publish() had made before something failed.
-void unpublish(napi_env env, const ForwardArguments& arguments, size_t results) noexcept {
-  for (uint32_t i = 0; i < results; ++i) {
-    if (i < arguments.outs.size() && arguments.outs[i]) continue;
+void unpublish(napi_env env, napi_value array, const std::vector<bool>& given) noexcept {
+  for (uint32_t i = 0; i < given.size(); ++i) {
+    if (given[i]) continue;
     try {
-      const napi_value handle = element_of(env, arguments.results, i);
+      const napi_value handle = element_of(env, array, i);
       if (!is_undefined(env, handle)) Handle<NativeTensor>::free(env, handle);
     } catch (...) {
       // Collected with its handle.
       (void)caught_error(env);
     }
+  }
+}
+
+/// Puts a handle for each result that the forward made into JavaScript's array.
+void publish(napi_env env, napi_value array, const std::vector<bool>& given,
+             const std::vector<Tensor>& results) {
+  try {
+    for (uint32_t i = 0; i < results.size(); ++i) {
+      if (!given[i]) define_element(env, array, i, make_tensor(env, results[i]));
+    }
+  } catch (...) {
+    unpublish(env, array, given);
+    throw;
   }
 }
 
@@ -108,15 +125,25 @@ std::vector<std::optional<TensorSpec>> ForwardArguments::input_specs() const {
 
 ForwardWork::ForwardWork(Device& where, Plan plan) : ScheduledWork(where), plan_(std::move(plan)) {}
 
-void ForwardWork::make_results(const ForwardArguments& arguments) {
+void ForwardWork::take_outs(const ForwardArguments& arguments) {
   for (size_t i = 0; i < plan_.outputs.size(); ++i) {
     if (i < arguments.outs.size() && arguments.outs[i]) {
       const TensorHandle& out = *arguments.outs[i];
       check_out(out.native().tensor, plan_.outputs[i], device);
       results.push_back(out.native().tensor);
     } else {
-      results.push_back(plan_.gives_host ? allocate_on_host(plan_.outputs[i])
-                                         : allocate(device, plan_.outputs[i]));
+      Tensor& result = results.emplace_back();
+      static_cast<TensorSpec&>(result) = plan_.outputs[i];
+    }
+  }
+}
+
+void ForwardWork::allocate_results() {
+  for (Tensor& result : results) {
+    if (result.buffer != nullptr) {
+      result.buffer->await_content();
+    } else if (result.data == nullptr) {
+      result = plan_.gives_host ? allocate_on_host(result) : allocate(device, result);
     }
   }
 }
@@ -148,7 +175,7 @@ void ForwardWork::take_from_caller() {
     input = std::move(copy);
   }
   for (Tensor& result : results) {
-    if (result.buffer == nullptr) result = allocate(device, result);
+    if (result.buffer == nullptr) result.data = nullptr;
   }
 }
 
@@ -159,9 +186,11 @@ bool ForwardWork::is_distant(const std::optional<Tensor>& input) const {
 }
 
 void ForwardWork::run(Queue& queue) {
+  allocate_results();
   Inputs views;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const auto& input = inputs[i];
+    if (input && input->buffer != nullptr) input->buffer->await_content();
     if (!input || plan_.takes_host || &place(*input) == &device) {
       views.emplace_back(input);
     } else {
@@ -192,18 +221,13 @@ void ForwardWork::release() noexcept {
 
 void forward_now(napi_env env, Device& device, Plan plan, const ForwardArguments& arguments) {
   ForwardWork work(device, std::move(plan));
-  work.make_results(arguments);
+  work.take_outs(arguments);
   work.resolve(arguments);
   for (auto& input : work.inputs) {
     if (work.is_distant(input)) input = on_host(*input);
   }
   run_and_wait(device, [&](Queue& queue) { work.run(queue); });
-  try {
-    publish(env, arguments, work.results);
-  } catch (...) {
-    unpublish(env, arguments, work.results.size());
-    throw;
-  }
+  publish(env, arguments.results, given_outs(arguments, work.results.size()), work.results);
 }
 
 napi_value forward_later(Environment& environment, Device& device, Plan plan,
@@ -211,13 +235,12 @@ napi_value forward_later(Environment& environment, Device& device, Plan plan,
   const napi_env env = environment.env;
   const auto work = std::make_shared<ForwardWork>(device, std::move(plan));
   const auto forward = std::make_shared<Forward>(environment, work, id);
-  work->make_results(arguments);
+  work->take_outs(arguments);
   napi_value promise = nullptr;
   try {
-    forward->keep_outs(arguments);
+    forward->keep_results(arguments);
     work->resolve(arguments);
     work->take_from_caller();
-    publish(env, arguments, work->results);
     if (id != 0) environment.schedule.name(id, forward);
     forward->add_works(forward);
     // The last that can fail: a promise that exists has been returned, and will be settled.
@@ -225,7 +248,6 @@ napi_value forward_later(Environment& environment, Device& device, Plan plan,
   } catch (...) {
     forward->withdraw();
     if (id != 0) environment.schedule.forget(id);
-    unpublish(env, arguments, work->results.size());
     throw;
   }
   forward->submit();
@@ -235,7 +257,9 @@ napi_value forward_later(Environment& environment, Device& device, Plan plan,
 Forward::Forward(Environment& environment, std::shared_ptr<ForwardWork> work, int64_t id)
     : environment_(environment), id_(id), work_(std::move(work)) {}
 
-void Forward::keep_outs(const ForwardArguments& arguments) {
+void Forward::keep_results(const ForwardArguments& arguments) {
+  given_ = given_outs(arguments, work_->results.size());
+  results_ = Reference(environment_.env, arguments.results);
   for (const auto& out : arguments.outs) {
     outs_.push_back(out && out->native().borrowed() ? Reference(environment_.env, out->value())
                                                     : Reference());
@@ -300,41 +324,48 @@ void Forward::cancel() noexcept {
 void Forward::settle(std::optional<Error> error) noexcept {
   const napi_env env = environment_.env;
   if (id_ != 0) environment_.schedule.forget(id_);
-  if (!error) error = fill_outs();
   napi_value value = nullptr;
-  const bool resolves = !error && napi_get_undefined(env, &value) == napi_ok;
-  if (!resolves) {
-    value = make_error(environment_, error ? *error : no_value);
+  if (!error && napi_get_undefined(env, &value) != napi_ok) error = no_value;
+  // The last that can fail: a forward that is rejected leaves no results.
+  if (!error) error = deliver();
+  if (error) {
+    value = make_error(environment_, *error);
     if (value == nullptr) napi_get_undefined(env, &value);
   }
   // Called once, whatever it returns: if it fails, Node may have freed the deferred already. With
   // undefined or an error of this library, it runs no code of the caller's.
   napi_deferred deferred = std::exchange(deferred_, nullptr);
-  resolves ? napi_resolve_deferred(env, deferred, value)
-           : napi_reject_deferred(env, deferred, value);
+  error ? napi_reject_deferred(env, deferred, value) : napi_resolve_deferred(env, deferred, value);
   work_->release();
   outs_.clear();
+  results_ = {};
   // Other devices may have been waiting behind works that were withdrawn.
   const auto copies = std::move(copies_);
   for (const auto& copy : copies) environment_.schedule.advance(copy->device);
   environment_.schedule.advance(work_->device);
 }
 
-std::optional<Error> Forward::fill_outs() noexcept {
-  try {
-    for (size_t i = 0; i < outs_.size(); ++i) {
-      if (!outs_[i]) continue;
+/// Waits for no device: the caller's arrays are outs of the CPU alone.
+void Forward::fill_outs() {
+  for (size_t i = 0; i < outs_.size(); ++i) {
+    if (!outs_[i]) continue;
+    try {
       const Tensor to = TensorHandle(environment_.env, outs_[i].value()).resolve();
       work_->device.copy_out(to.data, work_->results[i].data, to.bytes());
+    } catch (const Error& error) {
+      if (!error.operation().empty()) throw;
+      throw Error(error.code(), std::string("out: ") + error.what());
     }
+  }
+}
+
+/// Gives the caller the results. Called once.
+std::optional<Error> Forward::deliver() noexcept {
+  try {
+    fill_outs();
+    publish(environment_.env, results_.value(), given_, work_->results);
   } catch (...) {
-    const Error error = caught_error(environment_.env);
-    try {
-      if (!error.operation().empty()) return error;
-      return Error(error.code(), std::string("out: ") + error.what());
-    } catch (...) {
-      return error;
-    }
+    return caught_error(environment_.env);
   }
   return std::nullopt;
 }

@@ -32,11 +32,12 @@ class ForwardWork final : public ScheduledWork {
   ForwardWork(Device& device, Plan plan);
 
   void run(Queue& queue) override;
-  /// Allocates the results that are not given as outs.
-  void make_results(const ForwardArguments& arguments);
+  /// Takes the outs. The other results, and memory of the device for the caller's outs, are
+  /// allocated by run(): that may take as long as the opening of the device.
+  void take_outs(const ForwardArguments& arguments);
   /// Asks for the addresses of inputs and outs, and checks that no memory is used twice.
   void resolve(const ForwardArguments& arguments);
-  /// Copies what belongs to the caller, and gives the caller's outs memory of the device.
+  /// Copies the caller's inputs, and leaves the caller's outs to copies at the end.
   void take_from_caller();
   /// Whether an input has to be copied to the host by its own device first.
   bool is_distant(const std::optional<Tensor>& input) const;
@@ -44,9 +45,10 @@ class ForwardWork final : public ScheduledWork {
   void release() noexcept;
 
   std::vector<std::optional<Tensor>> inputs;
-  std::vector<Tensor> results;
+  std::vector<Tensor> results;  // complete when run() has returned
 
  private:
+  void allocate_results();
   TensorView upload(Queue& queue, const Tensor& host, size_t i);
 
   Plan plan_;
@@ -77,12 +79,13 @@ class Forward {
  private:
   friend napi_value forward_later(Environment&, Device&, Plan, const ForwardArguments&, int64_t);
 
-  void keep_outs(const ForwardArguments& arguments);
+  void keep_results(const ForwardArguments& arguments);
   void add_works(const std::shared_ptr<Forward>& self);
   void submit() noexcept;
   bool withdraw() noexcept;
   void settle(std::optional<Error> error) noexcept;
-  std::optional<Error> fill_outs() noexcept;
+  void fill_outs();
+  std::optional<Error> deliver() noexcept;
 
   Environment& environment_;
   const int64_t id_;
@@ -90,6 +93,8 @@ class Forward {
   std::vector<std::shared_ptr<ScheduledWork>> copies_;  // of inputs on other devices
   size_t copies_left_ = 0;
   std::vector<Reference> outs_;       // of the caller, by result; filled at the end
+  std::vector<bool> given_;           // by result: whether it is an out
+  Reference results_;                 // JavaScript's array, which gets the others at the end
   napi_deferred deferred_ = nullptr;  // null: settled
 };
 

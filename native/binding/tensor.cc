@@ -105,7 +105,10 @@ Tensor on_host(const Tensor& tensor) {
   copy.buffer = from.allocate_staging(tensor.bytes());
   copy.data = copy.buffer->data();
   copy.device = &open_device("cpu");
-  run_and_wait(from, [&](Queue& queue) { queue.download(tensor, copy.data); });
+  run_and_wait(from, [&](Queue& queue) {
+    tensor.buffer->await_content();
+    queue.download(tensor, copy.data);
+  });
   return copy;
 }
 

@@ -100,6 +100,36 @@ describe('openDevice()', () => {
 });
 
 describe('the first use opens an NPU', () => {
+  it('forward() does not keep the event loop, though its result is new memory', async () => {
+    const layer = new Timesteps({ ...options, device: 'npu:2' });
+    await expectTurns(async () => (await layer.forward([1, 2])).dispose());
+    expect(memoryOf('npu:2')).toBeDefined();
+  });
+
+  it('neither does to()', async () => {
+    await expectTurns(async () => (await random([4]).to('npu:3')).dispose());
+    expect(memoryOf('npu:3')).toBeDefined();
+  });
+
+  it('fromDevicePointer() asks nothing of it, also with an event', () => {
+    const before = twin().counters().calls;
+    Tensor.fromDevicePointer(64n, 'float32', [4], 'npu:6', { event: 64n }).dispose();
+    expect(twin().counters().calls).toEqual(before);
+  });
+
+  it('forward() rejects with the reason why that failed, and the next one tries again', async () => {
+    const layer = new Timesteps({ ...options, device: 'npu:7' });
+    twin().inject({ call: 'aclrtSetDevice', nth: 1, code: 507033, device: 7 });
+    await rejected(
+      () => layer.forward([1, 2]),
+      'ERR_DEVICE_UNAVAILABLE',
+      "device 'npu:7' could not be opened",
+      'aclrtSetDevice',
+      '507033',
+    );
+    expect((await layer.forward([1, 2])).shape).toEqual([2, 16]);
+  });
+
   it('forwardSync() and loadStateDict() wait', () => {
     const layer = new CaptionProjection({ inFeatures: 8, hiddenSize: 12, device: 'npu:4' });
     const weights = randomWeights(mlpParameters('', 8, 12, 12));

@@ -197,6 +197,15 @@ describe('memory that another addon of the process owns', () => {
     layer.dispose();
   });
 
+  it('rejects the work that cannot wait for the event, and the next one waits', async () => {
+    const { pointer, event } = twin().fillForeign(0, bytes);
+    twin().inject({ call: 'aclrtStreamWaitEvent', nth: 1, code: 507018 });
+    const tensor = Tensor.fromDevicePointer(pointer, 'float32', [64], 'npu:0', { event });
+    await rejected(() => tensor.to('cpu'), 'ERR_DEVICE', 'aclrtStreamWaitEvent', '507018');
+    expect(await hostBits(tensor)).toEqual(bytes);
+    tensor.dispose();
+  });
+
   it('may begin anywhere', async () => {
     const { pointer, event } = twin().fillForeign(0, bytes);
     const tensor = Tensor.fromDevicePointer(pointer + 4n, 'float32', [7, 8], 'npu:0', { event });

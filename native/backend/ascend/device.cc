@@ -14,13 +14,22 @@ namespace {
 /// Memory that another part of the process owns.
 class AdoptedBuffer final : public Buffer {
  public:
-  AdoptedBuffer(void* memory, size_t bytes) : memory_(memory), bytes_(bytes) {}
+  AdoptedBuffer(DeviceThread& thread, void* memory, size_t bytes, aclrtEvent event)
+      : thread_(thread), memory_(memory), bytes_(bytes), event_(event) {}
   void* data() const override { return memory_; }
   size_t bytes() const override { return bytes_; }
+  /// If this fails, the next work tries again.
+  void await_content() override {
+    if (event_ == nullptr) return;
+    thread_.run_after(event_);
+    event_ = nullptr;
+  }
 
  private:
+  DeviceThread& thread_;
   void* memory_;
   size_t bytes_;
+  aclrtEvent event_;  // the device's thread's; null: the stream is behind it
 };
 
 int32_t cores_of(const AclFunctions& acl, int32_t device, aclDeviceInfo kind) {
@@ -263,10 +272,7 @@ std::shared_ptr<const PositionTable> AscendDevice::prepare_positions(HostPositio
 }
 
 std::shared_ptr<Buffer> AscendDevice::adopt(void* memory, size_t bytes, void* event) {
-  if (event != nullptr) {
-    thread_.call([&] { thread_.run_after(event); });
-  }
-  return std::make_shared<AdoptedBuffer>(memory, bytes);
+  return std::make_shared<AdoptedBuffer>(thread_, memory, bytes, event);
 }
 
 }  // namespace latte::ascend
