@@ -94,9 +94,10 @@ if [ "$built" = yes ]; then
   check 'Shared libraries' npm run --silent check:libraries || true
   check 'clang-tidy' npm run --silent lint:native || true
   suite 'Tests' npm test -- || true
+  # What Node.js has a part in. The other files of test/parity compare kernels alone.
   for version in 22 24 26; do
-    suite "Tests on Node.js $version" \
-      scripts/test-node-versions.sh "$version" -- parity layers lifecycle || true
+    suite "Tests on Node.js $version" scripts/test-node-versions.sh "$version" -- \
+      layers lifecycle parity/{exact,golden,parity,residency,rounding}.test.ts || true
   done
   # Whatever reaches the addon's memory. `npm run test:sanitize` alone runs the rest, too: the command
   # line and the readers of checkpoints, which are TypeScript, and the table with other numbers of
@@ -111,16 +112,17 @@ if [ "$built" = yes ]; then
 
   # The NPU path, on a simulated CANN installation: the whole suite on a 910B with the kernels plugin;
   # what computes without it, without the fused kernel, and on the first 910.
+  on_npus=(parity/{exact,golden,parity,properties,residency,rounding}.test.ts checkpoint/golden)
   if check 'Twin' npm run --silent build:twin; then
     suite 'Tests on the twin' scripts/twin.sh npm test -- || true
     suite 'Tests on the twin without kernels' env LATTE_ASCEND_KERNELS=off \
       scripts/twin.sh npm test -- npu/{faults,in-flight,launches,memory,opening,tensors,timestep} \
-      npu/{traffic,unregistered,uploads} parity checkpoint/golden || true
+      npu/{traffic,unregistered,uploads} "${on_npus[@]}" || true
     suite 'Tests on the twin without the fused kernel' env LATTE_ASCEND_FUSED_PATCH=0 \
       LATTE_ASCEND_KERNEL_BINARY=off \
-      scripts/twin.sh npm test -- npu/launches npu/faults parity checkpoint/golden || true
+      scripts/twin.sh npm test -- npu/launches npu/faults "${on_npus[@]}" || true
     suite 'Tests on the twin as the first 910' env LATTE_TWIN_SOC=Ascend910A \
-      scripts/twin.sh npm test -- npu/launches npu/faults parity checkpoint/golden || true
+      scripts/twin.sh npm test -- npu/launches npu/faults "${on_npus[@]}" || true
     suite 'Tests on the twin under sanitizers' npm run test:sanitize -- --twin \
       npu parity/golden parity/parity checkpoint/golden || true
   else
