@@ -230,6 +230,20 @@ export function handleList(length: number): NativeTensors {
   return handles;
 }
 
+/**
+ * Gives back the memory of a handle that reaches no caller, because the work behind it failed. Never
+ * throws: what cannot be given back now is given back when the handle is collected.
+ * @internal
+ */
+export function disposeHandle(handle: NativeTensor | undefined): void {
+  if (handle === undefined) return;
+  try {
+    native.disposeTensor(handle);
+  } catch {
+    // The error of the work itself is the one that matters.
+  }
+}
+
 const ownConstructor: PropertyDescriptor = { value: Promise };
 setPrototypeOf(ownConstructor, null);
 

@@ -1,7 +1,14 @@
 import { arraysOf, checkDType, itemSize, type DType, type TensorData } from './dtype.js';
 import { checkDevice, resolveDevice } from './device.js';
 import { isArray, LatteError, show, showShape, typedArrayField, typedArrayKind } from './errors.js';
-import { handleList, native, settled, type NativeTensor } from './native.js';
+import {
+  disposeHandle,
+  handleList,
+  native,
+  settled,
+  type NativeTensor,
+  type NativeTensors,
+} from './native.js';
 import { checkArgumentCount, checkOptions } from './options.js';
 import { checkArray, checkShape, firstValues, fromNumbers } from './tensor-data.js';
 
@@ -101,8 +108,17 @@ export class Tensor {
   }
 
   static {
-    wrap = (handle) =>
-      new (Tensor as unknown as new (tag: symbol, handle: NativeTensor) => Tensor)(adopt, handle);
+    wrap = (handle) => {
+      try {
+        return new (Tensor as unknown as new (tag: symbol, handle: NativeTensor) => Tensor)(
+          adopt,
+          handle,
+        );
+      } catch (error) {
+        disposeHandle(handle);
+        throw error;
+      }
+    };
     handleOf = (tensor, name) => {
       if (tensor.#disposed) throw new LatteError('ERR_DISPOSED', `${name} was disposed`);
       tensor.#checkAttached(name);
@@ -266,9 +282,7 @@ export class Tensor {
     }
     const release = startReading(this, 'tensor', device);
     try {
-      const results = handleList(1);
-      await settled(native.convert(handle, dtype, device, results));
-      return wrap(results[0]!);
+      return await resultOf((results) => native.convert(handle, dtype, device, results));
     } finally {
       release();
     }
@@ -287,10 +301,8 @@ export class Tensor {
       );
     }
     if (this.#dtype === 'float32') return new Float32Array(this.data as Float32Array);
-    const converted = wrap(convertNow(handle, 'float32', 'cpu'));
-    const values = (converted.data as Float32Array).slice();
-    converted.dispose();
-    return values;
+    using converted = convertNow(handle, 'float32', 'cpu');
+    return (converted.data as Float32Array).slice();
   }
 
   /** Whether {@link dispose} was called. */
@@ -420,7 +432,7 @@ export function tensorRows(tensor: Tensor, begin: number, count: number): Tensor
 export function moveNow(tensor: Tensor, device: string): Tensor {
   if (tensor.device === device) return tensor;
   try {
-    return wrap(convertNow(handleOf(tensor, 'tensor'), tensor.dtype, device));
+    return convertNow(handleOf(tensor, 'tensor'), tensor.dtype, device);
   } finally {
     tensor.dispose();
   }
@@ -428,15 +440,36 @@ export function moveNow(tensor: Tensor, device: string): Tensor {
 
 /** Each row of the first axis `times` times, on the tensor's device. @internal */
 export async function repeatRows(tensor: Tensor, times: number): Promise<Tensor> {
-  const results = handleList(1);
-  await settled(native.repeatRows(handleOf(tensor, 'tensor'), times, results));
-  return wrap(results[0]!);
+  const handle = handleOf(tensor, 'tensor');
+  return resultOf((results) => native.repeatRows(handle, times, results));
 }
 
-function convertNow(handle: NativeTensor, dtype: DType, device: string): NativeTensor {
+/** The one result of work on the calling thread; given back if the work fails. @internal */
+export function resultNow(run: (results: NativeTensors) => void): Tensor {
   const results = handleList(1);
-  native.convertSync(handle, dtype, device, results);
-  return results[0]!;
+  try {
+    run(results);
+    return wrap(results[0]!);
+  } catch (error) {
+    disposeHandle(results[0]);
+    throw error;
+  }
+}
+
+/** The one result of work on another thread; given back if the work fails. */
+async function resultOf(start: (results: NativeTensors) => Promise<void>): Promise<Tensor> {
+  const results = handleList(1);
+  try {
+    await settled(start(results));
+    return wrap(results[0]!);
+  } catch (error) {
+    disposeHandle(results[0]);
+    throw error;
+  }
+}
+
+function convertNow(handle: NativeTensor, dtype: DType, device: string): Tensor {
+  return resultNow((results) => native.convertSync(handle, dtype, device, results));
 }
 
 function checkAddress(value: unknown, name: string): bigint {

@@ -7,7 +7,7 @@ import {
   checkOptions,
   checkPositive,
 } from './options.js';
-import { asTensor, readableTensor, wrapTensor, type Tensor, type TensorLike } from './tensor.js';
+import { asTensor, readableTensor, resultNow, type Tensor, type TensorLike } from './tensor.js';
 
 export interface GetTimestepEmbeddingOptions {
   /** [cos | sin] instead of [sin | cos]. Default false. */
@@ -47,9 +47,7 @@ export function getTimestepEmbedding(
   const tensor = asTensor(timesteps, 'timesteps');
   const inputs = handleList(1);
   inputs[0] = readableTensor(tensor, 'timesteps');
-  const results = handleList(1);
-  native.forwardSync(layer, inputs, results, undefined);
-  return wrapTensor(results[0]!);
+  return resultNow((results) => native.forwardSync(layer, inputs, results, undefined));
 }
 
 /** The checked options of the addon's Timesteps; shared with the layer. @internal */

@@ -146,8 +146,13 @@ export class LatteEmbeddings {
     });
     const table = this.#temporalTable;
     const result = Tensor.zeros([1, count, innerDim], { dtype: table.dtype });
-    const bytes = Math.min(count, videoLength) * innerDim * itemSize(table.dtype);
-    bytesOf(result).set(bytesOf(table).subarray(0, bytes));
+    try {
+      const bytes = Math.min(count, videoLength) * innerDim * itemSize(table.dtype);
+      bytesOf(result).set(bytesOf(table).subarray(0, bytes));
+    } catch (error) {
+      result.dispose();
+      throw error;
+    }
     return moveNow(result, this.patchEmbed.device);
   }
 
@@ -301,12 +306,13 @@ async function copyAs(caption: Tensor, { dtype, device }: PatchEmbed): Promise<T
   checkFloatDType(caption.dtype);
   if (caption.device !== 'cpu') return caption.to({ dtype, device });
   const copy = Tensor.zeros(caption.shape, { dtype: caption.dtype });
-  bytesOf(copy).set(bytesOf(caption));
-  if (copy.dtype === dtype && device === 'cpu') return copy;
+  let isResult = false;
   try {
-    return await copy.to({ dtype, device });
+    bytesOf(copy).set(bytesOf(caption));
+    isResult = copy.dtype === dtype && device === 'cpu';
+    return isResult ? copy : await copy.to({ dtype, device });
   } finally {
-    copy.dispose();
+    if (!isResult) copy.dispose();
   }
 }
 

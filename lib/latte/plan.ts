@@ -75,17 +75,22 @@ export async function cutSteps(
 ): Promise<LatteStep[]> {
   const times = (batch * stepCount) / Math.max(modulation.shape[0]!, 1);
   const whole: Tensor[] = [];
+  const parts: Tensor[] = [];
   const steps: LatteStep[] = [];
   try {
     for (const source of [modulation, embeddedTimestep]) {
       whole.push(await (times === 1 ? source.to(source.device) : repeatRows(source, times)));
     }
-    const rows = (tensor: Tensor, step: number): Tensor => tensorRows(tensor, step * batch, batch);
+    const rows = (tensor: Tensor, step: number): Tensor => {
+      const part = tensorRows(tensor, step * batch, batch);
+      parts.push(part);
+      return part;
+    };
     for (let i = 0; i < stepCount; i++) {
       steps.push({ modulation: rows(whole[0]!, i), embeddedTimestep: rows(whole[1]!, i) });
     }
   } catch (error) {
-    disposeSteps(steps);
+    for (const part of parts) part.dispose();
     throw error;
   } finally {
     // The steps keep what they need.

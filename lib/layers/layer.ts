@@ -3,6 +3,7 @@ import { LatteError, show, showShape } from '../errors.js';
 import { abortError, checkSignal, isAborted, onAbort } from '../abort-signal.js';
 import { resolveDevice } from '../device.js';
 import {
+  disposeHandle,
   handleList,
   native,
   settled,
@@ -169,10 +170,15 @@ export abstract class Layer {
     checkArgumentCount(arguments, 0, 'stateDict()');
     const entries = native.state(this.#checkAlive());
     const tensors: [name: string, tensor: Tensor][] = [];
-    // By index: iterating would give the handles to the iterator of arrays, which can be replaced.
-    for (let i = 0; i < entries.length; i++) {
-      const entry = entries[i]!;
-      tensors.push([entry[0], wrapTensor(entry[1])]);
+    try {
+      // By index: iterating would give the handles to the iterator of arrays, which can be replaced.
+      for (let i = 0; i < entries.length; i++) {
+        const entry = entries[i]!;
+        tensors.push([entry[0], wrapTensor(entry[1])]);
+      }
+    } catch (error) {
+      for (let i = 0; i < entries.length; i++) disposeHandle(entries[i]![1]);
+      throw error;
     }
     return Object.fromEntries(tensors);
   }
@@ -206,8 +212,13 @@ export abstract class Layer {
         throw new LatteError('ERR_STATE', `${name} is being read by another forward`);
       }
     }
-    native.forwardSync(layer, inputs, results, call.numbers);
-    return finish(results, call);
+    try {
+      native.forwardSync(layer, inputs, results, call.numbers);
+      return finish(results, call);
+    } catch (error) {
+      disposeMade(results, call);
+      throw error;
+    }
   }
 
   /** Forwards on one device run in order; between devices nothing waits for a tensor. */
@@ -248,6 +259,7 @@ export abstract class Layer {
       await settled(native.forward(layer, inputs, results, call.numbers, id));
       return finish(results, call);
     } catch (error) {
+      disposeMade(results, call);
       if (
         signal &&
         isAborted(signal) &&
@@ -327,6 +339,13 @@ function hold({ inputs, outs }: Call, device: string): () => void {
     for (const release of releases) release();
     for (const use of written) use.writes--;
   };
+}
+
+/** Gives back the results of a forward that failed; the outs stay the caller's. */
+function disposeMade(results: NativeTensors, { outs }: Call): void {
+  for (const [i, [, out]] of outs.entries()) {
+    if (out === undefined) disposeHandle(results[i]);
+  }
 }
 
 /** The tensors of a forward's results: the outs, and new ones for what the addon made. */

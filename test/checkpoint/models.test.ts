@@ -1,7 +1,13 @@
 import { cpSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { get1dSincosPosEmbed, LatteEmbeddings, openCheckpoint, Tensor } from '../../lib/index.js';
+import {
+  get1dSincosPosEmbed,
+  LatteEmbeddings,
+  memoryUsage,
+  openCheckpoint,
+  Tensor,
+} from '../../lib/index.js';
 import { rejected } from '../support/errors.js';
 import { valuesOf } from '../support/tensors.js';
 import { temporaryFolder } from './builders.js';
@@ -73,6 +79,26 @@ describe('a checkpoint that the real classes saved', () => {
     expect(plan.encoderHiddenStates.dtype).toBe(latte.patchEmbed.dtype);
     expect(latte.captionProjection === null).toBe(latte.config.captionChannels === null);
     plan.dispose();
+    latte.dispose();
+  });
+});
+
+describe('a model without a projection of captions', () => {
+  it('keeps nothing of a caption that cannot be copied', async () => {
+    const latte = await LatteEmbeddings.fromPretrained(
+      join(fixtures, 'models', 'pixart-without-projection'),
+      { device: 'cpu' },
+    );
+    const values = new Float32Array(4096);
+    const caption = new Tensor('float32', values, [1, 64, 64]);
+    structuredClone(values, { transfer: [values.buffer] });
+    const { live } = memoryUsage();
+    await rejected(
+      () => latte.prepare({ timesteps: [1], caption }),
+      'ERR_STATE',
+      'detached or shrunk',
+    );
+    expect(memoryUsage().live).toBeLessThanOrEqual(live);
     latte.dispose();
   });
 });
