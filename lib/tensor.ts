@@ -32,6 +32,7 @@ let wrap: (handle: NativeTensor) => Tensor;
 let handleOf: (tensor: Tensor, name: string) => NativeTensor;
 let useOf: (tensor: Tensor) => Use;
 let deviceOf: (tensor: Tensor) => string;
+let isBorrowed: (tensor: Tensor) => boolean;
 let rowsOf: (tensor: Tensor, begin: number, count: number) => Tensor;
 let isOwn: (value: object) => value is Tensor;
 
@@ -126,6 +127,7 @@ export class Tensor {
     };
     useOf = (tensor) => tensor.#use;
     deviceOf = (tensor) => tensor.#device;
+    isBorrowed = (tensor) => tensor.#data !== undefined && tensor.#buffer === undefined;
     rowsOf = (tensor, begin, count) => {
       const part = wrap(native.rows(handleOf(tensor, 'tensor'), begin, count));
       part.#use = tensor.#use;
@@ -273,10 +275,9 @@ export class Tensor {
     const dtype = wanted.dtype === undefined ? this.#dtype : checkDType(wanted.dtype);
     const handle = handleOf(this, 'tensor');
     if (device === this.device && dtype === this.#dtype) {
-      if (this.#data !== undefined && this.#buffer === undefined) {
-        return new Tensor(dtype, this.#data, this.#shape);
-      }
-      const twin = wrap(native.alias(handle));
+      const twin = isBorrowed(this)
+        ? new Tensor(dtype, this.#data!, this.#shape)
+        : wrap(native.alias(handle));
       twin.#use = this.#use;
       return twin;
     }
@@ -395,10 +396,17 @@ export function tensorUse(tensor: Tensor): Use {
 /**
  * Refuses a tensor that a device's work would read while a forward of another device writes it.
  * Each device copies its own tensors out, in the order of its forwards; what is on the cpu is
- * copied by the device that needs it.
+ * copied by the device that needs it. A caller's array is copied when work on it is asked for, and
+ * filled when the forward that writes it ends.
  * @internal
  */
 export function checkOrder(tensor: Tensor, name: string, device: string): void {
+  if (isBorrowed(tensor) && useOf(tensor).writes > 0) {
+    throw new LatteError(
+      'ERR_STATE',
+      `${name} is over an array that a forward will still fill: await that first`,
+    );
+  }
   if (deviceOf(tensor) === 'cpu' && device !== 'cpu' && useOf(tensor).writes > 0) {
     throw new LatteError(
       'ERR_STATE',

@@ -15,7 +15,7 @@ import type { PatchEmbed } from '../layers/patch-embed.js';
 import { checkArgumentCount, checkInteger, checkNoOptions, checkOptions } from '../options.js';
 import { get1dSincosPosEmbed } from '../sincos.js';
 import { bytesOf } from '../tensor-bytes.js';
-import { asTensor, isTensor, moveNow, Tensor, type TensorLike } from '../tensor.js';
+import { asTensor, isTensor, moveNow, readableTensor, Tensor, type TensorLike } from '../tensor.js';
 
 export interface FromPretrainedOptions {
   /** 'auto' by default. */
@@ -308,6 +308,7 @@ async function copyAs(caption: Tensor, { dtype, device }: PatchEmbed): Promise<T
   const copy = Tensor.zeros(caption.shape, { dtype: caption.dtype });
   let isResult = false;
   try {
+    readableTensor(caption, 'caption');
     bytesOf(copy).set(bytesOf(caption));
     isResult = copy.dtype === dtype && device === 'cpu';
     return isResult ? copy : await copy.to({ dtype, device });

@@ -101,6 +101,24 @@ describe('a model without a projection of captions', () => {
     expect(memoryUsage().live).toBeLessThanOrEqual(live);
     latte.dispose();
   });
+
+  it('copies no caption that a forward is writing', async () => {
+    const latte = await LatteEmbeddings.fromPretrained(
+      join(fixtures, 'models', 'pixart-without-projection'),
+      { device: 'cpu', dtype: 'float32' },
+    );
+    const [height, width] = latte.config.sampleSize;
+    const latent = Tensor.zeros([1, latte.config.inChannels, height, width]);
+    const { shape } = await latte.embedLatent(latent);
+    const caption = Tensor.zeros(shape);
+    const writing = latte.embedLatent(latent, { out: caption });
+    await rejected(() => latte.prepare({ timesteps: [1], caption }), 'ERR_STATE', 'being written');
+    await writing;
+    expect((await latte.prepare({ timesteps: [1], caption })).encoderHiddenStates.shape).toEqual(
+      shape,
+    );
+    latte.dispose();
+  });
 });
 
 describe('a published model in small', () => {

@@ -67,6 +67,18 @@ describe('tensors that a forward is writing', () => {
     const reading = layer.forward(out);
     expect(await writing).toBe(out);
     expect(valuesOf(await reading)).toEqual(valuesOf(layer.forwardSync(out)));
+
+    // An array of the caller receives its values when the forward ends, too late for those behind it.
+    const array = new Tensor('float32', new Float32Array(512 * 512), [512, 512]);
+    const twin = await array.to('cpu');
+    const filling = layer.forward(random([512, 512]), undefined, { out: array });
+    for (const tensor of [array, twin]) {
+      await rejected(() => layer.forward(tensor), 'ERR_STATE', 'caption', 'await that first');
+      await rejected(() => tensor.to({ dtype: 'float16' }), 'ERR_STATE', 'await that first');
+    }
+    refused(() => twin.toFloat32Array(), 'ERR_STATE', 'tensor', message);
+    await filling;
+    expect((await layer.forward(twin)).shape).toEqual([512, 512]);
   });
 });
 
