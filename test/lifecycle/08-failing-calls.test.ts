@@ -62,8 +62,7 @@ describe('a forward of which one allocation or call of Node-API fails', () => {
     expect(kept.filter((call) => !orphans.includes(call))).toEqual([]);
     expect(leaked.bytes).toBe(0);
     // An NPU's device keeps blocks, events and operations for the next work.
-    // Under a sanitizer libstdc++ is a shared library: what it allocates or frees is not counted.
-    if (!onTwin && process.env.LATTE_SANITIZER === undefined) expect(leaked.blocks).toBe(0);
+    if (!onTwin) expect(leaked.blocks).toBe(0);
   });
 
   it('leaves nothing for the next turn of the event loop when its result was disposed', async () => {
