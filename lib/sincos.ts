@@ -116,9 +116,8 @@ export function get2dSincosPosEmbed(
   if (sizes.length !== 2) {
     throw new LatteError('ERR_VALUE', `gridSize must be n or [h, w], but is ${show(gridSize)}`);
   }
-  const [height, width] = sizes.map((size) =>
-    checkInteger(size, 'gridSize', undefined, 0, mostLength),
-  ) as [number, number];
+  const height = checkInteger(sizes[0], 'gridSize', undefined, 0, mostLength);
+  const width = checkInteger(sizes[1], 'gridSize', undefined, 0, mostLength);
   const scale = checkPositive(interpolationScale, 'interpolationScale', 1);
   const base = checkInteger(baseSize, 'baseSize', 16);
   const extra = checkInteger(extraTokens, 'extraTokens', 0, 0, mostLength);

@@ -5,7 +5,7 @@ import { itemSize, type DType } from '../dtype.js';
 import { LatteError, show } from '../errors.js';
 import { checkEntries, checkOptions } from '../options.js';
 import { bytesOf } from '../tensor-bytes.js';
-import { isTensor, type Tensor } from '../tensor.js';
+import { isTensor, readableTensor, type Tensor } from '../tensor.js';
 import { checkPath, checkpointError, reasonOf, showName } from './file.js';
 import { Budget, limits, maxNameBytes } from './limits.js';
 
@@ -32,9 +32,10 @@ const pieceBytes = 16 * 1024 * 1024;
  * the order is that of the names. The file appears whole or not at all: it is written beside its
  * place under another name, and then renamed.
  * @param path the file; one that exists is replaced.
- * @param tensors name → tensor, of any dtype and device; not to be disposed before this returns.
+ * @param tensors name → tensor, of any dtype and device; not to be disposed, and none a forward's
+ *   `out`, before the promise settles.
  * @throws LatteError ERR_VALUE for a name or metadata that the format does not allow or
- *   {@link openCheckpoint} would refuse (too many, too long), ERR_DISPOSED,
+ *   {@link openCheckpoint} would refuse (too many, too long), ERR_DISPOSED, ERR_STATE,
  *   ERR_CHECKPOINT with `path` when the file cannot be written.
  */
 export async function writeSafetensors(
@@ -70,13 +71,15 @@ export async function writeSafetensors(
   // Views are taken before anything is written: a disposed tensor must not leave half a file.
   const copies: Tensor[] = [];
   try {
-    const contents: Uint8Array[] = [];
-    for (const [, tensor] of entries) {
+    const contents: Content[] = [{ bytes: header, length: header.length }];
+    for (const [name, tensor] of entries) {
+      const shown = `tensors[${showName(name)}]`;
+      if (tensor.device === 'cpu') readableTensor(tensor, shown);
       const local = tensor.device === 'cpu' ? tensor : await tensor.to('cpu');
       if (local !== tensor) copies.push(local);
-      contents.push(bytesOf(local));
+      contents.push({ bytes: bytesOf(local), length: tensor.byteLength, name: shown });
     }
-    await replaceFile(path, [header, ...contents]);
+    await replaceFile(path, contents);
   } finally {
     for (const copy of copies) copy.dispose();
   }
@@ -126,12 +129,19 @@ function makeHeader(
   return header;
 }
 
-async function replaceFile(path: string, contents: readonly Uint8Array[]): Promise<void> {
+interface Content {
+  /** Without elements once the tensor was disposed, or its array transferred. */
+  bytes: Uint8Array;
+  length: number;
+  name?: string;
+}
+
+async function replaceFile(path: string, contents: readonly Content[]): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
     const handle = await open(temporary, 'wx');
     try {
-      for (const bytes of contents) {
+      for (const { bytes, length, name } of contents) {
         for (let done = 0; done < bytes.length;) {
           const { bytesWritten } = await handle.write(
             bytes,
@@ -139,6 +149,12 @@ async function replaceFile(path: string, contents: readonly Uint8Array[]): Promi
             Math.min(pieceBytes, bytes.length - done),
           );
           done += bytesWritten;
+        }
+        if (bytes.length !== length) {
+          throw new LatteError(
+            'ERR_STATE',
+            `${name} was disposed, or its array detached, while it was written`,
+          );
         }
       }
       await handle.sync();
@@ -148,6 +164,7 @@ async function replaceFile(path: string, contents: readonly Uint8Array[]): Promi
     await rename(temporary, path);
   } catch (cause) {
     await rm(temporary, { force: true });
+    if (cause instanceof LatteError) throw cause;
     throw checkpointError(path, `cannot be written: ${reasonOf(cause)}`, cause);
   }
 }

@@ -45,6 +45,8 @@ export interface PrepareOptions {
   batchSize?: number;
 }
 
+const prepareNames = ['timesteps', 'caption', 'resolution', 'aspectRatio', 'batchSize'] as const;
+
 /**
  * The condition-embedding layers of a Latte or PixArt checkpoint: they turn latent, caption and
  * timesteps into what the transformer's blocks take.
@@ -169,7 +171,11 @@ export class LatteEmbeddings {
     const given = (options as PrepareOptions | undefined)?.timesteps;
     if (isTensor(given) && !given.disposed && given.device !== 'cpu') {
       using timesteps = await given.to('cpu');
-      return await this.prepare({ ...options, timesteps }, settings);
+      // A copy of what counts as given: a spread would leave out inherited options.
+      return await this.prepare(
+        { ...(checkOptions(options, prepareNames) as PrepareOptions), timesteps },
+        settings,
+      );
     }
     const { signal } = checkOptions(settings, ['signal'], 'the last argument');
     const stop = signal === undefined ? {} : { signal: checkSignal(signal) };
@@ -238,13 +244,10 @@ export class LatteEmbeddings {
     conditions: { resolution: Tensor; aspectRatio: Tensor } | undefined;
     batch: number;
   } {
-    const { caption, resolution, aspectRatio, batchSize, ...given } = checkOptions(options, [
-      'timesteps',
-      'caption',
-      'resolution',
-      'aspectRatio',
-      'batchSize',
-    ]);
+    const { caption, resolution, aspectRatio, batchSize, ...given } = checkOptions(
+      options,
+      prepareNames,
+    );
     const timesteps = checkTimesteps(given.timesteps);
     const { captionChannels, useAdditionalConditions } = this.config;
     checkTensor(caption, 'caption');

@@ -257,6 +257,8 @@ export abstract class Layer {
     try {
       forget = signal && onAbort(signal, cancel);
       await settled(native.forward(layer, inputs, results, call.numbers, id));
+      // Another listener of the signal may have kept the event from ours.
+      if (signal && isAborted(signal)) throw abortError(signal);
       return finish(results, call);
     } catch (error) {
       disposeMade(results, call);

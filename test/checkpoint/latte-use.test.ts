@@ -188,6 +188,16 @@ describe('prepare', () => {
     latte.dispose();
   });
 
+  it('takes inherited options, wherever the timesteps are', async () => {
+    const latte = await LatteEmbeddings.fromPretrained(join(golden, 'latte'));
+    const host = new Tensor('float32', [999, 1]);
+    const timesteps = await host.to(latte.patchEmbed.device);
+    const options = Object.create({ timesteps, caption }) as { timesteps: Tensor; caption: Tensor };
+    const plan = await latte.prepare(options);
+    expect(plan.timesteps).toEqual([999, 1]);
+    latte.dispose();
+  });
+
   it('refuses what does not fit, naming the option', async () => {
     const latte = await LatteEmbeddings.fromPretrained(join(golden, 'latte'));
     const prepare = (more: object) => () => latte.prepare({ timesteps: [1], caption, ...more });

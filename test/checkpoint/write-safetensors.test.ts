@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openCheckpoint, type Tensor } from '../../lib/index.js';
+import { openCheckpoint, Tensor } from '../../lib/index.js';
 import { writeSafetensors } from '../../lib/checkpoint/write-safetensors.js';
 import { rejected } from '../support/errors.js';
+import { random, smallPatchEmbed } from '../support/layers.js';
 import { rawBits, tensorOf } from '../support/tensors.js';
 import { temporaryFolder } from './builders.js';
 
@@ -93,6 +94,30 @@ describe('writeSafetensors', () => {
         name.startsWith(`.${folder.path.split('/').at(-1)}`),
       ),
     ).toEqual([]);
+  });
+
+  it('leaves the file if a tensor is lost, or not there yet, while it writes', async () => {
+    const file = path('kept.safetensors');
+    writeFileSync(file, 'old');
+    const values = new Float32Array(65536);
+    const array = new Tensor('float32', values);
+    const transferred = writeSafetensors(file, { array });
+    structuredClone(values, { transfer: [values.buffer] });
+    await rejected(() => transferred, 'ERR_STATE', 'tensors["array"]', 'detached');
+    const own = Tensor.zeros([65536]);
+    const disposed = writeSafetensors(file, { own });
+    own.dispose();
+    await rejected(() => disposed, 'ERR_STATE', 'tensors["own"]', 'disposed');
+    const layer = smallPatchEmbed();
+    const out = Tensor.zeros([64, 16, 16], { device: layer.device });
+    const writing = layer.forward(random([64, 4, 8, 8]), { out });
+    if (out.device === 'cpu') {
+      await rejected(() => writeSafetensors(file, { out }), 'ERR_STATE', 'being written');
+    }
+    await writing;
+    expect(readFileSync(file, 'utf8')).toBe('old');
+    await writeSafetensors(file, { out });
+    expect(readdirSync(folder.path).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
 
   it('refuses names, metadata and tensors that the format does not allow', async () => {

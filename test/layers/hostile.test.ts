@@ -221,6 +221,16 @@ describe('tensors that are none', () => {
   });
 });
 
+describe('an array with methods of its own', () => {
+  it('is read element by element', () => {
+    const gridSize = Object.assign([2, 3], { map: () => ['a', null] }) as unknown as [
+      number,
+      number,
+    ];
+    expect(latte.get2dSincosPosEmbed(8, gridSize).shape).toEqual([6, 8]);
+  });
+});
+
 describe('a very long or deep argument', () => {
   it('makes a short message', async () => {
     const error = refused(

@@ -279,6 +279,20 @@ describe('an AbortSignal', () => {
     expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0);
   });
 
+  it('ends a forward, though another listener keeps the event from all others', async () => {
+    const layer = smallPatchEmbed();
+    const controller = new AbortController();
+    controller.signal.addEventListener('abort', (event) => event.stopImmediatePropagation());
+    const latent = random([64, 4, 8, 8]);
+    // The first forward packs the weights, which the layer then keeps.
+    (await layer.forward(latent)).dispose();
+    const { live } = latte.memoryUsage({ device: layer.device });
+    const forward = layer.forward(latent, { signal: controller.signal });
+    controller.abort();
+    await rejected(() => forward, 'ERR_ABORTED');
+    expect(latte.memoryUsage({ device: layer.device }).live).toBeLessThanOrEqual(live);
+  });
+
   it("whose own properties throw is asked through the runtime's functions", async () => {
     const layer = smallPatchEmbed();
     const { signal } = new AbortController();
