@@ -32,10 +32,15 @@ Hanging& hanging() {
 // ACL_ERROR_RT_AICORE_TIMEOUT (rt_error_codes.h, 8.1.RC1).
 constexpr int kTimeout = 507014;
 
-/// Waits as a task does whose kernel does not end; returns what the device makes of it.
-int hang() {
+int64_t ended_hangs() {
+  const std::lock_guard lock(hanging().mutex);
+  return hanging().ended;
+}
+
+/// Waits as a task does whose kernel does not end; returns what the device makes of it. `before` is
+/// of the task's submission: its end may come before it starts.
+int hang(int64_t before) {
   std::unique_lock lock(hanging().mutex);
-  const int64_t before = hanging().ended;
   hanging().changed.wait(lock, [&] { return hanging().ended != before; });
   return kTimeout;
 }
@@ -99,6 +104,7 @@ int Stream::push(Task task) {
     give_back(task);
     return failure(code, format("%s: the context has failed with %d", task.name.c_str(), code));
   }
+  task.ended_hangs = ended_hangs();
   const std::lock_guard lock(mutex_);
   tasks_.push_back(std::move(task));
   changed_.notify_all();
@@ -175,7 +181,7 @@ void Stream::execute(Task& task) {
     std::this_thread::sleep_for(std::chrono::microseconds(delay));
   }
   if (stopped() == 0 && task.injected != 0) {
-    fail(task.injected == kHangs ? hang() : task.injected);
+    fail(task.injected == kHangs ? hang(task.ended_hangs) : task.injected);
   } else if (stopped() == 0 && task.run) {
     running = {this, &task.uses, 0};
     int code = task.run();

@@ -41,6 +41,7 @@ struct Task {
   std::vector<HostUse> host_uses;
   std::shared_ptr<Completion> waits_for, completes;
   int injected = 0;  // fails with this code instead of running; kHangs: does not end before that
+  int64_t ended_hangs = 0;  // how often hanging tasks had been ended when this one was submitted
 };
 
 /// As an injected code: until end_hanging_tasks(), then ACL_ERROR_RT_AICORE_TIMEOUT.
