@@ -34,7 +34,7 @@ const elsewhere = twin
       'test/native/**',
       'test/reference/**',
       'test/checkpoint/{config,fuzz,hostile,mindspore,models,names,open,real-files}.test.ts',
-      'test/checkpoint/{resources,safetensors,write-safetensors}.test.ts',
+      'test/checkpoint/{resources,safetensors}.test.ts',
       'test/cli/{inspect,options,output-file,output-refused,plot}.test.ts',
       'test/parity/{instruction-sets,threads}.test.ts',
       ...(fused ? [] : ['test/npu/fused.test.ts']),

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Everything that has to hold before a change goes in, from a fresh clone: installs what is missing,
-# builds, checks and tests. Goes on after a failure, so that one run shows all of them.
+# What has to hold before a change goes in, from a fresh clone: installs what is missing, builds,
+# checks and tests. Goes on after a failure, so that one run shows all of them. CONTRIBUTING.md says
+# what a release needs beside this.
 #
 # The last line is `N passed, N failed` on its own: the tests of all vitest runs (the suite, parts
 # of it on other versions of Node.js, under sanitizers and on simulated NPUs, the packaging tests). A

@@ -3,7 +3,7 @@
 #include <atomic>
 #include <charconv>
 
-#include "backend/ascend/acl/runtime.h"
+#include "backend/ascend/runtime.h"
 #include "backend/cpu/device.h"
 #include "backend/cpu/simd/targets.h"
 #include "system/thread_pool.h"

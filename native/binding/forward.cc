@@ -69,30 +69,34 @@ std::vector<bool> given_outs(const ForwardArguments& arguments, size_t results) 
   return given;
 }
 
-/// Gives back what publish() had made before something failed.
-void unpublish(napi_env env, napi_value array, const std::vector<bool>& given) noexcept {
-  for (uint32_t i = 0; i < given.size(); ++i) {
-    if (given[i]) continue;
-    try {
-      const napi_value handle = element_of(env, array, i);
-      if (!is_undefined(env, handle)) Handle<NativeTensor>::free(env, handle);
-    } catch (...) {
-      // Collected with its handle.
-      (void)caught_error(env);
-    }
+/// Frees a result that no caller gets. If that fails, it is collected with its handle.
+template <class GetHandle>
+void free_quietly(napi_env env, GetHandle handle) noexcept {
+  try {
+    const napi_value value = handle();
+    if (!is_undefined(env, value)) Handle<NativeTensor>::free(env, value);
+  } catch (...) {
+    (void)caught_error(env);
   }
 }
 
-/// Puts a handle for each result that the forward made into JavaScript's array.
+/// Puts a handle for each result that the forward made into JavaScript's array: all of them or
+/// none.
 void publish(napi_env env, napi_value array, const std::vector<bool>& given,
              const std::vector<Tensor>& results) {
-  try {
-    for (uint32_t i = 0; i < results.size(); ++i) {
-      if (!given[i]) define_element(env, array, i, make_tensor(env, results[i]));
+  for (uint32_t i = 0; i < results.size(); ++i) {
+    if (given[i]) continue;
+    napi_value made = nullptr;
+    try {
+      made = make_tensor(env, results[i]);
+      define_element(env, array, i, made);
+    } catch (...) {
+      if (made != nullptr) free_quietly(env, [&] { return made; });
+      for (uint32_t before = 0; before < i; ++before) {
+        if (!given[before]) free_quietly(env, [&] { return element_of(env, array, before); });
+      }
+      throw;
     }
-  } catch (...) {
-    unpublish(env, array, given);
-    throw;
   }
 }
 

@@ -1,14 +1,14 @@
-#include "backend/ascend/acl/runtime.h"
+#include "backend/ascend/runtime.h"
 
 #include <map>
 #include <mutex>
 #include <string>
 #include <utility>
 
+#include "backend/ascend/acl/signal_guard.h"
 #include "backend/ascend/device.h"
 #include "backend/ascend/kernel_binary.h"
 #include "backend/ascend/kernel_plugin.h"
-#include "backend/ascend/acl/signal_guard.h"
 #include "core/setting.h"
 
 namespace latte::ascend {
