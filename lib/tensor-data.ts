@@ -14,13 +14,12 @@ export function checkShape(shape: unknown, bytesPerElement: number, name = 'shap
       `${name} must be an array of axis lengths, but is ${show(shape)}`,
     );
   }
-  if (shape.length > 32) {
-    throw new LatteError(
-      'ERR_SHAPE',
-      `${name} may have 32 axes at the most, but has ${shape.length}`,
-    );
+  // Read once: a proxy may answer differently each time.
+  const axes = shape.length;
+  if (axes > 32) {
+    throw new LatteError('ERR_SHAPE', `${name} may have 32 axes at the most, but has ${axes}`);
   }
-  const lengths = Array.from({ length: shape.length }, (_, i) => shape[i]);
+  const lengths = Array.from({ length: axes }, (_, i) => shape[i]);
   let bytes = bytesPerElement;
   for (const length of lengths) {
     if (typeof length !== 'number' || !Number.isSafeInteger(length) || length < 0) {
@@ -106,7 +105,7 @@ function fromBits(dtype: DType, bits: Uint16Array): number[] {
 export function fromNumbers(dtype: DType, values: readonly unknown[], name: string): TensorData {
   // A float64 array first: it holds every number exactly, and the addon rounds once.
   const exact = allocateFloat64(values.length, name);
-  for (let i = 0; i < values.length; i++) {
+  for (let i = 0; i < exact.length; i++) {
     const value = values[i];
     if (typeof value !== 'number') {
       throw new LatteError(

@@ -137,7 +137,9 @@ interface Content {
 }
 
 async function replaceFile(path: string, contents: readonly Content[]): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  // Not the whole name: the temporary one may be too long where the file's own is not.
+  const begin = basename(path).slice(0, 40);
+  const temporary = join(dirname(path), `.${begin}.${randomBytes(6).toString('hex')}.tmp`);
   try {
     const handle = await open(temporary, 'wx');
     try {
@@ -163,7 +165,8 @@ async function replaceFile(path: string, contents: readonly Content[]): Promise<
     }
     await rename(temporary, path);
   } catch (cause) {
-    await rm(temporary, { force: true });
+    // What went wrong first is the error that matters.
+    await rm(temporary, { force: true }).catch(() => undefined);
     if (cause instanceof LatteError) throw cause;
     throw checkpointError(path, `cannot be written: ${reasonOf(cause)}`, cause);
   }

@@ -5,7 +5,7 @@ import { checkPath } from '../checkpoint/file.js';
 import { familyOf } from '../checkpoint/names.js';
 import { resolveDevice } from '../device.js';
 import { checkFloatDType, itemSize, type FloatDType } from '../dtype.js';
-import { LatteError, show, showShape } from '../errors.js';
+import { isArray, LatteError, show, showShape } from '../errors.js';
 import { disposeLayers, findFolder, loadLayers, type Loaded, type LoadProgress } from './load.js';
 import { cutSteps, LattePlan } from './plan.js';
 import type { AdaLayerNormSingle } from '../layers/ada-layer-norm-single.js';
@@ -168,18 +168,15 @@ export class LatteEmbeddings {
   async prepare(options: PrepareOptions, settings?: { signal?: AbortSignal }): Promise<LattePlan> {
     this.#checkUsable();
     checkArgumentCount(arguments, 2, 'prepare(options, { signal })');
-    const given = (options as PrepareOptions | undefined)?.timesteps;
-    if (isTensor(given) && !given.disposed && given.device !== 'cpu') {
-      using timesteps = await given.to('cpu');
-      // A copy of what counts as given: a spread would leave out inherited options.
-      return await this.prepare(
-        { ...(checkOptions(options, prepareNames) as PrepareOptions), timesteps },
-        settings,
-      );
+    const given = checkOptions(options, prepareNames);
+    const { timesteps: steps } = given;
+    if (isTensor(steps) && !steps.disposed && steps.device !== 'cpu') {
+      using timesteps = await steps.to('cpu');
+      return await this.prepare({ ...(given as PrepareOptions), timesteps }, settings);
     }
     const { signal } = checkOptions(settings, ['signal'], 'the last argument');
     const stop = signal === undefined ? {} : { signal: checkSignal(signal) };
-    const { timesteps, caption, conditions, batch } = this.#checkPrepare(options);
+    const { timesteps, caption, conditions, batch } = this.#checkPrepare(given);
     // With size conditions the rows of a batch differ, so all S·B are computed; else S rows do.
     const rows = conditions === undefined ? 1 : batch;
     using timestep = Tensor.zeros([timesteps.length * rows]);
@@ -199,8 +196,8 @@ export class LatteEmbeddings {
       if (captionResult.status === 'rejected') throw captionResult.reason;
       if (stepResult.status === 'rejected') throw stepResult.reason;
       const { modulation, embeddedTimestep } = stepResult.value;
-      const steps = await cutSteps(modulation, embeddedTimestep, timesteps.length, batch);
-      return new LattePlan(Object.freeze(timesteps), captionResult.value, steps);
+      const cut = await cutSteps(modulation, embeddedTimestep, timesteps.length, batch);
+      return new LattePlan(Object.freeze(timesteps), captionResult.value, cut);
     } catch (error) {
       encoderHiddenStates?.dispose();
       throw error;
@@ -238,17 +235,14 @@ export class LatteEmbeddings {
     if (this.#disposed) throw new LatteError('ERR_DISPOSED', 'the LatteEmbeddings were disposed');
   }
 
-  #checkPrepare(options: PrepareOptions): {
+  #checkPrepare(options: Partial<PrepareOptions>): {
     timesteps: number[];
     caption: Tensor;
     conditions: { resolution: Tensor; aspectRatio: Tensor } | undefined;
     batch: number;
   } {
-    const { caption, resolution, aspectRatio, batchSize, ...given } = checkOptions(
-      options,
-      prepareNames,
-    );
-    const timesteps = checkTimesteps(given.timesteps);
+    const { caption, resolution, aspectRatio, batchSize } = options;
+    const timesteps = checkTimesteps(options.timesteps);
     const { captionChannels, useAdditionalConditions } = this.config;
     checkTensor(caption, 'caption');
     const fits = captionChannels === null || caption.shape[2] === captionChannels;
@@ -344,7 +338,7 @@ function checkTimesteps(given: unknown): number[] {
   const timesteps = isTensor(given) ? timestepsOf(given) : given;
   const list = timesteps as ArrayLike<unknown>;
   const isList =
-    Array.isArray(timesteps) || (ArrayBuffer.isView(timesteps) && !(timesteps instanceof DataView));
+    isArray(timesteps) || (ArrayBuffer.isView(timesteps) && !(timesteps instanceof DataView));
   if (!isList || list.length === 0) {
     throw new LatteError(
       'ERR_VALUE',

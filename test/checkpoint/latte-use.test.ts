@@ -218,6 +218,10 @@ describe('prepare', () => {
     await rejected(prepare({ batchSize: -1 }), 'ERR_VALUE', 'batchSize', '-1');
     await rejected(() => latte.prepare(null as never), 'ERR_VALUE', 'options', 'null');
     await rejected(() => latte.prepare(undefined as never), 'ERR_VALUE', 'timesteps', 'undefined');
+    const { proxy, revoke } = Proxy.revocable([], {});
+    revoke();
+    await rejected(() => latte.prepare(proxy as never), 'ERR_VALUE', 'options', 'a revoked proxy');
+    await rejected(prepare({ timesteps: proxy }), 'ERR_VALUE', 'timesteps', 'a revoked proxy');
     const gone = Tensor.zeros([2, 3, 32]);
     gone.dispose();
     await rejected(prepare({ caption: gone }), 'ERR_DISPOSED', 'caption');

@@ -96,6 +96,16 @@ describe('writeSafetensors', () => {
     ).toEqual([]);
   });
 
+  it('takes the longest name that a file may have, and no longer one', async () => {
+    const tensors = { a: tensorOf('float32', [1], [1]) };
+    await writeSafetensors(path(`${'n'.repeat(243)}.safetensors`), tensors);
+    await rejected(
+      () => writeSafetensors(path(`${'n'.repeat(300)}.safetensors`), tensors),
+      'ERR_CHECKPOINT',
+      'ENAMETOOLONG',
+    );
+  });
+
   it('leaves the file if a tensor is lost, or not there yet, while it writes', async () => {
     const file = path('kept.safetensors');
     writeFileSync(file, 'old');

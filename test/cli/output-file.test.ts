@@ -33,6 +33,13 @@ describe('a file that is written completely or not at all', () => {
     expect(readFileSync(path, 'utf8')).toBe('whole');
   });
 
+  it('may have the longest name that there is', async () => {
+    const place = folder();
+    const name = 'n'.repeat(255);
+    await writeComplete(join(place, name), write('whole'));
+    expect(readdirSync(place)).toEqual([name]);
+  });
+
   it('stays as it was when the writing fails', async () => {
     const place = folder();
     const path = join(place, 'out');

@@ -221,6 +221,17 @@ describe('tensors that are none', () => {
   });
 });
 
+describe('an array whose length is another each time', () => {
+  it('is read once', () => {
+    const counting = (...lengths: number[]): number[] =>
+      new Proxy<number[]>([], {
+        get: (_, name) => (name === 'length' ? (lengths.shift() ?? 2 ** 33) : 3),
+      });
+    expect(Tensor.zeros(counting(2)).shape).toEqual([3, 3]);
+    expect(new Tensor('float32', counting(2)).shape).toEqual([2]);
+  });
+});
+
 describe('an array with methods of its own', () => {
   it('is read element by element', () => {
     const gridSize = Object.assign([2, 3], { map: () => ['a', null] }) as unknown as [
