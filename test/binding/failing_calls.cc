@@ -88,7 +88,9 @@ class LiveBlocks {
   }
 
  private:
-  static constexpr size_t kSlots = size_t{1} << 16;
+  // On an NPU some thousand forwards wait at once, with tens of blocks each.
+  static constexpr int kSlotBits = 18;
+  static constexpr size_t kSlots = size_t{1} << kSlotBits;
 
   struct Lock {
     explicit Lock(LiveBlocks& of) : blocks(of) {
@@ -100,7 +102,7 @@ class LiveBlocks {
   };
 
   static size_t home(const volatile void* block) {
-    return (reinterpret_cast<uintptr_t>(block) * 0x9E3779B97F4A7C15u) >> 48;
+    return (reinterpret_cast<uintptr_t>(block) * 0x9E3779B97F4A7C15u) >> (64 - kSlotBits);
   }
   static size_t next(size_t slot) { return (slot + 1) % kSlots; }
 
