@@ -6,6 +6,7 @@ import {
   Tensor,
   TimestepEmbedding,
   Timesteps,
+  deviceDiagnostics,
   type FloatDType,
 } from '../../lib/index.js';
 import * as reference from '../reference/layers.js';
@@ -145,4 +146,12 @@ export async function toHost(results: Tensor[]): Promise<Float32Array[]> {
   } finally {
     for (const result of results) result.dispose();
   }
+}
+
+/**
+ * Whether the plugin's launch functions start the kernels of the open NPU: the ones that CANN 8.1
+ * generates allocate a status at each launch, and look at no result of that.
+ */
+export function launchesAllocate(): boolean {
+  return deviceDiagnostics().npu.kernelsRung?.includes('launch functions') ?? false;
 }
