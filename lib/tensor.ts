@@ -15,7 +15,10 @@ import { checkArray, checkShape, firstValues, fromNumbers } from './tensor-data.
 /** Forwards that are reading or writing a tensor's memory right now; shared by its aliases. */
 interface Use {
   reads: number;
-  /** Those of `reads` that run on another device: nothing orders them with the tensor's own. */
+  /**
+   * Those of `reads` that run on another device, or on none (a file is written): nothing orders them
+   * with the forwards of the tensor's device.
+   */
   distantReads: number;
   writes: number;
 }
@@ -421,8 +424,19 @@ export function checkOrder(tensor: Tensor, name: string, device: string): void {
  */
 export function startReading(tensor: Tensor, name: string, device: string): () => void {
   checkOrder(tensor, name, device);
+  return markReading(tensor, deviceOf(tensor) === 'cpu' && device !== 'cpu');
+}
+
+/** The same for what JavaScript reads over several turns of the event loop. @internal */
+export function startReadingHere(tensor: Tensor, name: string): () => void {
+  if (deviceOf(tensor) === 'cpu') readableTensor(tensor, name);
+  else handleOf(tensor, name);
+  return markReading(tensor, true);
+}
+
+function markReading(tensor: Tensor, isDistant: boolean): () => void {
   const use = useOf(tensor);
-  const distant = deviceOf(tensor) === 'cpu' && device !== 'cpu' ? 1 : 0;
+  const distant = isDistant ? 1 : 0;
   use.reads++;
   use.distantReads += distant;
   return () => {

@@ -5,7 +5,7 @@ import { itemSize, type DType } from '../dtype.js';
 import { LatteError, show } from '../errors.js';
 import { checkEntries, checkOptions } from '../options.js';
 import { bytesOf } from '../tensor-bytes.js';
-import { isTensor, readableTensor, type Tensor } from '../tensor.js';
+import { isTensor, startReadingHere, type Tensor } from '../tensor.js';
 import { checkPath, checkpointError, reasonOf, showName } from './file.js';
 import { Budget, limits, maxNameBytes } from './limits.js';
 
@@ -32,10 +32,11 @@ const pieceBytes = 16 * 1024 * 1024;
  * the order is that of the names. The file appears whole or not at all: it is written beside its
  * place under another name, and then renamed.
  * @param path the file; one that exists is replaced.
- * @param tensors name → tensor, of any dtype and device; not to be disposed, and none a forward's
- *   `out`, before the promise settles.
+ * @param tensors name → tensor, of any dtype and device; not to be disposed before the
+ *   promise settles.
  * @throws LatteError ERR_VALUE for a name or metadata that the format does not allow or
- *   {@link openCheckpoint} would refuse (too many, too long), ERR_DISPOSED, ERR_STATE,
+ *   {@link openCheckpoint} would refuse (too many, too long), ERR_DISPOSED, ERR_STATE for a tensor
+ *   that a forward is still writing (one that starts meanwhile is refused such an `out`),
  *   ERR_CHECKPOINT with `path` when the file cannot be written.
  */
 export async function writeSafetensors(
@@ -70,17 +71,21 @@ export async function writeSafetensors(
   const header = makeHeader(entries, metadata);
   // Views are taken before anything is written: a disposed tensor must not leave half a file.
   const copies: Tensor[] = [];
+  const releases: (() => void)[] = [];
+  const shownOf = (name: string): string => `tensors[${showName(name)}]`;
   try {
+    // All of them before the first is copied: no forward may write one in the meantime.
+    for (const [name, tensor] of entries) releases.push(startReadingHere(tensor, shownOf(name)));
     const contents: Content[] = [{ bytes: header, length: header.length }];
     for (const [name, tensor] of entries) {
-      const shown = `tensors[${showName(name)}]`;
-      if (tensor.device === 'cpu') readableTensor(tensor, shown);
+      const shown = shownOf(name);
       const local = tensor.device === 'cpu' ? tensor : await tensor.to('cpu');
       if (local !== tensor) copies.push(local);
       contents.push({ bytes: bytesOf(local), length: tensor.byteLength, name: shown });
     }
     await replaceFile(path, contents);
   } finally {
+    for (const release of releases) release();
     for (const copy of copies) copy.dispose();
   }
 }

@@ -209,7 +209,7 @@ export abstract class Layer {
     }
     for (const [name, tensor] of call.outs) {
       if (tensor !== undefined && tensorUse(tensor).reads > 0) {
-        throw new LatteError('ERR_STATE', `${name} is being read by another forward`);
+        throw new LatteError('ERR_STATE', `${name} is still being read: await that first`);
       }
     }
     try {
@@ -232,7 +232,10 @@ export abstract class Layer {
         tensorDevice(tensor) === this.#device &&
         tensorUse(tensor).distantReads > 0
       ) {
-        throw new LatteError('ERR_STATE', `${name} is still being read for another device`);
+        throw new LatteError(
+          'ERR_STATE',
+          `${name} is still being read for another device or a file: await that first`,
+        );
       }
     }
   }

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint, Tensor } from '../../lib/index.js';
 import { writeSafetensors } from '../../lib/checkpoint/write-safetensors.js';
-import { rejected } from '../support/errors.js';
+import { refused, rejected } from '../support/errors.js';
 import { random, smallPatchEmbed } from '../support/layers.js';
-import { rawBits, tensorOf } from '../support/tensors.js';
+import { rawBits, tensorOf, valuesOf } from '../support/tensors.js';
 import { temporaryFolder } from './builders.js';
 
 const folder = temporaryFolder();
@@ -126,7 +126,17 @@ describe('writeSafetensors', () => {
     }
     await writing;
     expect(readFileSync(file, 'utf8')).toBe('old');
-    await writeSafetensors(file, { out });
+    // And no forward writes what is being written into the file.
+    const before = valuesOf(await out.to('cpu'));
+    const written = writeSafetensors(file, { first: random([1]), out });
+    const other = Tensor.zeros([64, 4, 8, 8]);
+    await rejected(() => layer.forward(other, { out }), 'ERR_STATE', 'out is still being read');
+    refused(() => layer.forwardSync(other, { out }), 'ERR_STATE', 'out is still being read');
+    await written;
+    const checkpoint = await openCheckpoint(file);
+    expect(valuesOf(await checkpoint.tensor('out'))).toEqual(before);
+    await checkpoint.close();
+    await layer.forward(other, { out });
     expect(readdirSync(folder.path).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
 
