@@ -3,15 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
-#include "backend/registry.h"
 #include "core/setting.h"
 
 namespace latte::ascend {
 
 namespace {
-
-/// Up to here a conversion on the host costs less than a launch.
-constexpr size_t kHostConversionBytes = size_t{16} << 10;
 
 bool synchronise_always() {
   static const bool always = flag_setting("LATTE_ASCEND_SYNC");
@@ -20,10 +16,6 @@ bool synchronise_always() {
 
 /// Of both addresses of a copy (docs/ascend-operations.md).
 bool is_copy_aligned(const void* address) { return reinterpret_cast<uintptr_t>(address) % 64 == 0; }
-
-OperandView flat(const TensorView& tensor) {
-  return OperandView::dense(tensor.dtype, {tensor.size()}, tensor.data);
-}
 
 }  // namespace
 
@@ -102,7 +94,7 @@ void AscendQueue::copy_to_device(const TensorView& to, const void* host) {
   if (!is_copy_aligned(to.data)) {
     const TensorView aligned{to, scratch(bytes)};
     copy_to_device(aligned, host);
-    return copy_elements(flat(aligned), flat(to));
+    return copy_elements(OperandView::flat(aligned), OperandView::flat(to));
   }
   // The device copies asynchronously from pinned memory alone.
   if (!resources_.memory.is_pinned(host, bytes) || !is_copy_aligned(host)) {
@@ -119,7 +111,7 @@ void AscendQueue::copy_on_device(const TensorView& from, const TensorView& to) {
   const size_t bytes = from.bytes();
   if (bytes == 0) return;
   if (!is_copy_aligned(from.data) || !is_copy_aligned(to.data)) {
-    return copy_view(flat(from), flat(to));
+    return copy_view(OperandView::flat(from), OperandView::flat(to));
   }
   read(from.data, bytes);
   overwrite(to.data, bytes);
@@ -134,7 +126,7 @@ void AscendQueue::download(const TensorView& from, void* host) {
   if (bytes == 0) return;
   if (!is_copy_aligned(from.data)) {
     const TensorView aligned{from, scratch(bytes)};
-    copy_view(flat(from), flat(aligned));
+    copy_view(OperandView::flat(from), OperandView::flat(aligned));
     return download(aligned, host);
   }
   const bool direct = resources_.memory.is_pinned(host, bytes) && is_copy_aligned(host);
@@ -159,38 +151,6 @@ void AscendQueue::fill_zero(const TensorView& to) {
   after("aclrtMemsetAsync");
 }
 
-void AscendQueue::convert(const TensorView& from, const TensorView& to) {
-  check_cancelled();
-  if (from.size() == 0) return;
-  const void* host = uploads_.host_copy(from.data, from.bytes());
-  // float64 is rounded once on the host; the device would go by way of float32. The first Ascend
-  // 910 does not know bfloat16.
-  const bool only_here =
-      from.dtype == DType::kFloat64 || (resources_.float16_only && from.dtype == DType::kBFloat16);
-  if (host != nullptr && (only_here || from.bytes() <= kHostConversionBytes)) {
-    const TensorView source{from, const_cast<void*>(host)};
-    const TensorView converted{to, staging(to.bytes())};
-    run_and_wait(open_device("cpu"), [&](Queue& queue) { queue.convert(source, converted); });
-    overwrite(to.data, to.bytes());
-    // Nobody looks into scratch memory after the work; a result has to be there.
-    return is_scratch(to.data, to.bytes()) ? upload_later(to, converted.data)
-                                           : copy_to_device(to, converted.data);
-  }
-  if (from.dtype == to.dtype) return copy_on_device(from, to);
-  if (resources_.float16_only && (from.dtype == DType::kBFloat16 || to.dtype == DType::kBFloat16)) {
-    fail(ErrorCode::kDType, resources_.device_name, " (the first Ascend 910) has no bfloat16");
-  }
-  const aclDataType dtype = acl_dtype(to.dtype);
-  run({"aclnnCast",
-       acl_.aclnnCast,
-       true,
-       {flat(from)},
-       {flat(to)},
-       [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
-         return acl_.aclnnCastGetWorkspaceSize(t[0], dtype, t[1], bytes, executor);
-       }});
-}
-
 void AscendQueue::copy_view(const OperandView& from, const OperandView& to) {
   overwrite(to.data, to.storage_bytes());
   copy_elements(from, to);
@@ -208,25 +168,6 @@ void AscendQueue::copy_elements(const OperandView& from, const OperandView& to) 
        }});
 }
 
-void AscendQueue::add_views(const OperandView& a, const OperandView& b, const OperandView& out) {
-  run({"aclnnAdd",
-       acl_.aclnnAdd,
-       true,
-       {a, b},
-       {out},
-       [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
-         return acl_.aclnnAddGetWorkspaceSize(t[0], t[1], resources_.operations.one(), t[2], bytes,
-                                              executor);
-       }});
-}
-
-void AscendQueue::add(const TensorView& a, const TensorView& b, const TensorView& out) {
-  if (out.size() == 0) return;
-  add_views(OperandView::dense(a.dtype, a.shape, a.data),
-            OperandView::dense(b.dtype, b.shape, b.data),
-            OperandView::dense(out.dtype, out.shape, out.data));
-}
-
 void AscendQueue::repeat_rows(const TensorView& from, int64_t times, const TensorView& to) {
   if (to.bytes() == 0) return;
   const int64_t rows = from.shape[0], width = from.size() / rows;
@@ -240,35 +181,6 @@ const void* AscendQueue::constant(const std::vector<float>& values) {
     const auto count = static_cast<int64_t>(values.size());
     copy_to_device({{DType::kFloat32, {count}}, to}, values.data());
   });
-}
-
-void AscendQueue::normalise(const void* x, int64_t rows, int64_t dim, DType dtype, double epsilon,
-                            void* out) {
-  // Without these CANN would fill memory with ones and zeros anew at each run.
-  const std::vector<float> ones(static_cast<size_t>(dim), 1), zeros(static_cast<size_t>(dim), 0);
-  OperationCall call{"aclnnLayerNorm",
-                     acl_.aclnnLayerNorm,
-                     true,
-                     {OperandView::dense(dtype, {rows, dim}, x),
-                      OperandView::dense(DType::kFloat32, {dim}, constant(ones)),
-                      OperandView::dense(DType::kFloat32, {dim}, constant(zeros))},
-                     {OperandView::dense(dtype, {rows, dim}, out)},
-                     [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
-                       const IntArrayHandle normalized = create_int_array(acl_, dim);
-                       return acl_.aclnnLayerNormGetWorkspaceSize(t[0], normalized.get(), t[1],
-                                                                  t[2], epsilon, t[3], nullptr,
-                                                                  nullptr, bytes, executor);
-                     }};
-  std::memcpy(&call.attribute, &epsilon, sizeof epsilon);
-  run(call);
-}
-
-void AscendQueue::layer_norm(const TensorView& x, double epsilon) {
-  if (x.size() == 0) return;
-  const int64_t dim = x.shape.back();
-  void* result = scratch(x.bytes());
-  normalise(x.data, x.size() / dim, dim, x.dtype, epsilon, result);
-  copy_on_device({x, result}, x);
 }
 
 }  // namespace latte::ascend

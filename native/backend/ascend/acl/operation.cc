@@ -95,6 +95,10 @@ OperandView OperandView::dense(DType dtype, std::vector<int64_t> dims, const voi
   return view;
 }
 
+OperandView OperandView::flat(const TensorView& tensor) {
+  return dense(tensor.dtype, {tensor.size()}, tensor.data);
+}
+
 int64_t OperandView::storage_elements() const {
   int64_t last = 0;
   for (size_t axis = 0; axis < dims.size(); ++axis) {

@@ -27,6 +27,8 @@ struct OperandView {
 
   /// A dense row-major operand.
   static OperandView dense(DType dtype, std::vector<int64_t> dims, const void* data);
+  /// All elements of a tensor on one axis.
+  static OperandView flat(const TensorView& tensor);
   /// The elements from `data` to the last one that the view reaches.
   int64_t storage_elements() const;
   size_t storage_bytes() const;

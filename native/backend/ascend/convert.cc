@@ -1,0 +1,46 @@
+// convert: aclnnCast, or on the host if the values are there.
+#include "backend/ascend/queue.h"
+#include "backend/registry.h"
+
+namespace latte::ascend {
+
+namespace {
+
+/// Up to here a conversion on the host costs less than a launch.
+constexpr size_t kHostConversionBytes = size_t{16} << 10;
+
+}  // namespace
+
+void AscendQueue::convert(const TensorView& from, const TensorView& to) {
+  check_cancelled();
+  if (from.size() == 0) return;
+  const void* host = uploads_.host_copy(from.data, from.bytes());
+  // float64 is rounded once on the host; the device would go by way of float32. The first Ascend
+  // 910 does not know bfloat16.
+  const bool only_here =
+      from.dtype == DType::kFloat64 || (resources_.float16_only && from.dtype == DType::kBFloat16);
+  if (host != nullptr && (only_here || from.bytes() <= kHostConversionBytes)) {
+    const TensorView source{from, const_cast<void*>(host)};
+    const TensorView converted{to, staging(to.bytes())};
+    run_and_wait(open_device("cpu"), [&](Queue& queue) { queue.convert(source, converted); });
+    overwrite(to.data, to.bytes());
+    // Nobody looks into scratch memory after the work; a result has to be there.
+    return is_scratch(to.data, to.bytes()) ? upload_later(to, converted.data)
+                                           : copy_to_device(to, converted.data);
+  }
+  if (from.dtype == to.dtype) return copy_on_device(from, to);
+  if (resources_.float16_only && (from.dtype == DType::kBFloat16 || to.dtype == DType::kBFloat16)) {
+    fail(ErrorCode::kDType, resources_.device_name, " (the first Ascend 910) has no bfloat16");
+  }
+  const aclDataType dtype = acl_dtype(to.dtype);
+  run({"aclnnCast",
+       acl_.aclnnCast,
+       true,
+       {OperandView::flat(from)},
+       {OperandView::flat(to)},
+       [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
+         return acl_.aclnnCastGetWorkspaceSize(t[0], dtype, t[1], bytes, executor);
+       }});
+}
+
+}  // namespace latte::ascend
