@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/position_table.h"
 #include "core/tensor_view.h"
 
 namespace latte {
@@ -49,19 +50,9 @@ class LinearWeights {
 };
 
 /// A position table in a device's own layout.
-class PositionTable {
+class PreparedPositions {
  public:
-  virtual ~PositionTable() = default;
-};
-
-/// A float32 position table on the host: separable ([width, dim/2] and [height, dim/2]), or whole
-/// ([rows, dim], where one row serves every token).
-struct HostPositionTable {
-  int64_t dim = 0;
-  int64_t height = 0, width = 0;     // of a separable table
-  std::vector<float> columns, rows;  // of a separable table
-  int64_t whole_rows = 0;
-  std::vector<float> whole;
+  virtual ~PreparedPositions() = default;
 };
 
 /// Latents [outer, C, inner, H, W]: the frames of a video are read in place. Strides count
@@ -76,9 +67,9 @@ struct LatentView {
 struct PatchProjectionArgs {
   LatentView latent;
   int64_t patch_size = 0;
-  const LinearWeights* weights = nullptr;    // [dim, C·p·p]
-  const PositionTable* positions = nullptr;  // null: none is added
-  bool layer_norm = false;                   // over dim, without affine parameters
+  const LinearWeights* weights = nullptr;        // [dim, C·p·p]
+  const PreparedPositions* positions = nullptr;  // null: none is added
+  bool layer_norm = false;                       // over dim, without affine parameters
   double epsilon = 1e-6;
   bool channels_first = false;  // [images, dim, h·w] instead of [images, h·w, dim]; no positions
   void* output = nullptr;       // of the weights' dtype
@@ -253,7 +244,7 @@ class Device {
   virtual std::shared_ptr<const LinearWeights> prepare_linear(const TensorView& weight,
                                                               const TensorView* bias,
                                                               DType dtype) = 0;
-  virtual std::shared_ptr<const PositionTable> prepare_positions(HostPositionTable table) = 0;
+  virtual std::shared_ptr<const PreparedPositions> prepare_positions(PositionTable table) = 0;
 };
 
 /// Submits a work and waits until it is done; throws what it failed with. Not to be called from

@@ -36,7 +36,11 @@ std::vector<double> grid_positions(int64_t length, int64_t base_size, double int
 }
 
 template <class T>
-void SeparableTable<T>::expand(T* table) const {
+void BasicPositionTable<T>::expand(T* table) const {
+  if (!is_separable()) {
+    std::copy(whole.begin(), whole.end(), table);
+    return;
+  }
   const int64_t half = dim / 2;
   for (int64_t y = 0; y < height; ++y) {
     for (int64_t x = 0; x < width; ++x) {
@@ -47,9 +51,12 @@ void SeparableTable<T>::expand(T* table) const {
 }
 
 template <class T>
-SeparableTable<T> grid_table(int64_t height, int64_t width, int64_t dim, int64_t base_size,
-                             double interpolation_scale) {
-  SeparableTable<T> table{height, width, dim, {}, {}};
+BasicPositionTable<T> grid_table(int64_t height, int64_t width, int64_t dim, int64_t base_size,
+                                 double interpolation_scale) {
+  BasicPositionTable<T> table;
+  table.dim = dim;
+  table.height = height;
+  table.width = width;
   if (height == 0 || width == 0) return table;
   const int64_t half = dim / 2;
   table.columns.resize(static_cast<size_t>(width * half));
@@ -63,9 +70,9 @@ SeparableTable<T> grid_table(int64_t height, int64_t width, int64_t dim, int64_t
 
 template void sincos_rows<float>(const double*, int64_t, int64_t, float*);
 template void sincos_rows<double>(const double*, int64_t, int64_t, double*);
-template struct SeparableTable<float>;
-template struct SeparableTable<double>;
-template SeparableTable<float> grid_table(int64_t, int64_t, int64_t, int64_t, double);
-template SeparableTable<double> grid_table(int64_t, int64_t, int64_t, int64_t, double);
+template struct BasicPositionTable<float>;
+template struct BasicPositionTable<double>;
+template BasicPositionTable<float> grid_table(int64_t, int64_t, int64_t, int64_t, double);
+template BasicPositionTable<double> grid_table(int64_t, int64_t, int64_t, int64_t, double);
 
 }  // namespace latte

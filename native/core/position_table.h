@@ -15,22 +15,30 @@ void sincos_rows(const double* positions, int64_t count, int64_t dim, T* rows);
 /// as the reference does.
 std::vector<double> grid_positions(int64_t length, int64_t base_size, double interpolation_scale);
 
-/// A position table [height·width, dim] for a grid, h-major. The 2-D table is separable: the first
-/// half of each row depends on the column alone, the second half on the row alone.
+/// A position table in host memory: row i is added to token i. Either separable, for a grid of
+/// tokens in row-major order: the first half of a row depends on the token's column alone, the
+/// second half on its row alone. Or whole: one row for each token, or one row for all of them.
 template <class T>
-struct SeparableTable {
-  int64_t height = 0;
-  int64_t width = 0;
+struct BasicPositionTable {
   int64_t dim = 0;
-  std::vector<T> columns;  // [width, dim/2]
-  std::vector<T> rows;     // [height, dim/2]
+  int64_t height = 0, width = 0;  // of a separable table's grid, in tokens
+  std::vector<T> columns;         // [width, dim/2] of a separable table
+  std::vector<T> rows;            // [height, dim/2] of a separable table
+  int64_t whole_rows = 0;         // 0: the table is separable
+  std::vector<T> whole;           // [whole_rows, dim]
 
-  /// Writes the whole table.
+  bool is_separable() const { return whole_rows == 0; }
+  int64_t row_count() const { return is_separable() ? height * width : whole_rows; }
+  /// Writes the table as [row_count(), dim].
   void expand(T* table) const;
 };
 
+/// What layers add to tokens.
+using PositionTable = BasicPositionTable<float>;
+
+/// The separable table of a grid.
 template <class T>
-SeparableTable<T> grid_table(int64_t height, int64_t width, int64_t dim, int64_t base_size,
-                             double interpolation_scale);
+BasicPositionTable<T> grid_table(int64_t height, int64_t width, int64_t dim, int64_t base_size,
+                                 double interpolation_scale);
 
 }  // namespace latte

@@ -37,11 +37,10 @@ Shape broadcast(const Shape& a, const Shape& b) {
 
 PatchEmbed::PatchEmbed(Device& device, DType dtype, const PatchEmbedConfig& config)
     : Layer(device, dtype), config_(config) {
-  positions_config_.configured = {config.height / config.patch_size,
-                                  config.width / config.patch_size};
-  positions_config_.dim = config.embed_dim;
-  positions_config_.interpolation_scale = config.interpolation_scale;
-  if (positions_config_.configured.height == 0) {
+  positions_.configured = {config.height / config.patch_size, config.width / config.patch_size};
+  positions_.dim = config.embed_dim;
+  positions_.interpolation_scale = config.interpolation_scale;
+  if (positions_.configured.height == 0) {
     fail(ErrorCode::kValue, "height must be at least patchSize = ", config.patch_size,
          " (it is the position table's base size), but is ", config.height);
   }
@@ -49,7 +48,7 @@ PatchEmbed::PatchEmbed(Device& device, DType dtype, const PatchEmbedConfig& conf
 
 std::vector<Parameter> PatchEmbed::parameters() const {
   const int64_t p = config_.patch_size;
-  const int64_t rows = positions_config_.upstream_rows(positions_config_.configured);
+  const int64_t rows = positions_.reference_rows(positions_.configured);
   std::vector<Parameter> parameters = {
       {"proj.weight", {config_.embed_dim, config_.in_channels, p, p}}};
   if (config_.bias) parameters.push_back({"proj.bias", {config_.embed_dim}});
@@ -67,7 +66,7 @@ void PatchEmbed::load(const StateDict& state) {
     if (source.bytes() > 0) {
       std::memcpy(weights->stored_positions.data, source.data, source.bytes());
     }
-    HostPositionTable table;
+    PositionTable table;
     table.dim = config_.embed_dim;
     table.whole_rows = source.shape[1];
     table.whole = as_floats(source);
@@ -133,9 +132,9 @@ Plan PatchEmbed::plan(const std::vector<std::optional<TensorSpec>>& inputs, cons
     plan.run = [](Queue&, const Inputs&, const Outputs&) {};
     return plan;
   }
-  const bool stored = weights->positions && grid == positions_config_.configured &&
-                      positions_config_.upstream_fits(grid);
-  plan.run = [weights, computed = stored ? nullptr : positions_.get(positions_config_, grid), view,
+  const bool stored =
+      weights->positions && grid == positions_.configured && positions_.reference_fits(grid);
+  plan.run = [weights, computed = stored ? nullptr : tables_.get(positions_, grid), view,
               config = config_,
               &device = device()](Queue& queue, const Inputs& in, const Outputs& out) {
     PatchProjectionArgs args;
@@ -156,7 +155,7 @@ Plan PatchEmbed::plan_unflattened(const LatentView& view, Grid grid) {
   const TensorSpec projected{dtype(),
                              {view.outer * view.inner, config_.embed_dim, grid.height, grid.width}};
   const TensorSpec positions{DType::kFloat32,
-                             {1, positions_config_.upstream_rows(grid), config_.embed_dim}};
+                             {1, positions_.reference_rows(grid), config_.embed_dim}};
   if (config_.layer_norm && grid.width != config_.embed_dim) {
     fail(ErrorCode::kShape,
          "with flatten = false the layer norm runs over the last axis, which "
@@ -168,8 +167,8 @@ Plan PatchEmbed::plan_unflattened(const LatentView& view, Grid grid) {
   Plan plan;
   plan.outputs = {sum};
   plan.input_dtypes = {dtype()};
-  plan.run = [weights = weights_, positions_config = positions_config_, grid, projected, positions,
-              view, config = config_,
+  plan.run = [weights = weights_, choice = positions_, grid, projected, positions, view,
+              config = config_,
               &device = device()](Queue& queue, const Inputs& in, const Outputs& out) {
     TensorView result{projected, queue.scratch(projected.bytes())};
     PatchProjectionArgs args;
@@ -181,9 +180,9 @@ Plan PatchEmbed::plan_unflattened(const LatentView& view, Grid grid) {
     args.output = result.data;
     queue.patch_projection(args);
     if (config.layer_norm) queue.layer_norm(result, args.epsilon);
-    const bool stored = weights->positions && grid == positions_config.configured;
+    const bool stored = weights->positions && grid == choice.configured;
     std::vector<float> table =
-        stored ? as_floats(weights->stored_positions) : upstream_positions(positions_config, grid);
+        stored ? as_floats(weights->stored_positions) : choice.reference_table(grid);
     const TensorView addend{positions, queue.scratch(positions.bytes())};
     device.copy_in(addend.data, table.data(), positions.bytes());
     queue.add(result, addend, out[0]);

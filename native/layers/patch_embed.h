@@ -28,14 +28,14 @@ class PatchEmbed final : public Layer {
   struct Weights {
     std::shared_ptr<const LinearWeights> projection;
     Tensor stored_positions;  // as they came in the state dict, on the host; data is null for none
-    std::shared_ptr<const PositionTable> positions;  // the same, prepared
+    std::shared_ptr<const PreparedPositions> positions;  // the same, prepared
   };
 
   Plan plan_unflattened(const LatentView& latent, Grid grid);
 
   PatchEmbedConfig config_;
-  PatchPositionsConfig positions_config_;
-  PositionsCache positions_;
+  PatchPositions positions_;
+  PositionsCache tables_;
   std::shared_ptr<const Weights> weights_;
 };
 

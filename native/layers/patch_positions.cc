@@ -13,14 +13,9 @@ namespace {
 constexpr size_t kKeptTables = 8;
 constexpr int64_t kKeptBytes = int64_t{16} << 20;  // of one table
 
-SeparableTable<float> separable(const PatchPositionsConfig& config, Grid grid) {
-  return grid_table<float>(grid.height, grid.width, config.dim, config.configured.height,
-                           config.interpolation_scale);
-}
-
 }  // namespace
 
-int64_t PatchPositionsConfig::stored_side() const {
+int64_t PatchPositions::stored_side() const {
   const int64_t tokens = configured.height * configured.width;
   auto root = static_cast<int64_t>(std::sqrt(static_cast<double>(tokens)));
   while (root * root > tokens) --root;
@@ -28,60 +23,58 @@ int64_t PatchPositionsConfig::stored_side() const {
   return root;
 }
 
-int64_t PatchPositionsConfig::upstream_rows(Grid grid) const {
+int64_t PatchPositions::reference_rows(Grid grid) const {
   const int64_t side = stored_side();
   return grid == configured ? side * side : grid.height * grid.width;
 }
 
-bool PatchPositionsConfig::upstream_fits(Grid grid) const {
-  const int64_t rows = upstream_rows(grid);
+bool PatchPositions::reference_fits(Grid grid) const {
+  const int64_t rows = reference_rows(grid);
   return rows == grid.height * grid.width || rows == 1;
 }
 
-std::vector<float> upstream_positions(const PatchPositionsConfig& config, Grid grid) {
-  const int64_t side = config.stored_side();
-  const Grid of = grid == config.configured ? Grid{side, side} : grid;
-  std::vector<float> table(byte_count(1, of.height, of.width, config.dim));
-  separable(config, of).expand(table.data());
+std::vector<float> PatchPositions::reference_table(Grid grid) const {
+  const int64_t side = stored_side();
+  const Grid of = grid == configured ? Grid{side, side} : grid;
+  std::vector<float> table(byte_count(1, of.height, of.width, dim));
+  separable_table(of).expand(table.data());
   return table;
 }
 
-HostPositionTable patch_positions(const PatchPositionsConfig& config, Grid grid) {
-  HostPositionTable host;
-  host.dim = config.dim;
-  const int64_t side = config.stored_side();
-  if (grid == config.configured && config.upstream_fits(grid) && grid != Grid{side, side}) {
-    // A square table under a grid that is not: its rows do not follow the grid's.
-    host.whole_rows = config.upstream_rows(grid);
-    host.whole = upstream_positions(config, grid);
-    return host;
+PositionTable PatchPositions::table(Grid grid) const {
+  const int64_t side = stored_side();
+  if (grid != configured || !reference_fits(grid) || grid == Grid{side, side}) {
+    return separable_table(grid);
   }
-  auto table = separable(config, grid);
-  host.height = grid.height;
-  host.width = grid.width;
-  host.columns = std::move(table.columns);
-  host.rows = std::move(table.rows);
-  return host;
+  // A square table under a grid that is not: its rows do not follow the grid's.
+  PositionTable table;
+  table.dim = dim;
+  table.whole_rows = reference_rows(grid);
+  table.whole = reference_table(grid);
+  return table;
 }
 
-const PositionTable* LazyPositions::get(Device& device) {
-  std::call_once(once_,
-                 [&] { positions_ = device.prepare_positions(patch_positions(config_, grid_)); });
-  return positions_.get();
+PositionTable PatchPositions::separable_table(Grid grid) const {
+  return grid_table<float>(grid.height, grid.width, dim, configured.height, interpolation_scale);
 }
 
-std::shared_ptr<LazyPositions> PositionsCache::get(const PatchPositionsConfig& config, Grid grid) {
-  for (const auto& positions : recent_) {
-    if (positions->grid() == grid) return positions;
+const PreparedPositions* LazyPositions::get(Device& device) {
+  std::call_once(once_, [&] { prepared_ = device.prepare_positions(positions_.table(grid_)); });
+  return prepared_.get();
+}
+
+std::shared_ptr<LazyPositions> PositionsCache::get(const PatchPositions& positions, Grid grid) {
+  for (const auto& table : recent_) {
+    if (table->grid() == grid) return table;
   }
-  auto positions = std::make_shared<LazyPositions>(config, grid);
+  auto table = std::make_shared<LazyPositions>(positions, grid);
   const int64_t bytes =
-      (grid.height + grid.width) * config.dim / 2 * static_cast<int64_t>(sizeof(float));
+      (grid.height + grid.width) * positions.dim / 2 * static_cast<int64_t>(sizeof(float));
   if (bytes <= kKeptBytes) {
     if (recent_.size() == kKeptTables) recent_.erase(recent_.begin());
-    recent_.push_back(positions);
+    recent_.push_back(table);
   }
-  return positions;
+  return table;
 }
 
 }  // namespace latte

@@ -14,47 +14,49 @@ struct Grid {
   bool operator==(const Grid&) const = default;
 };
 
-/// What decides about a table.
-struct PatchPositionsConfig {
+/// Decides which position table a grid of tokens gets.
+struct PatchPositions {
   Grid configured;  // in tokens; its height is the base size of every table
   int64_t dim = 0;
   double interpolation_scale = 1;
 
-  /// The table that upstream builds at construction is ⌊√N⌋ × ⌊√N⌋ for N configured tokens.
+  /// The table for a grid of flattened tokens.
+  PositionTable table(Grid grid) const;
+
+  /// The reference's table at construction has ⌊√N⌋ × ⌊√N⌋ rows for N configured tokens.
   int64_t stored_side() const;
-  /// The rows of the table that upstream adds to a grid of tokens: the stored one at the configured
-  /// size, else one for each token.
-  int64_t upstream_rows(Grid grid) const;
-  /// Whether that table can be added to the flattened tokens, by broadcasting if need be. Where
-  /// not, upstream can only fail, and the table of the grid itself is used.
-  bool upstream_fits(Grid grid) const;
-};
-
-/// The table for a grid of flattened tokens.
-HostPositionTable patch_positions(const PatchPositionsConfig& config, Grid grid);
-
-/// upstream's table for a grid, as [rows, dim].
-std::vector<float> upstream_positions(const PatchPositionsConfig& config, Grid grid);
-
-/// A table that the first forward to need it computes, on whichever thread that runs.
-class LazyPositions {
- public:
-  LazyPositions(const PatchPositionsConfig& config, Grid grid) : config_(config), grid_(grid) {}
-
-  Grid grid() const { return grid_; }
-  const PositionTable* get(Device& device);
+  /// How many rows the reference adds to a grid of tokens: at the configured size those of the
+  /// stored table, else one for each token.
+  int64_t reference_rows(Grid grid) const;
+  /// Whether the reference's table can be added to the flattened tokens, by broadcasting if need
+  /// be. If not, the reference fails, and table() returns the table of the grid itself.
+  bool reference_fits(Grid grid) const;
+  /// The reference's table for a grid, as [reference_rows(grid), dim].
+  std::vector<float> reference_table(Grid grid) const;
 
  private:
-  PatchPositionsConfig config_;
-  Grid grid_;
-  std::once_flag once_;
-  std::shared_ptr<const PositionTable> positions_;
+  PositionTable separable_table(Grid grid) const;
 };
 
-/// The tables of the grids that were seen last, as many as are small enough to be kept.
+/// A prepared table that the first forward to need it computes, on whichever thread that runs.
+class LazyPositions {
+ public:
+  LazyPositions(const PatchPositions& positions, Grid grid) : positions_(positions), grid_(grid) {}
+
+  Grid grid() const { return grid_; }
+  const PreparedPositions* get(Device& device);
+
+ private:
+  PatchPositions positions_;
+  Grid grid_;
+  std::once_flag once_;
+  std::shared_ptr<const PreparedPositions> prepared_;
+};
+
+/// The tables of the grids that were seen last. A table of more than 16 MiB is not kept.
 class PositionsCache {
  public:
-  std::shared_ptr<LazyPositions> get(const PatchPositionsConfig& config, Grid grid);
+  std::shared_ptr<LazyPositions> get(const PatchPositions& positions, Grid grid);
 
  private:
   std::vector<std::shared_ptr<LazyPositions>> recent_;

@@ -45,7 +45,7 @@ void count_patches(DType dtype, int64_t channels, int64_t patch, bool layer_norm
   const Tensor weight = ramp({dtype, {dim, channels, patch, patch}});
   const Tensor bias = ramp({dtype, {dim}});
   const auto weights = host().prepare_linear(weight, &bias, dtype);
-  HostPositionTable table;
+  PositionTable table;
   table.dim = dim;
   table.height = table.width = edge / patch;
   table.columns.assign(static_cast<size_t>(table.width * dim / 2), 0.25F);

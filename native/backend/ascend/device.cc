@@ -5,7 +5,6 @@
 
 #include "backend/ascend/queue.h"
 #include "backend/registry.h"
-#include "core/position_table.h"
 
 namespace latte::ascend {
 
@@ -249,25 +248,18 @@ std::shared_ptr<const LinearWeights> AscendDevice::prepare_linear(const TensorVi
   return weights;
 }
 
-std::shared_ptr<const PositionTable> AscendDevice::prepare_positions(HostPositionTable table) {
+std::shared_ptr<const PreparedPositions> AscendDevice::prepare_positions(PositionTable table) {
   static std::atomic<uint64_t> tables{0};
-  auto positions = std::make_shared<AscendPositionTable>();
+  auto positions = std::make_shared<AscendPositions>();
   positions->id = ++tables;
   positions->dim = table.dim;
-  const bool whole = table.whole_rows > 0;
-  positions->rows = whole ? table.whole_rows : table.height * table.width;
-  std::vector<float> expanded;
-  const std::vector<float>* rows = &table.whole;
-  if (!whole) {
-    expanded.resize(static_cast<size_t>(positions->rows * table.dim));
-    SeparableTable<float>{table.height, table.width, table.dim, table.columns, table.rows}.expand(
-        expanded.data());
-    rows = &expanded;
-  }
-  const size_t bytes = rows->size() * sizeof(float);
-  positions->table = allocate(bytes);
-  copy_in(positions->table->data(), rows->data(), bytes);
-  if (!whole) positions->halves = std::move(table);
+  positions->rows = table.row_count();
+  std::vector<float> whole(static_cast<size_t>(positions->rows * table.dim));
+  table.expand(whole.data());
+  const size_t bytes = whole.size() * sizeof(float);
+  positions->whole = allocate(bytes);
+  copy_in(positions->whole->data(), whole.data(), bytes);
+  if (table.is_separable()) positions->separable = std::move(table);
   return positions;
 }
 

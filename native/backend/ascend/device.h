@@ -33,7 +33,7 @@ class AscendDevice final : public Device {
   void copy_out(void* host, const void* device, size_t bytes) override;
   std::shared_ptr<const LinearWeights> prepare_linear(const TensorView& weight,
                                                       const TensorView* bias, DType dtype) override;
-  std::shared_ptr<const PositionTable> prepare_positions(HostPositionTable table) override;
+  std::shared_ptr<const PreparedPositions> prepare_positions(PositionTable table) override;
   std::shared_ptr<Buffer> adopt(void* memory, size_t bytes, void* event) override;
 
   /// Which of our kernels this device found to work when it opened.

@@ -62,10 +62,10 @@ void AscendQueue::gather_patches(const PatchProjectionArgs& args, void* patches)
 
 /// For half types without the plugin the table is rounded, once: a mixed addition would be two
 /// kernels with a pass in float32 between them (docs/ascend-operations.md).
-OperandView AscendQueue::addend(const AscendPositionTable& positions, DType dtype) {
+OperandView AscendQueue::addend(const AscendPositions& positions, DType dtype) {
   const std::vector<int64_t> shape = {positions.rows, positions.dim};
   if (dtype == DType::kFloat32 || resources_.kernels != nullptr) {
-    return OperandView::dense(DType::kFloat32, shape, positions.table->data());
+    return OperandView::dense(DType::kFloat32, shape, positions.whole->data());
   }
   if (positions.rounded_resets != resources_.resets) positions.rounded.clear();
   positions.rounded_resets = resources_.resets;
@@ -73,7 +73,7 @@ OperandView AscendQueue::addend(const AscendPositionTable& positions, DType dtyp
   if (rounded == nullptr) {
     TensorView exact, to;
     exact.shape = to.shape = shape;
-    exact.data = positions.table->data();
+    exact.data = positions.whole->data();
     to.dtype = dtype;
     auto buffer = resources_.memory.allocate(to.bytes());
     to.data = buffer->data();
@@ -88,7 +88,7 @@ void AscendQueue::patch_projection(const PatchProjectionArgs& args) {
   if (size.tokens == 0) return;
   if (fused_patch_projection(args)) return;
   const auto& weights = static_cast<const AscendLinearWeights&>(*args.weights);
-  const auto* positions = static_cast<const AscendPositionTable*>(args.positions);
+  const auto* positions = static_cast<const AscendPositions*>(args.positions);
   const DType dtype = weights.dtype;
   const int64_t dim = weights.out_features;
   const int64_t per_image = size.height * size.width;

@@ -50,7 +50,7 @@ bool AscendQueue::plugin_patchify(const PatchProjectionArgs& args, void* patches
 }
 
 const void* AscendQueue::fused_operand_of(const AscendLinearWeights& weights,
-                                          const AscendPositionTable* positions,
+                                          const AscendPositions* positions,
                                           const latte_fused_tiling& tiling) {
   // With a table: its grid gives the other sizes. Without: the ones of each token are all there is.
   const FusedLayout layout{positions == nullptr ? 0 : positions->id,
@@ -69,7 +69,7 @@ const void* AscendQueue::fused_operand_of(const AscendLinearWeights& weights,
   weights.unpack(weight.data(), bias.data());
   const std::vector<std::byte> packed =
       fused_operand(tiling, weight.data(), weights.has_bias ? bias.data() : nullptr,
-                    positions == nullptr ? nullptr : &positions->halves);
+                    positions == nullptr ? nullptr : &*positions->separable);
   std::shared_ptr<Buffer> operand;
   if (!packed.empty()) {
     const TensorSpec spec{weights.dtype, {static_cast<int64_t>(packed.size() / item)}};
@@ -90,12 +90,12 @@ const void* AscendQueue::fused_operand_of(const AscendLinearWeights& weights,
 bool AscendQueue::fused_patch_projection(const PatchProjectionArgs& args) {
   if (!resources_.fused) return false;
   const auto& weights = static_cast<const AscendLinearWeights&>(*args.weights);
-  const auto* positions = static_cast<const AscendPositionTable*>(args.positions);
-  const bool separable = positions == nullptr || !positions->halves.columns.empty();
-  if (args.layer_norm || args.channels_first || !separable) return false;
+  const auto* positions = static_cast<const AscendPositions*>(args.positions);
+  if (positions != nullptr && !positions->separable) return false;
+  if (args.layer_norm || args.channels_first) return false;
   const auto tiling =
       fused_tiling(resources_.cores, args.latent, args.patch_size, weights.out_features,
-                   positions == nullptr ? nullptr : &positions->halves);
+                   positions == nullptr ? nullptr : &*positions->separable);
   if (!tiling) return false;
   check_cancelled();
   const void* operand = fused_operand_of(weights, positions, *tiling);

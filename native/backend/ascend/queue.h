@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "backend/ascend/constants.h"
@@ -61,17 +62,17 @@ struct MergedLinears {
   AscendLinearWeights first, second;
 };
 
-/// A table in device memory, expanded: [rows, dim] float32. The halves stay on the host for the
-/// fused projection, which folds them into its product.
-class AscendPositionTable final : public PositionTable {
+/// A position table in device memory, whole: [rows, dim] float32.
+class AscendPositions final : public PreparedPositions {
  public:
   uint64_t id = 0;  // never that of another table, also not of one that is gone
   int64_t rows = 0, dim = 0;
-  std::shared_ptr<Buffer> table;
+  std::shared_ptr<Buffer> whole;
   /// The table rounded to a half type, since the device's last reset. On the device's thread.
   mutable std::map<DType, std::shared_ptr<Buffer>> rounded;
   mutable uint64_t rounded_resets = 0;
-  HostPositionTable halves;  // empty for a whole table
+  /// The table on the host if it is separable: the fused projection folds it into its product.
+  std::optional<PositionTable> separable;
 };
 
 class AscendQueue final : public Queue {
@@ -134,15 +135,14 @@ class AscendQueue final : public Queue {
   void gather_patches(const PatchProjectionArgs& args, void* patches);
   bool plugin_patchify(const PatchProjectionArgs& args, void* patches);
   bool fused_patch_projection(const PatchProjectionArgs& args);
-  const void* fused_operand_of(const AscendLinearWeights& weights,
-                               const AscendPositionTable* positions,
+  const void* fused_operand_of(const AscendLinearWeights& weights, const AscendPositions* positions,
                                const latte_fused_tiling& tiling);
   bool plugin_timestep_projection(const TimestepProjectionArgs& args);
   void project_on_host(const TimestepProjectionArgs& args, const std::vector<float>& timesteps);
   /// These floats in device memory, copied there once.
   const void* constant(const std::vector<float>& values);
   /// A position table as an addend of tokens of this dtype.
-  OperandView addend(const AscendPositionTable& positions, DType dtype);
+  OperandView addend(const AscendPositions& positions, DType dtype);
   /// The two linears of a condition embedding as one each; null if they would be too large.
   const MergedLinears* merged_linears(const ConditionEmbeddingArgs& args);
   /// Two linears with their biases as columns of the weights; null if they would be too large.

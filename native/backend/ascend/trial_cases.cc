@@ -148,7 +148,7 @@ TrialCase patchify_case(DType dtype) {
 TrialCase fused_case(DType dtype) {
   const auto latent = std::make_shared<const Latent>(dtype);
   const std::vector<float> weight = numbers(kDim * kDepth, 2), bias = numbers(kDim, 3);
-  HostPositionTable positions;
+  PositionTable positions;
   positions.dim = kDim;
   positions.height = kRows;
   positions.width = kColumns;

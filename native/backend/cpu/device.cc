@@ -115,8 +115,8 @@ class CpuDevice final : public Device {
                                                       DType dtype) override {
     return pack_linear(weight, bias, dtype);
   }
-  std::shared_ptr<const PositionTable> prepare_positions(HostPositionTable table) override {
-    auto prepared = std::make_shared<CpuPositionTable>();
+  std::shared_ptr<const PreparedPositions> prepare_positions(PositionTable table) override {
+    auto prepared = std::make_shared<CpuPositions>();
     prepared->table = std::move(table);
     return prepared;
   }

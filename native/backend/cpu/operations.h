@@ -60,9 +60,9 @@ struct Context {
   }
 };
 
-class CpuPositionTable final : public PositionTable {
+class CpuPositions final : public PreparedPositions {
  public:
-  HostPositionTable table;
+  PositionTable table;
 };
 
 void timestep_projection(const TimestepProjectionArgs& args, Context& context);

@@ -38,7 +38,7 @@ PatchRow PatchRows::row(int64_t image, int64_t y, int64_t x) const {
                output * static_cast<int64_t>(item_size(args_.weights->dtype));
   row.positions[0] = row.positions[1] = zeros_.data();
   if (args_.positions == nullptr) return row;
-  const HostPositionTable& table = static_cast<const CpuPositionTable*>(args_.positions)->table;
+  const PositionTable& table = static_cast<const CpuPositions*>(args_.positions)->table;
   if (table.whole_rows > 0) {
     row.positions[0] = table.whole.data() + (table.whole_rows == 1 ? 0 : token * dim_);
     row.positions[1] = row.positions[0] + half;

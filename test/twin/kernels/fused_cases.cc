@@ -68,7 +68,7 @@ struct Numbers {
 
 struct Operands {
   Numbers pixels, weight, bias;
-  HostPositionTable positions;
+  PositionTable positions;
 };
 
 /// One pixel a patch, and the same position for all tokens: their sum is about 2^-11 of either.
@@ -147,7 +147,7 @@ Result run(const Projection& p, model::Schedule schedule) {
   const int64_t h = p.height / p.patch, w = p.width / p.patch;
   const LatentView view = view_of(p);
   const Operands o = operands_of(p, h, w);
-  const HostPositionTable* positions = p.table ? &o.positions : nullptr;
+  const PositionTable* positions = p.table ? &o.positions : nullptr;
   const auto tiling = ascend::fused_tiling({p.cube_cores, 0}, view, p.patch, p.dim, positions);
   require(tiling.has_value(), "the tiling refuses");
   require(tiling->blocks <= p.cube_cores, "more blocks than cores");
@@ -202,7 +202,7 @@ void check_traffic(const Projection& p, model::Schedule schedule, double most) {
 
 /// Tiles of columns cover half a row, rounded up to 16, without a rest.
 void check_columns(DType dtype, int64_t dim) {
-  HostPositionTable table;
+  PositionTable table;
   table.dim = dim;
   table.height = table.width = 32;
   table.columns.resize(1);
@@ -316,7 +316,7 @@ void add_fused_cases(std::vector<NamedCase>& cases) {
 
   const auto refuse = [&](const std::string& name, const Projection& p) {
     cases.push_back({"patch_projection refuses " + name, [p](model::Schedule) {
-                       const HostPositionTable table = operands_of(p, p.height, p.width).positions;
+                       const PositionTable table = operands_of(p, p.height, p.width).positions;
                        const auto tiling =
                            ascend::fused_tiling({p.cube_cores, 0}, view_of(p), p.patch, p.dim,
                                                 p.table ? &table : nullptr);

@@ -162,7 +162,7 @@ class Operand {
       : t_(tiling), items_(block_items(tiling)), elements_(reinterpret_cast<Bits*>(bytes.data())) {}
 
   /// False if a value of a table is not finite.
-  bool fill(const Bits* weight, const Bits* bias, const HostPositionTable* positions) {
+  bool fill(const Bits* weight, const Bits* bias, const PositionTable* positions) {
     if (positions == nullptr) {
       for (int64_t token = 0; token < t_.tile_tokens; ++token) left(0, 0, token) = T::encode(1);
     } else {
@@ -204,7 +204,7 @@ class Operand {
   }
 
   bool fill_columns(int64_t tile, const Bits* weight, const Bits* bias,
-                    const HostPositionTable* positions) {
+                    const PositionTable* positions) {
     const int64_t depth = int64_t{t_.channels} * t_.patch * t_.patch;
     const bool first = tile < t_.split_tiles;
     const int64_t begin =
@@ -267,7 +267,7 @@ struct BFloat16 {
 
 template <class T>
 std::vector<std::byte> operand_of(const latte_fused_tiling& t, const void* weight, const void* bias,
-                                  const HostPositionTable* positions) {
+                                  const PositionTable* positions) {
   const int64_t blocks = one_hot_blocks(t) + slot_blocks(t) * t.dim_tiles;
   std::vector<std::byte> bytes(static_cast<size_t>(blocks * LATTE_CUBE_BLOCK));
   using Bits = typename T::Bits;
@@ -281,7 +281,7 @@ std::vector<std::byte> operand_of(const latte_fused_tiling& t, const void* weigh
 
 std::optional<latte_fused_tiling> fused_tiling(CoreCounts cores, const LatentView& latent,
                                                int64_t patch_size, int64_t dim,
-                                               const HostPositionTable* positions) {
+                                               const PositionTable* positions) {
   const auto dtype = kernel_dtype(latent.dtype);
   if (!dtype || cores.cube < 1 || patch_size < 1 || latent.channels < 1 || dim < 1) {
     return std::nullopt;
@@ -332,7 +332,7 @@ std::optional<latte_fused_tiling> fused_tiling(CoreCounts cores, const LatentVie
 }
 
 std::vector<std::byte> fused_operand(const latte_fused_tiling& tiling, const void* weight,
-                                     const void* bias, const HostPositionTable* positions) {
+                                     const void* bias, const PositionTable* positions) {
   switch (tiling.dtype) {
     case LATTE_KERNEL_FLOAT32:
       return operand_of<Float32>(tiling, weight, bias, positions);

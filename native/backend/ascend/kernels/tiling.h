@@ -30,13 +30,13 @@ std::optional<latte_patchify_tiling> patchify_tiling(CoreCounts cores, const Lat
 /// `latent` already has the layer's dtype. `positions` is null where no table is added.
 std::optional<latte_fused_tiling> fused_tiling(CoreCounts cores, const LatentView& latent,
                                                int64_t patch_size, int64_t dim,
-                                               const HostPositionTable* positions);
+                                               const PositionTable* positions);
 
 /// The fused kernel's constant operand: weights [dim, C·p·p] and bias [dim] (or null), both of the
 /// layer's dtype, and the table. Made once for a layer and a grid, and copied to the device as it
 /// is. Empty if a value of the bias or the table is not finite: the kernel would spread it.
 std::vector<std::byte> fused_operand(const latte_fused_tiling& tiling, const void* weight,
-                                     const void* bias, const HostPositionTable* positions);
+                                     const void* bias, const PositionTable* positions);
 
 /// LATTE_KERNEL_FLOAT32 …; nothing for types that no kernel takes.
 std::optional<uint32_t> kernel_dtype(DType dtype);
