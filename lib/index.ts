@@ -1,5 +1,6 @@
-export { Tensor, type TensorLike, type TensorTarget } from './tensor.js';
-export type { DType, FloatDType, TensorData } from './dtype.js';
+export { Tensor, type TensorTarget } from './tensor/tensor.js';
+export type { TensorLike } from './tensor/tensor-like.js';
+export type { DType, FloatDType, TensorData } from './tensor/dtype.js';
 export { LatteError, type LatteErrorCode } from './errors.js';
 export {
   deviceDiagnostics,

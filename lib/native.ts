@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DType, TensorData } from './dtype.js';
+import type { DType, TensorData } from './tensor/dtype.js';
 import { LatteError } from './errors.js';
 
 declare const kind: unique symbol;

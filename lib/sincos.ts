@@ -7,7 +7,9 @@ import {
   checkOptions,
   checkPositive,
 } from './options.js';
-import { asTensor, readableTensor, wrapTensor, type Tensor, type TensorLike } from './tensor.js';
+import { asTensor, type TensorLike } from './tensor/tensor-like.js';
+import { handleToReadNow } from './tensor/state.js';
+import { stateOf, wrapHandle, type Tensor } from './tensor/tensor.js';
 
 // No axis of a table is longer, so that what is computed on the way to a table stays small beside it.
 const mostLength = 2 ** 24;
@@ -62,7 +64,7 @@ export function get1dSincosPosEmbed(
   const rows = checkInteger(length, 'length', undefined, 0, mostLength);
   const scale = checkPositive(interpolationScale, 'interpolationScale', 1);
   if (baseSize !== undefined) checkInteger(baseSize, 'baseSize');
-  return wrapTensor(native.sincosPosEmbed1d(dim, rows, scale, checkTableDType(dtype)));
+  return wrapHandle(native.sincosPosEmbed1d(dim, rows, scale, checkTableDType(dtype)));
 }
 
 /**
@@ -81,8 +83,8 @@ export function get1dSincosPosEmbedFromGrid(
   checkArgumentCount(arguments, 3, 'get1dSincosPosEmbedFromGrid(embedDim, pos, options)');
   const { dtype } = checkOptions(options, ['dtype']);
   const dim = checkEmbedDim(embedDim, 2);
-  const positions = readableTensor(asTensor(pos, 'pos'), 'pos');
-  return wrapTensor(native.sincosPosEmbedFromGrid(dim, positions, checkTableDType(dtype)));
+  const positions = handleToReadNow(stateOf(asTensor(pos, 'pos')), 'pos');
+  return wrapHandle(native.sincosPosEmbedFromGrid(dim, positions, checkTableDType(dtype)));
 }
 
 /**
@@ -122,7 +124,7 @@ export function get2dSincosPosEmbed(
   const base = checkInteger(baseSize, 'baseSize', 16);
   const extra = checkInteger(extraTokens, 'extraTokens', 0, 0, mostLength);
   const zeroRows = checkBoolean(clsToken, 'clsToken', false) ? extra : 0;
-  return wrapTensor(
+  return wrapHandle(
     native.sincosPosEmbed2d(dim, height, width, zeroRows, scale, base, checkTableDType(dtype)),
   );
 }
@@ -152,8 +154,12 @@ export function get2dSincosPosEmbedFromGrid(
       `grid must have shape [2, …], but has ${showShape(tensor.shape)}`,
     );
   }
-  return wrapTensor(
-    native.sincosPosEmbed2dFromGrid(dim, readableTensor(tensor, 'grid'), checkTableDType(dtype)),
+  return wrapHandle(
+    native.sincosPosEmbed2dFromGrid(
+      dim,
+      handleToReadNow(stateOf(tensor), 'grid'),
+      checkTableDType(dtype),
+    ),
   );
 }
 

@@ -7,7 +7,9 @@ import {
   checkOptions,
   checkPositive,
 } from './options.js';
-import { asTensor, readableTensor, resultNow, type Tensor, type TensorLike } from './tensor.js';
+import { asTensor, type TensorLike } from './tensor/tensor-like.js';
+import { handleToReadNow } from './tensor/state.js';
+import { resultNow, stateOf, type Tensor } from './tensor/tensor.js';
 
 export interface GetTimestepEmbeddingOptions {
   /** [cos | sin] instead of [sin | cos]. Default false. */
@@ -46,7 +48,7 @@ export function getTimestepEmbedding(
   const layer = native.createLayer('Timesteps', config, 'cpu', 'float32');
   const tensor = asTensor(timesteps, 'timesteps');
   const inputs = handleList(1);
-  inputs[0] = readableTensor(tensor, 'timesteps');
+  inputs[0] = handleToReadNow(stateOf(tensor), 'timesteps');
   return resultNow((results) => native.forwardSync(layer, inputs, results, undefined));
 }
 

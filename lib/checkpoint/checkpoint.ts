@@ -1,7 +1,7 @@
 import { LatteError, showShape } from '../errors.js';
-import { bytesOf } from '../tensor-bytes.js';
+import { bytesOf } from '../tensor/operations.js';
 import { checkNoOptions } from '../options.js';
-import { Tensor } from '../tensor.js';
+import { Tensor } from '../tensor/tensor.js';
 import { explain } from './file-kind.js';
 import { CheckpointFile, checkPath, checkpointError, showName } from './file.js';
 import { findCheckpoint, kindOf } from './find.js';

@@ -1,4 +1,4 @@
-import { isDType, type DType } from '../dtype.js';
+import { isDType, type DType } from '../tensor/dtype.js';
 import type { CheckpointFile } from './file.js';
 
 /** A tensor as it lies in a file. @internal */

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { itemSize, type DType } from '../dtype.js';
+import { itemSize, type DType } from '../tensor/dtype.js';
 import { LatteError, show } from '../errors.js';
 import { checkEntries, checkOptions } from '../options.js';
-import { bytesOf } from '../tensor-bytes.js';
-import { isTensor, startReadingHere, type Tensor } from '../tensor.js';
+import { bytesOf } from '../tensor/operations.js';
+import { isTensor, stateOf, type Tensor } from '../tensor/tensor.js';
+import { startReadingHere } from '../tensor/use.js';
 import { checkPath, checkpointError, reasonOf, showName } from './file.js';
 import { Budget, limits, maxNameBytes } from './limits.js';
 
@@ -75,7 +76,9 @@ export async function writeSafetensors(
   const shownOf = (name: string): string => `tensors[${showName(name)}]`;
   try {
     // All of them before the first is copied: no forward may write one in the meantime.
-    for (const [name, tensor] of entries) releases.push(startReadingHere(tensor, shownOf(name)));
+    for (const [name, tensor] of entries) {
+      releases.push(startReadingHere(stateOf(tensor), shownOf(name)));
+    }
     const contents: Content[] = [{ bytes: header, length: header.length }];
     for (const [name, tensor] of entries) {
       const shown = shownOf(name);

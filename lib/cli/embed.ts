@@ -1,8 +1,8 @@
 import { Command, Option } from 'commander';
-import type { FloatDType } from '../dtype.js';
+import type { FloatDType } from '../tensor/dtype.js';
 import { LatteError } from '../errors.js';
 import type { LatteEmbeddings, LattePlan } from '../index.js';
-import type { Tensor } from '../tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { formatBytes, formatDuration, formatTable, printJson } from './format.js';
 import { checkpointFiles, readInput } from './inputs.js';
 import {

@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import type { Tensor } from '../tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { LatteError, showShape } from '../errors.js';
 import type { Source } from './options.js';
 import { randomNormal } from './random.js';

@@ -4,7 +4,7 @@ import { interpretConfig, readConfigFile, type LatteConfig } from '../checkpoint
 import { checkPath } from '../checkpoint/file.js';
 import { familyOf } from '../checkpoint/names.js';
 import { resolveDevice } from '../device.js';
-import { checkFloatDType, itemSize, type FloatDType } from '../dtype.js';
+import { checkFloatDType, itemSize, type FloatDType } from '../tensor/dtype.js';
 import { isArray, LatteError, show, showShape } from '../errors.js';
 import { disposeLayers, findFolder, loadLayers, type Loaded, type LoadProgress } from './load.js';
 import { cutSteps, LattePlan } from './plan.js';
@@ -14,8 +14,10 @@ import type { ForwardOptions } from '../layers/layer.js';
 import type { PatchEmbed } from '../layers/patch-embed.js';
 import { checkArgumentCount, checkInteger, checkNoOptions, checkOptions } from '../options.js';
 import { get1dSincosPosEmbed } from '../sincos.js';
-import { bytesOf } from '../tensor-bytes.js';
-import { asTensor, isTensor, moveNow, readableTensor, Tensor, type TensorLike } from '../tensor.js';
+import { bytesOf, moveNow } from '../tensor/operations.js';
+import { handleToReadNow } from '../tensor/state.js';
+import { asTensor, type TensorLike } from '../tensor/tensor-like.js';
+import { isTensor, stateOf, Tensor } from '../tensor/tensor.js';
 
 export interface FromPretrainedOptions {
   /** 'auto' by default. */
@@ -305,7 +307,7 @@ async function copyAs(caption: Tensor, { dtype, device }: PatchEmbed): Promise<T
   const copy = Tensor.zeros(caption.shape, { dtype: caption.dtype });
   let isResult = false;
   try {
-    readableTensor(caption, 'caption');
+    handleToReadNow(stateOf(caption), 'caption');
     bytesOf(copy).set(bytesOf(caption));
     isResult = copy.dtype === dtype && device === 'cpu';
     return isResult ? copy : await copy.to({ dtype, device });

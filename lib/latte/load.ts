@@ -4,13 +4,13 @@ import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { LatteConfig } from '../checkpoint/config.js';
 import { checkPath, checkpointError } from '../checkpoint/file.js';
 import { findParameters, type FoundParameter, type LayerName } from '../checkpoint/names.js';
-import { arraysOf, itemSize, type DType, type FloatDType } from '../dtype.js';
+import { arraysOf, itemSize, type DType, type FloatDType } from '../tensor/dtype.js';
 import { openDevice } from '../device.js';
 import { LatteError } from '../errors.js';
 import { AdaLayerNormSingle } from '../layers/ada-layer-norm-single.js';
 import { CaptionProjection } from '../layers/caption-projection.js';
 import { PatchEmbed } from '../layers/patch-embed.js';
-import { Tensor } from '../tensor.js';
+import { Tensor } from '../tensor/tensor.js';
 
 /** How far the loading of a checkpoint is. */
 export interface LoadProgress {

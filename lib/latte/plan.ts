@@ -1,5 +1,6 @@
 import { LatteError, show } from '../errors.js';
-import { repeatRows, tensorRows, type Tensor } from '../tensor.js';
+import { repeatRows, tensorRows } from '../tensor/operations.js';
+import type { Tensor } from '../tensor/tensor.js';
 
 /** What a transformer's blocks need of one timestep; the tensors belong to the plan. */
 export interface LatteStep {

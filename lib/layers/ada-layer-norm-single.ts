@@ -1,5 +1,5 @@
 import { checkArgumentCount, checkBoolean, checkInteger, checkOptions } from '../options.js';
-import type { Tensor } from '../tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { conditionInputs, type ConditionInputs } from './conditions.js';
 import {
   forwardOptionNames,
@@ -19,7 +19,7 @@ export interface AdaLayerNormSingleOptions extends LayerOptions {
 
 const optionNames = [...layerOptionNames, 'embeddingDim', 'useAdditionalConditions'] as const;
 
-/** What {@link AdaLayerNormSingle} gives. */
+/** What {@link AdaLayerNormSingle} returns. */
 export interface Modulation {
   /** [B, 6D]: shifts, scales and gates of the transformer's blocks. */
   modulation: Tensor;
@@ -27,13 +27,21 @@ export interface Modulation {
   embeddedTimestep: Tensor;
 }
 
+type AdaLayerNormSingleInputs = [
+  conditions: ConditionInputs,
+  options?: ForwardOptions<Partial<Modulation>>,
+];
+
 /**
  * The combined embedding e (sizeEmbDim = ⌊D/3⌋), and linear(silu(e)).
  *
  * Weights: `emb.…` as of CombinedTimestepSizeEmbeddings, `linear.{weight [6D, D], bias}`. Source:
  * `AdaLayerNormSingle` of diffusers and mindone, after PixArt-α, section 2.3.
+ *
+ * `forward(conditions, options?)` returns a {@link Modulation}; `options.out` is `{ modulation?,
+ * embeddedTimestep? }`. It throws what CombinedTimestepSizeEmbeddings' `forward` throws.
  */
-export class AdaLayerNormSingle extends Layer {
+export class AdaLayerNormSingle extends Layer<AdaLayerNormSingleInputs, Modulation> {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
   constructor(options: AdaLayerNormSingleOptions) {
     checkArgumentCount(arguments, 1, 'new AdaLayerNormSingle(options)');
@@ -54,48 +62,23 @@ export class AdaLayerNormSingle extends Layer {
     });
   }
 
-  /**
-   * @param options `out` is { modulation?, embeddedTimestep? }.
-   * @throws LatteError as CombinedTimestepSizeEmbeddings' forward.
-   */
-  async forward(
-    conditions: ConditionInputs,
-    options?: ForwardOptions<Partial<Modulation>>,
-  ): Promise<Modulation> {
-    return named(await this.run(callFor(conditions, options, arguments)));
+  /** @internal */
+  protected override call(inputs: AdaLayerNormSingleInputs): Call<Modulation> {
+    checkArgumentCount(inputs, 2, 'forward(conditions, options)');
+    const [conditions, options] = inputs;
+    const { out, signal } = checkOptions(options, forwardOptionNames);
+    const given = checkOptions(out, ['modulation', 'embeddedTimestep'], 'out');
+    return {
+      ...conditionInputs(conditions),
+      outs: [
+        ['out.modulation', given.modulation],
+        ['out.embeddedTimestep', given.embeddedTimestep],
+      ],
+      signal,
+      toResult: ([modulation, embeddedTimestep]) => ({
+        modulation: modulation!,
+        embeddedTimestep: embeddedTimestep!,
+      }),
+    };
   }
-
-  /** {@link forward} on the calling thread, which waits for the device if that is an NPU. */
-  forwardSync(
-    conditions: ConditionInputs,
-    options?: ForwardOptions<Partial<Modulation>>,
-  ): Modulation {
-    return named(this.runSync(callFor(conditions, options, arguments)));
-  }
-}
-
-function callFor(
-  conditions: ConditionInputs,
-  options: ForwardOptions<Partial<Modulation>> | undefined,
-  given: IArguments,
-): Call {
-  checkArgumentCount(given, 2, 'forward(conditions, options)');
-  const { out, signal } = checkOptions(options, forwardOptionNames);
-  const { modulation, embeddedTimestep } = checkOptions(
-    out,
-    ['modulation', 'embeddedTimestep'],
-    'out',
-  );
-  return {
-    ...conditionInputs(conditions),
-    outs: [
-      ['out.modulation', modulation],
-      ['out.embeddedTimestep', embeddedTimestep],
-    ],
-    signal,
-  };
-}
-
-function named([modulation, embeddedTimestep]: Tensor[]): Modulation {
-  return { modulation: modulation!, embeddedTimestep: embeddedTimestep! };
 }

@@ -1,11 +1,12 @@
 import { LatteError, show, isArray, typedArrayKind } from '../errors.js';
 import { checkArgumentCount, checkInteger, checkOptions } from '../options.js';
-import { isTensor, type Tensor, type TensorLike } from '../tensor.js';
+import type { TensorLike } from '../tensor/tensor-like.js';
+import { isTensor, type Tensor } from '../tensor/tensor.js';
 import {
-  callOf,
   checkTensor,
   Layer,
   layerOptionNames,
+  singleResultCall,
   type Call,
   type ForwardOptions,
   type LayerOptions,
@@ -25,14 +26,25 @@ const optionNames = [...layerOptionNames, 'inFeatures', 'hiddenSize', 'numTokens
 /** What the reference takes for `force_drop_ids`. */
 export type ForceDropIds = TensorLike | boolean | number | null;
 
+type CaptionProjectionInputs = [
+  caption: Tensor,
+  forceDropIds?: ForceDropIds | ForwardOptions,
+  options?: ForwardOptions,
+];
+
 /**
  * linear_1 → GELU (tanh form) → linear_2 over the last axis of a caption's token states.
  *
  * Weights: `linear_1.{weight [hiddenSize, inFeatures], bias}`, `linear_2.{weight [hiddenSize,
  * hiddenSize], bias}`; a `y_embedding` is ignored. Source: `PixArtAlphaTextProjection` of
  * diffusers, `CaptionProjection` of mindone.
+ *
+ * `forward(caption, forceDropIds?, options?)`, or `forward(caption, options?)`, takes a caption
+ * […, inFeatures] of any floating dtype, with any leading axes. It returns […, hiddenSize].
+ * `forceDropIds` is accepted for the reference's sake and has no effect. It throws ERR_SHAPE, ERR_DTYPE
+ * and ERR_VALUE.
  */
-export class CaptionProjection extends Layer {
+export class CaptionProjection extends Layer<CaptionProjectionInputs, Tensor> {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
   constructor(options: CaptionProjectionOptions) {
     checkArgumentCount(arguments, 1, 'new CaptionProjection(options)');
@@ -49,44 +61,13 @@ export class CaptionProjection extends Layer {
     return ['y_embedding'];
   }
 
-  /**
-   * @param caption […, inFeatures] of any floating dtype, any leading axes.
-   * @param forceDropIds accepted for the reference's sake; has no effect. Where it is left out, the
-   *   options may stand in its place.
-   * @returns […, hiddenSize].
-   * @throws LatteError ERR_SHAPE, ERR_DTYPE, ERR_VALUE, ERR_STATE, ERR_DISPOSED, ERR_ABORTED.
-   */
-  forward(caption: Tensor, options?: ForwardOptions): Promise<Tensor>;
-  forward(caption: Tensor, forceDropIds?: ForceDropIds, options?: ForwardOptions): Promise<Tensor>;
-  async forward(
-    caption: Tensor,
-    forceDropIds?: ForceDropIds | ForwardOptions,
-    options?: ForwardOptions,
-  ): Promise<Tensor> {
-    return (await this.run(this.#call(caption, forceDropIds, options, arguments)))[0]!;
-  }
-
-  /** {@link forward} on the calling thread, which waits for the device if that is an NPU. */
-  forwardSync(caption: Tensor, options?: ForwardOptions): Tensor;
-  forwardSync(caption: Tensor, forceDropIds?: ForceDropIds, options?: ForwardOptions): Tensor;
-  forwardSync(
-    caption: Tensor,
-    forceDropIds?: ForceDropIds | ForwardOptions,
-    options?: ForwardOptions,
-  ): Tensor {
-    return this.runSync(this.#call(caption, forceDropIds, options, arguments))[0]!;
-  }
-
-  #call(
-    caption: Tensor,
-    forceDropIds: ForceDropIds | ForwardOptions | undefined,
-    options: ForwardOptions | undefined,
-    given: IArguments,
-  ): Call {
+  /** @internal */
+  protected override call(given: CaptionProjectionInputs): Call<Tensor> {
     checkArgumentCount(given, 3, 'forward(caption, forceDropIds, options)');
-    const inputs: Call['inputs'] = [['caption', checkTensor(caption, 'caption')]];
-    if (isForceDropIds(forceDropIds)) return callOf(inputs, options);
-    if (options === undefined) return callOf(inputs, forceDropIds);
+    const [caption, forceDropIds, options] = given;
+    const inputs: Call<Tensor>['inputs'] = [['caption', checkTensor(caption, 'caption')]];
+    if (isForceDropIds(forceDropIds)) return singleResultCall(inputs, options);
+    if (options === undefined) return singleResultCall(inputs, forceDropIds);
     throw new LatteError(
       'ERR_VALUE',
       `forceDropIds must be numbers, but is ${show(forceDropIds)}; options are the last argument`,

@@ -1,10 +1,10 @@
 import { checkArgumentCount, checkBoolean, checkInteger, checkOptions } from '../options.js';
-import type { Tensor } from '../tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { conditionInputs, type ConditionInputs } from './conditions.js';
 import {
-  callOf,
   Layer,
   layerOptionNames,
+  singleResultCall,
   type Call,
   type ForwardOptions,
   type LayerOptions,
@@ -26,6 +26,8 @@ const optionNames = [
   'useAdditionalConditions',
 ] as const;
 
+type ConditionForwardInputs = [conditions: ConditionInputs, options?: ForwardOptions];
+
 /**
  * Timesteps to one embedding; with additional conditions also resolution and aspect ratio.
  *
@@ -35,8 +37,12 @@ const optionNames = [
  * `resolution_embedder.…`, `aspect_ratio_embedder.…`, each `linear_1` and `linear_2`. Source:
  * `PixArtAlphaCombinedTimestepSizeEmbeddings` of diffusers, `CombinedTimestepSizeEmbeddings` of
  * mindone; fewer size rows than the batch are tiled a, b, a, b.
+ *
+ * `forward(conditions, options?)` returns [B, embeddingDim], where B is the number of timesteps
+ * broadcast with the `batchSize` rows of sizes. It throws ERR_SHAPE ("`batch_size` should be … but found
+ * …." among them) and ERR_VALUE if a condition is missing.
  */
-export class CombinedTimestepSizeEmbeddings extends Layer {
+export class CombinedTimestepSizeEmbeddings extends Layer<ConditionForwardInputs, Tensor> {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
   constructor(options: CombinedTimestepSizeEmbeddingsOptions) {
     checkArgumentCount(arguments, 1, 'new CombinedTimestepSizeEmbeddings(options)');
@@ -52,24 +58,11 @@ export class CombinedTimestepSizeEmbeddings extends Layer {
     });
   }
 
-  /**
-   * @returns [B, embeddingDim], where B is the rows of the timesteps broadcast with `batchSize`
-   *   rows of sizes.
-   * @throws LatteError ERR_SHAPE ("`batch_size` should be … but found …." among them), ERR_VALUE
-   *   where a condition is missing, ERR_STATE, ERR_DISPOSED, ERR_ABORTED.
-   */
-  async forward(conditions: ConditionInputs, options?: ForwardOptions): Promise<Tensor> {
-    return (await this.run(this.#call(conditions, options, arguments)))[0]!;
-  }
-
-  /** {@link forward} on the calling thread, which waits for the device if that is an NPU. */
-  forwardSync(conditions: ConditionInputs, options?: ForwardOptions): Tensor {
-    return this.runSync(this.#call(conditions, options, arguments))[0]!;
-  }
-
-  #call(conditions: ConditionInputs, options: ForwardOptions | undefined, given: IArguments): Call {
-    checkArgumentCount(given, 2, 'forward(conditions, options)');
-    const { inputs, numbers } = conditionInputs(conditions);
-    return callOf(inputs, options, numbers);
+  /** @internal */
+  protected override call(inputs: ConditionForwardInputs): Call<Tensor> {
+    checkArgumentCount(inputs, 2, 'forward(conditions, options)');
+    const [conditions, options] = inputs;
+    const { inputs: tensors, numbers } = conditionInputs(conditions);
+    return singleResultCall(tensors, options, numbers);
   }
 }

@@ -1,6 +1,6 @@
-import { checkFloatDType, type FloatDType } from '../dtype.js';
+import { checkFloatDType, type FloatDType } from '../tensor/dtype.js';
 import { checkInteger, checkOptions } from '../options.js';
-import { asTensor, type TensorLike } from '../tensor.js';
+import { asTensor, type TensorLike } from '../tensor/tensor-like.js';
 import type { Call } from './layer.js';
 
 /** What the transformer is conditioned on at one step. */
@@ -33,7 +33,9 @@ const conditionNames = [
 ] as const;
 
 /** Checks the inputs that CombinedTimestepSizeEmbeddings and AdaLayerNormSingle share. @internal */
-export function conditionInputs(conditions: ConditionInputs): Pick<Call, 'inputs' | 'numbers'> {
+export function conditionInputs(
+  conditions: ConditionInputs,
+): Pick<Call<unknown>, 'inputs' | 'numbers'> {
   const { timestep, resolution, aspectRatio, batchSize, hiddenDtype } = checkOptions(
     conditions,
     conditionNames,

@@ -1,4 +1,4 @@
-import { checkFloatDType, type FloatDType } from '../dtype.js';
+import { checkFloatDType, type FloatDType } from '../tensor/dtype.js';
 import { LatteError, show, showShape } from '../errors.js';
 import { abortError, checkSignal, isAborted, onAbort } from '../abort-signal.js';
 import { resolveDevice } from '../device.js';
@@ -12,17 +12,9 @@ import {
   type NativeTensors,
 } from '../native.js';
 import { checkArgumentCount, checkBoolean, checkEntries, checkOptions } from '../options.js';
-import {
-  checkOrder,
-  isTensor,
-  nativeTensor,
-  readableTensor,
-  startReading,
-  tensorDevice,
-  tensorUse,
-  wrapTensor,
-  type Tensor,
-} from '../tensor.js';
+import { handleOf, handleToReadNow } from '../tensor/state.js';
+import { isTensor, stateOf, wrapHandle, type Tensor } from '../tensor/tensor.js';
+import { checkOrder, startReading } from '../tensor/use.js';
 
 /** The last argument of every forward. */
 export interface ForwardOptions<Out = Tensor> {
@@ -54,14 +46,16 @@ export interface LoadStateDictOptions {
 /** Tensors by name. */
 export type StateDict = Record<string, Tensor> | ReadonlyMap<string, Tensor>;
 
-/** One forward, as a layer describes it to {@link Layer.run}. @internal */
-export interface Call {
+/** One forward: what {@link Layer.call} makes of the caller's arguments, checked. @internal */
+export interface Call<Result> {
   inputs: [name: string, tensor: Tensor | undefined][];
   /** A tensor for each result, or undefined for one to be made. */
   outs: [name: string, tensor: Tensor | undefined][];
   signal: AbortSignal | undefined;
   /** Numbers beside the tensors. */
   numbers?: NativeForwardOptions;
+  /** What the caller gets, made of a tensor for each of `outs`. */
+  toResult: (tensors: Tensor[]) => Result;
 }
 
 /** The names in {@link LayerOptions}, for the layers' checks. @internal */
@@ -70,8 +64,11 @@ export const layerOptionNames = ['device', 'dtype'] as const;
 /** The number of the last forward that can be cancelled. */
 let lastId = 0;
 
-/** What all layers have in common. */
-export abstract class Layer {
+/**
+ * What all layers have in common. Each layer's own comment gives the shapes, dtypes and errors of its
+ * `forward`.
+ */
+export abstract class Layer<Inputs extends unknown[], Result> {
   readonly #native: NativeLayer;
   readonly #device: string;
   readonly #dtype: FloatDType;
@@ -149,7 +146,7 @@ export abstract class Layer {
         );
       }
       names.push(parameter.name);
-      tensors[names.length - 1] = readableTensor(tensor, show(name));
+      tensors[names.length - 1] = handleToReadNow(stateOf(tensor), show(name));
     }
     for (const name of this.ignoredNames) given.delete(prefix + name);
     const extra = [...given.keys()].find((name) => name.startsWith(prefix));
@@ -174,7 +171,7 @@ export abstract class Layer {
       // By index: iterating would give the handles to the iterator of arrays, which can be replaced.
       for (let i = 0; i < entries.length; i++) {
         const entry = entries[i]!;
-        tensors.push([entry[0], wrapTensor(entry[1])]);
+        tensors.push([entry[0], wrapHandle(entry[1])]);
       }
     } catch (error) {
       for (let i = 0; i < entries.length; i++) disposeHandle(entries[i]![1]);
@@ -200,51 +197,45 @@ export abstract class Layer {
     return this.#native;
   }
 
-  /** Runs a forward on the calling thread. @internal */
-  protected runSync(call: Call): Tensor[] {
+  /**
+   * Computes on another thread, and leaves the event loop free.
+   * @throws LatteError (as a rejection) ERR_STATE without weights, ERR_DISPOSED, ERR_ABORTED,
+   *   ERR_OUT_OF_MEMORY, ERR_DEVICE, and what the layer's comment names.
+   */
+  async forward(...inputs: Inputs): Promise<Result> {
+    return this.run(this.call(inputs));
+  }
+
+  /** {@link forward} on the calling thread, which waits for the device if that is an NPU. */
+  forwardSync(...inputs: Inputs): Result {
+    const call = this.call(inputs);
     const layer = this.#checkAlive();
-    const { inputs, results } = prepare(call, this.#device);
+    const handles = prepare(call, this.#device);
     for (const [name, tensor] of call.inputs) {
-      if (tensor !== undefined) readableTensor(tensor, name);
+      if (tensor !== undefined) handleToReadNow(stateOf(tensor), name);
     }
     for (const [name, tensor] of call.outs) {
-      if (tensor !== undefined && tensorUse(tensor).reads > 0) {
+      if (tensor !== undefined && stateOf(tensor).use.reads > 0) {
         throw new LatteError('ERR_STATE', `${name} is still being read: await that first`);
       }
     }
     try {
-      native.forwardSync(layer, inputs, results, call.numbers);
-      return finish(results, call);
+      native.forwardSync(layer, handles.inputs, handles.results, call.numbers);
+      return finish(handles.results, call);
     } catch (error) {
-      disposeMade(results, call);
+      disposeMade(handles.results, call);
       throw error;
     }
   }
 
-  /** Forwards on one device run in order; between devices nothing waits for a tensor. */
-  #checkOrder({ inputs, outs }: Call): void {
-    for (const [name, tensor] of inputs) {
-      if (tensor !== undefined) checkOrder(tensor, name, this.#device);
-    }
-    for (const [name, tensor] of outs) {
-      if (
-        tensor !== undefined &&
-        tensorDevice(tensor) === this.#device &&
-        tensorUse(tensor).distantReads > 0
-      ) {
-        throw new LatteError(
-          'ERR_STATE',
-          `${name} is still being read for another device or a file: await that first`,
-        );
-      }
-    }
-  }
+  /** Checks the arguments of a forward. @internal */
+  protected abstract call(inputs: Inputs): Call<Result>;
 
   /** Runs a forward on another thread. @internal */
-  protected async run(call: Call): Promise<Tensor[]> {
+  protected async run(call: Call<Result>): Promise<Result> {
     const layer = this.#checkAlive();
     const { inputs, results } = prepare(call, this.#device);
-    this.#checkOrder(call);
+    checkCallOrder(call, this.#device);
     const { signal } = call;
     const id = signal === undefined ? 0 : ++lastId;
     const cancel = (): void => {
@@ -300,30 +291,51 @@ export function checkRank(tensor: Tensor, name: string, rank: number, expected: 
 /** The names in {@link ForwardOptions}. @internal */
 export const forwardOptionNames = ['out', 'signal'] as const;
 
-/** The common part of most calls: one result, called `out`. @internal */
-export function callOf(
-  inputs: Call['inputs'],
+/** A call with one result, which `options.out` receives. @internal */
+export function singleResultCall(
+  inputs: Call<Tensor>['inputs'],
   options: ForwardOptions | undefined,
   numbers?: NativeForwardOptions,
-): Call {
+): Call<Tensor> {
   const { out, signal } = checkOptions(options, forwardOptionNames);
-  return { inputs, outs: [['out', out]], signal, numbers };
+  return { inputs, outs: [['out', out]], signal, numbers, toResult: ([result]) => result! };
+}
+
+/** The tensors of a forward. */
+type CallTensors = Pick<Call<unknown>, 'inputs' | 'outs'>;
+
+/** Forwards on one device run in order; between devices nothing waits for a tensor. */
+function checkCallOrder({ inputs, outs }: CallTensors, device: string): void {
+  for (const [name, tensor] of inputs) {
+    if (tensor !== undefined) checkOrder(stateOf(tensor), name, device);
+  }
+  for (const [name, tensor] of outs) {
+    if (tensor === undefined) continue;
+    const { device: home, use } = stateOf(tensor);
+    if (home === device && use.distantReads > 0) {
+      throw new LatteError(
+        'ERR_STATE',
+        `${name} is still being read for another device or a file: await that first`,
+      );
+    }
+  }
 }
 
 /** The addon's handles of a call's tensors, once the call was checked. */
 function prepare(
-  { inputs, outs, signal }: Call,
+  { inputs, outs, signal }: Call<unknown>,
   device: string,
 ): { inputs: NativeTensors; results: NativeTensors } {
   if (signal !== undefined && isAborted(checkSignal(signal))) throw abortError(signal);
   const handles = { inputs: handleList(inputs.length), results: handleList(outs.length) };
   for (const [i, [name, tensor]] of inputs.entries()) {
-    if (tensor !== undefined) handles.inputs[i] = nativeTensor(tensor, name);
+    if (tensor !== undefined) handles.inputs[i] = handleOf(stateOf(tensor), name);
   }
   for (const [i, [name, out]] of outs.entries()) {
     if (out === undefined) continue;
-    handles.results[i] = readableTensor(checkTensor(out, name), name);
-    const on = tensorDevice(out);
+    const state = stateOf(checkTensor(out, name));
+    handles.results[i] = handleToReadNow(state, name);
+    const on = state.device;
     if (on === device) continue;
     throw new LatteError(
       'ERR_VALUE',
@@ -333,12 +345,12 @@ function prepare(
   return handles;
 }
 
-/** Marks the call's tensors as in use, until the function that it gives is called. */
-function hold({ inputs, outs }: Call, device: string): () => void {
+/** Marks the tensors as in use, until the function that it returns is called. */
+function hold({ inputs, outs }: CallTensors, device: string): () => void {
   const releases = inputs.flatMap(([name, tensor]) =>
-    tensor ? [startReading(tensor, name, device)] : [],
+    tensor ? [startReading(stateOf(tensor), name, device)] : [],
   );
-  const written = outs.flatMap(([, tensor]) => (tensor ? [tensorUse(tensor)] : []));
+  const written = outs.flatMap(([, tensor]) => (tensor ? [stateOf(tensor).use] : []));
   for (const use of written) use.writes++;
   return () => {
     for (const release of releases) release();
@@ -347,16 +359,13 @@ function hold({ inputs, outs }: Call, device: string): () => void {
 }
 
 /** Gives back the results of a forward that failed; the outs stay the caller's. */
-function disposeMade(results: NativeTensors, { outs }: Call): void {
+function disposeMade(results: NativeTensors, { outs }: CallTensors): void {
   for (const [i, [, out]] of outs.entries()) {
     if (out === undefined) disposeHandle(results[i]);
   }
 }
 
-/** The tensors of a forward's results: the outs, and new ones for what the addon made. */
-function finish(results: NativeTensors, { outs }: Call): Tensor[] {
-  const tensors: Tensor[] = [];
-  for (const [i, [, out]] of outs.entries()) tensors.push(out ?? wrapTensor(results[i]!));
-  // A promise that resolves with this asks it for `then`: a getter on Array.prototype stays out.
-  return Object.defineProperty(tensors, 'then', { value: undefined });
+/** What the caller gets: the outs, and new tensors over what the addon made. */
+function finish<Result>(results: NativeTensors, { outs, toResult }: Call<Result>): Result {
+  return toResult(outs.map(([, out], i) => out ?? wrapHandle(results[i]!)));
 }

@@ -6,13 +6,13 @@ import {
   checkOptions,
   checkPositive,
 } from '../options.js';
-import type { Tensor } from '../tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 import {
-  callOf,
   checkRank,
   checkTensor,
   Layer,
   layerOptionNames,
+  singleResultCall,
   type Call,
   type ForwardOptions,
   type LayerOptions,
@@ -51,6 +51,8 @@ const optionNames = [
   'interpolationScale',
 ] as const;
 
+type PatchEmbedInputs = [latent: Tensor, options?: ForwardOptions];
+
 /**
  * Patches of a latent to tokens: a convolution with kernel = stride = patchSize and no padding
  * (trailing pixels that fill no patch are dropped), an optional layer norm, and a 2-D sinusoidal
@@ -59,14 +61,19 @@ const optionNames = [
  * At the configured size the table is the one that upstream builds at construction, for a
  * ⌊√N⌋ × ⌊√N⌋ grid; at any other size it is that of the latent's own grid. So a configured grid
  * that is not square, but has a square number of tokens, uses a square table, as upstream does.
- * Where upstream's table cannot be added at all (it raises a broadcasting error there), the table
- * of the grid itself is used.
+ * If upstream's table cannot be added at all (upstream raises a broadcasting error), the table of the
+ * grid itself is used.
+ *
+ * `forward(latent, options?)` takes a latent [B, C, H, W] of any floating dtype, with B ≥ 0. It returns
+ * [B, N, D] with N = ⌊H/p⌋·⌊W/p⌋. With `flatten: false` it returns [B, D, ⌊H/p⌋, ⌊W/p⌋], if a table
+ * [1, N, D] can be added to that. It throws ERR_VALUE for a latent that is no Tensor, ERR_SHAPE and
+ * ERR_DTYPE.
  *
  * Weights: `proj.weight` [D, C, p, p], `proj.bias` [D]; `pos_embed` [1, ⌊√N⌋², D] is taken when
  * there and used at the configured size. Half types: the convolution rounds to them, the table is
  * added in float32, and the sum is rounded once more. Source: `PatchEmbed` of diffusers and mindone.
  */
-export class PatchEmbed extends Layer {
+export class PatchEmbed extends Layer<PatchEmbedInputs, Tensor> {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
   constructor(options?: PatchEmbedOptions) {
     checkArgumentCount(arguments, 1, 'new PatchEmbed(options)');
@@ -92,22 +99,6 @@ export class PatchEmbed extends Layer {
   }
 
   /**
-   * @param latent [B, C, H, W] of any floating dtype; B may be 0.
-   * @returns [B, N, D] with N = ⌊H/p⌋·⌊W/p⌋; with flatten = false [B, D, ⌊H/p⌋, ⌊W/p⌋] where a
-   *   table [1, N, D] can be added to that.
-   * @throws LatteError ERR_SHAPE, ERR_DTYPE, ERR_STATE, ERR_DISPOSED, ERR_ABORTED, ERR_OUT_OF_MEMORY.
-   */
-  async forward(latent: Tensor, options?: ForwardOptions): Promise<Tensor> {
-    const [tokens] = await this.run(this.#call(latent, options, arguments));
-    return tokens!;
-  }
-
-  /** {@link forward} on the calling thread, which waits for the device if that is an NPU. */
-  forwardSync(latent: Tensor, options?: ForwardOptions): Tensor {
-    return this.runSync(this.#call(latent, options, arguments))[0]!;
-  }
-
-  /**
    * The frames of a video, read in place: [B, C, F, H, W] → [B·F, N, D] (b-major). Takes single
    * images, too.
    * @internal
@@ -116,14 +107,15 @@ export class PatchEmbed extends Layer {
     const tensor = checkTensor(latent, 'latent');
     if (tensor.shape.length !== 5)
       checkRank(tensor, 'latent', 4, '[B, C, F, H, W] or [B, C, H, W]');
-    const [tokens] = await this.run(callOf([['latent', tensor]], options));
-    return tokens!;
+    return this.run(singleResultCall([['latent', tensor]], options));
   }
 
-  #call(latent: Tensor, options: ForwardOptions | undefined, given: IArguments): Call {
-    checkArgumentCount(given, 2, 'forward(latent, options)');
+  /** @internal */
+  protected override call(inputs: PatchEmbedInputs): Call<Tensor> {
+    checkArgumentCount(inputs, 2, 'forward(latent, options)');
+    const [latent, options] = inputs;
     const tensor = checkTensor(latent, 'latent');
     checkRank(tensor, 'latent', 4, '[B, C, H, W]');
-    return callOf([['latent', tensor]], options);
+    return singleResultCall([['latent', tensor]], options);
   }
 }

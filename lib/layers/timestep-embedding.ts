@@ -6,12 +6,12 @@ import {
   checkOptions,
   isOptions,
 } from '../options.js';
-import type { Tensor } from '../tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 import {
-  callOf,
   checkTensor,
   Layer,
   layerOptionNames,
+  singleResultCall,
   type Call,
   type ForwardOptions,
   type LayerOptions,
@@ -45,6 +45,12 @@ const optionNames = [
   'sampleProjBias',
 ] as const;
 
+type TimestepEmbeddingInputs = [
+  sample: Tensor,
+  condition?: Tensor | ForwardOptions | null,
+  options?: ForwardOptions,
+];
+
 /**
  * linear_1 → activation → linear_2 (→ post activation); a condition goes through a bias-free
  * `cond_proj` and is added to the sample first.
@@ -52,8 +58,13 @@ const optionNames = [
  * Weights: `linear_1.{weight [timeEmbedDim, inChannels], bias}`,
  * `linear_2.{weight [outDim, timeEmbedDim], bias}`, `cond_proj.weight [inChannels, condProjDim]`.
  * Source: `TimestepEmbedding` of diffusers and mindone.
+ *
+ * `forward(sample, condition?, options?)`, or `forward(sample, options?)`, takes a sample
+ * […, inChannels] and a condition […, condProjDim] with the same leading axes, of any floating dtypes.
+ * It returns […, outDim]. It throws ERR_SHAPE, ERR_DTYPE, and ERR_VALUE for a condition that the layer
+ * has no `cond_proj` for.
  */
-export class TimestepEmbedding extends Layer {
+export class TimestepEmbedding extends Layer<TimestepEmbeddingInputs, Tensor> {
   /** @throws LatteError ERR_VALUE ("Unsupported activation function: …" among them), ERR_DTYPE. */
   constructor(options: TimestepEmbeddingOptions) {
     checkArgumentCount(arguments, 1, 'new TimestepEmbedding(options)');
@@ -70,57 +81,20 @@ export class TimestepEmbedding extends Layer {
     });
   }
 
-  /**
-   * @param sample […, inChannels] of any floating dtype.
-   * @param condition […, condProjDim], with the sample's leading axes. Where it is left out, the
-   *   options may stand in its place.
-   * @returns […, outDim].
-   * @throws LatteError ERR_SHAPE, ERR_DTYPE, ERR_VALUE for a condition that the layer cannot take,
-   *   ERR_STATE, ERR_DISPOSED, ERR_ABORTED.
-   */
-  forward(sample: Tensor, options?: ForwardOptions): Promise<Tensor>;
-  forward(sample: Tensor, condition?: Tensor | null, options?: ForwardOptions): Promise<Tensor>;
-  async forward(
-    sample: Tensor,
-    condition?: Tensor | ForwardOptions | null,
-    options?: ForwardOptions,
-  ): Promise<Tensor> {
-    return (await this.run(this.#call(sample, condition, options, arguments)))[0]!;
-  }
-
-  /** {@link forward} on the calling thread, which waits for the device if that is an NPU. */
-  forwardSync(sample: Tensor, options?: ForwardOptions): Tensor;
-  forwardSync(sample: Tensor, condition?: Tensor | null, options?: ForwardOptions): Tensor;
-  forwardSync(
-    sample: Tensor,
-    condition?: Tensor | ForwardOptions | null,
-    options?: ForwardOptions,
-  ): Tensor {
-    return this.runSync(this.#call(sample, condition, options, arguments))[0]!;
-  }
-
-  #call(
-    sample: Tensor,
-    condition: Tensor | ForwardOptions | null | undefined,
-    options: ForwardOptions | undefined,
-    given: IArguments,
-  ): Call {
-    checkArgumentCount(given, 3, 'forward(sample, condition, options)');
+  /** @internal */
+  protected override call(inputs: TimestepEmbeddingInputs): Call<Tensor> {
+    checkArgumentCount(inputs, 3, 'forward(sample, condition, options)');
+    const [sample, second, third] = inputs;
     const tensor = checkTensor(sample, 'sample');
-    if (options === undefined && isOptions(condition)) {
-      return callOf(
-        [
-          ['sample', tensor],
-          ['condition', undefined],
-        ],
-        condition as ForwardOptions,
-      );
-    }
-    const extra = condition == null ? undefined : checkTensor(condition, 'condition');
-    return callOf(
+    // The options may stand in the place of the condition.
+    const [condition, options] =
+      third === undefined && isOptions(second)
+        ? [undefined, second as ForwardOptions]
+        : [second, third];
+    return singleResultCall(
       [
         ['sample', tensor],
-        ['condition', extra],
+        ['condition', condition == null ? undefined : checkTensor(condition, 'condition')],
       ],
       options,
     );

@@ -1,7 +1,8 @@
 import { checkArgumentCount, checkOptions } from '../options.js';
-import { asTensor, type Tensor, type TensorLike } from '../tensor.js';
+import { asTensor, type TensorLike } from '../tensor/tensor-like.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { timestepsConfig } from '../timesteps.js';
-import { callOf, Layer, type Call, type ForwardOptions } from './layer.js';
+import { Layer, singleResultCall, type Call, type ForwardOptions } from './layer.js';
 
 export interface TimestepsOptions {
   /** The number of channels. */
@@ -24,11 +25,16 @@ const optionNames = [
   'device',
 ] as const;
 
+type TimestepsInputs = [timesteps: TensorLike, options?: ForwardOptions];
+
 /**
  * The sinusoidal timestep projection as a layer without weights; see `getTimestepEmbedding`.
  * Its dtype is always float32. Source: `Timesteps` of diffusers and mindone.
+ *
+ * `forward(timesteps, options?)` takes timesteps [N]: a 1-D tensor of any dtype, a typed array or
+ * numbers. It returns [N, numChannels] float32. It throws ERR_SHAPE and ERR_VALUE.
  */
-export class Timesteps extends Layer {
+export class Timesteps extends Layer<TimestepsInputs, Tensor> {
   /** @throws LatteError ERR_VALUE, ERR_DEVICE_UNAVAILABLE. */
   constructor(options: TimestepsOptions) {
     checkArgumentCount(arguments, 1, 'new Timesteps(options)');
@@ -38,22 +44,10 @@ export class Timesteps extends Layer {
     super('Timesteps', { device }, timestepsConfig(given.numChannels, 'numChannels', sinusoid));
   }
 
-  /**
-   * @param timesteps [N]: a 1-D tensor of any dtype, a typed array or numbers.
-   * @returns [N, numChannels] float32.
-   * @throws LatteError ERR_SHAPE, ERR_DISPOSED, ERR_ABORTED.
-   */
-  async forward(timesteps: TensorLike, options?: ForwardOptions): Promise<Tensor> {
-    return (await this.run(this.#call(timesteps, options, arguments)))[0]!;
-  }
-
-  /** {@link forward} on the calling thread, which waits for the device if that is an NPU. */
-  forwardSync(timesteps: TensorLike, options?: ForwardOptions): Tensor {
-    return this.runSync(this.#call(timesteps, options, arguments))[0]!;
-  }
-
-  #call(timesteps: TensorLike, options: ForwardOptions | undefined, given: IArguments): Call {
-    checkArgumentCount(given, 2, 'forward(timesteps, options)');
-    return callOf([['timesteps', asTensor(timesteps, 'timesteps')]], options);
+  /** @internal */
+  protected override call(inputs: TimestepsInputs): Call<Tensor> {
+    checkArgumentCount(inputs, 2, 'forward(timesteps, options)');
+    const [timesteps, options] = inputs;
+    return singleResultCall([['timesteps', asTensor(timesteps, 'timesteps')]], options);
   }
 }

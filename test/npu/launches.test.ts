@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { deviceDiagnostics, Tensor, type FloatDType } from '../../lib/index.js';
-import { repeatRows } from '../../lib/tensor.js';
+import { repeatRows } from '../../lib/tensor/operations.js';
 import { halfBits } from '../support/tensors.js';
 import { twin, type Counters } from '../support/twin.js';
 import { kinds, launchesAllocate, makeForward, toHost, type Forward } from './layers.js';

@@ -80,7 +80,7 @@ describe('TypeScript', () => {
     ['lib/latte-seed.ts', "import { Tensor } from './index.js';", /public interface/],
     ['lib/seed.ts', "import '../test/package/project.js';", /not in lib/],
     ['lib/seed.ts', "process.dlopen(holder, 'other');", /loads an addon/],
-    ['lib/errors.ts', "import { checkDType } from './dtype.js';", /cycle: /],
+    ['lib/errors.ts', "import { checkDType } from './tensor/dtype.js';", /cycle: /],
   ])('%s: %s', async (file, line, message) => {
     const result = await checkWith(file, line);
     expect(result.stderr).toMatch(message);

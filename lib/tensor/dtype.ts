@@ -1,4 +1,4 @@
-import { LatteError, show } from './errors.js';
+import { LatteError, show } from '../errors.js';
 
 /** The element types of a {@link Tensor}. Layers compute in one of the floating types, except float64. */
 export type DType = 'float64' | 'float32' | 'float16' | 'bfloat16' | 'int32' | 'int64';

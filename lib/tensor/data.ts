@@ -1,8 +1,8 @@
 // What the caller gives a tensor: shapes, typed arrays and numbers.
 import { types } from 'node:util';
-import { arraysOf, type DType, type TensorData } from './dtype.js';
-import { isArray, LatteError, show, typedArrayField, typedArrayKind } from './errors.js';
-import { handleList, native } from './native.js';
+import { arraysOf, itemSize, type DType, type TensorData } from './dtype.js';
+import { isArray, LatteError, show, typedArrayField, typedArrayKind } from '../errors.js';
+import { handleList, native } from '../native.js';
 
 const maxBytes = 2 ** 47;
 
@@ -68,6 +68,20 @@ export function checkArray(dtype: DType, data: TensorData): TensorData {
   return isResizable(buffer) || Kind !== OwnKind
     ? new OwnKind(buffer, typedArrayField(data, 'byteOffset'), typedArrayField(data, 'length'))
     : data;
+}
+
+/**
+ * The array as the addon takes it, without a copy: 16-bit elements as such, whichever class of array
+ * shows them.
+ * @internal
+ */
+export function bitsOf(dtype: DType, array: TensorData): TensorData {
+  if (itemSize(dtype) !== 2) return array;
+  return new Uint16Array(
+    typedArrayField(array, 'buffer'),
+    typedArrayField(array, 'byteOffset'),
+    typedArrayField(array, 'length'),
+  );
 }
 
 // eslint-disable-next-line @typescript-eslint/unbound-method -- called with Reflect.apply
