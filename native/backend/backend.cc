@@ -34,7 +34,7 @@ class WaitedWork final : public Work {
 
 }  // namespace
 
-std::shared_ptr<Buffer> Device::adopt(void*, size_t, void*) {
+std::shared_ptr<Buffer> Device::borrow(void*, size_t, void*) {
   fail(ErrorCode::kValue, "device '", name(), "' takes in no memory of others");
 }
 

@@ -23,8 +23,8 @@ class Buffer {
   virtual ~Buffer() = default;
   virtual void* data() const = 0;
   virtual size_t bytes() const = 0;
-  /// Called inside a work, before it uses the memory: if something else still fills that, the
-  /// work's queue waits for it. Throws why it cannot.
+  /// Optional. Called inside a work, before it uses the memory: if something else still fills that,
+  /// the work's queue waits for it. Throws if it cannot wait.
   virtual void await_content() {}
 };
 
@@ -64,47 +64,76 @@ struct LatentView {
   int64_t outer_stride = 0, inner_stride = 0, channel_stride = 0;
 };
 
-struct PatchProjectionArgs {
-  LatentView latent;
-  int64_t patch_size = 0;
-  const LinearWeights* weights = nullptr;        // [dim, C·p·p]
-  const PreparedPositions* positions = nullptr;  // null: none is added
-  bool layer_norm = false;                       // over dim, without affine parameters
-  double epsilon = 1e-6;
-  bool channels_first = false;  // [images, dim, h·w] instead of [images, h·w, dim]; no positions
-  void* output = nullptr;       // of the weights' dtype
+/// The frames, rows and columns of pixels that become one token.
+struct PatchSize {
+  int64_t frames = 1, height = 0, width = 0;
+
+  int64_t pixels() const { return frames * height * width; }
 };
 
-/// Row i = (o, n) of a [outer·inner, features] result begins at data + o·outer_stride +
-/// n·inner_stride.
+/// An image is `patch.frames` frames: there are outer·⌊inner/frames⌋ of them. Each has h·w tokens
+/// with h = ⌊H/height⌋ and w = ⌊W/width⌋. Remainders of frames, rows and columns are dropped.
+struct PatchProjectionArgs {
+  LatentView latent;  // of the weights' dtype
+  PatchSize patch;
+  const LinearWeights* weights = nullptr;        // [dim, C·frames·height·width]
+  const PreparedPositions* positions = nullptr;  // of h·w tokens; null: none is added
+  bool layer_norm = false;                       // over dim, without weight and bias
+  double epsilon = 1e-6;                         // of the layer norm
+  bool channels_first = false;                   // output [images, dim, h·w]; takes no positions
+  TensorView output;  // [images, h·w, dim], dense, of the weights' dtype
+
+  int64_t images() const { return latent.outer * (latent.inner / patch.frames); }
+  int64_t token_rows() const { return latent.height / patch.height; }
+  int64_t token_columns() const { return latent.width / patch.width; }
+};
+
+/// Where the rows of a [rows, features] result go: row i = (o, n) of a [outer, inner_rows] grid
+/// begins at data + o·outer_stride + n·inner_stride.
 struct LinearOutput {
   void* data = nullptr;  // of the weights' dtype
   int64_t inner_rows = 1;
   int64_t outer_stride = 0, inner_stride = 0;  // in elements
   bool accumulate = false;                     // adds to what is there, instead of replacing it
 
-  /// Dense rows of `features` elements.
-  static LinearOutput dense(void* data, int64_t features) { return {data, 1, features, 0, false}; }
+  /// The rows of a dense tensor [..., features].
+  static LinearOutput dense(const TensorView& to) {
+    return {to.data, 1, to.shape.back(), 0, false};
+  }
 };
 
 struct LinearArgs {
-  const void* input = nullptr;  // [rows, in_features], dense, of the weights' dtype
-  int64_t rows = 0;
+  TensorView input;  // [rows, in_features], dense, of the weights' dtype
   const LinearWeights* weights = nullptr;
   Activation input_activation = Activation::kNone;  // of the input, rounded to its dtype
   Activation activation = Activation::kNone;        // of the result, before `accumulate`
   LinearOutput output;
+
+  int64_t rows() const { return input.shape[0]; }
 };
 
-struct TimestepProjectionArgs {
-  const float* timesteps = nullptr;  // [count], device memory
-  int64_t count = 0;
-  const std::vector<float>* frequencies = nullptr;  // [dim/2]
+/// How a number becomes sines and cosines of number·frequency·scale. In host memory.
+struct Sinusoids {
+  std::vector<float> frequencies;  // [dim/2]
   float scale = 1;
   bool flip_sin_to_cos = false;  // [cos | sin] instead of [sin | cos]
   int64_t dim = 0;               // an odd dim ends in a zero column
-  void* output = nullptr;        // [count, dim]
-  DType dtype = DType::kFloat32;
+};
+
+struct TimestepProjectionArgs {
+  TensorView timesteps;  // [count], float32
+  const Sinusoids* sinusoids = nullptr;
+  TensorView output;  // [count, dim], dense, of any layer dtype
+
+  int64_t count() const { return timesteps.shape[0]; }
+};
+
+/// Normalises each row of x in place: x = (x − mean)/√(variance + epsilon)·weight + bias, in
+/// float32 inside.
+struct LayerNormArgs {
+  TensorView x;                                      // [..., dim], dense, of any layer dtype
+  std::optional<TensorView> weight = {}, bias = {};  // [dim], float32; none: 1 and 0
+  double epsilon = 1e-6;
 };
 
 /// The embedding of a timestep, to which those of numbers beside it are added: value v of all sizes
@@ -118,48 +147,53 @@ struct ConditionEmbeddingArgs {
   TensorView timesteps;  // [1], which serves all samples, or [batch]
   const LinearWeights *linear_1 = nullptr, *linear_2 = nullptr;  // to dim features
   std::vector<Size> sizes;
-  int64_t batch = 0;
-  /// The sinusoids, of the weights' dtype. Its timesteps, count and output are not looked at.
-  TimestepProjectionArgs projection;
+  const Sinusoids* sinusoids = nullptr;
   Activation activation = Activation::kNone;  // between the linears
-  void* output = nullptr;                     // [batch, dim], dense, of the weights' dtype
+  TensorView output;                          // [batch, dim], dense, of the weights' dtype
+
+  int64_t batch() const { return output.shape[0]; }
 };
 
-/// Work in order on one device. Used by one thread at a time. Every operation may be asynchronous:
-/// results are there, and errors are known, when the work that was given the queue is done (see
-/// Device::submit). Scratch memory lives until then.
+/// Work in order on one device. Used by one thread at a time. Tensors are in the device's memory
+/// unless a function names the host. Every operation may be asynchronous: results are there, and
+/// errors are known, when the work that was given the queue is done (see Device::submit). Scratch
+/// memory lives until then.
 class Queue {
  public:
   virtual ~Queue() = default;
   virtual void* scratch(size_t bytes) = 0;
+  TensorView scratch_tensor(const TensorSpec& spec) { return {spec, scratch(spec.bytes())}; }
   /// A host tensor in the device's memory, for this queue's operations. The host's copy must stay
   /// as it is until the work is done. On a device whose memory is the host's: the tensor itself.
   virtual TensorView upload(const TensorView& host) = 0;
   /// Copies a tensor of the device to the host. The bytes are there when the work is done.
   virtual void download(const TensorView& from, void* host) = 0;
   virtual void fill_zero(const TensorView& to) = 0;
+
+  // The operations. Each has a file of its name in every device's folder.
   virtual void timestep_projection(const TimestepProjectionArgs& args) = 0;
   virtual void patch_projection(const PatchProjectionArgs& args) = 0;
   virtual void linear(const LinearArgs& args) = 0;
-  /// All parts of a condition embedding at once, for devices on which starting an operation costs
-  /// more than these small products. Returns false if the device computes part by part, or does so
-  /// with these arguments: then nothing was queued.
-  virtual bool condition_embedding(const ConditionEmbeddingArgs&) { return false; }
-  /// Two linears at once, `second` on the output of `first`, whose place is not looked at. Returns
-  /// false if the device computes one by one, or does so with these arguments: then nothing was
-  /// queued.
-  virtual bool linear_pair(const LinearArgs& /*first*/, const LinearArgs& /*second*/) {
-    return false;
-  }
-  /// Normalises each row of x [rows, dim] in place, float32 inside.
-  virtual void layer_norm(const TensorView& x, double epsilon) = 0;
+  virtual void layer_norm(const LayerNormArgs& args) = 0;
   /// out = a + b with numpy's broadcasting; out has the broadcast shape and a's dtype, b is
   /// float32.
   virtual void add(const TensorView& a, const TensorView& b, const TensorView& out) = 0;
-  /// Any dtype to any other, rounding once; sizes are equal.
+  /// Any dtype to any other, rounding once; sizes are equal. Equal dtypes: copies.
   virtual void convert(const TensorView& from, const TensorView& to) = 0;
+
+  // Optional operations. A device implements one if it computes the whole faster than its parts.
+  // The first two return false if they queued nothing: the caller then queues the parts.
+
+  /// All parts of a condition embedding at once, for devices on which starting an operation costs
+  /// more than these small products.
+  virtual bool condition_embedding(const ConditionEmbeddingArgs&) { return false; }
+  /// Two linears at once: `second` takes the output of `first`. first.output and second.input are
+  /// not used.
+  virtual bool linear_pair(const LinearArgs& /*first*/, const LinearArgs& /*second*/) {
+    return false;
+  }
   /// to [rows·times, …] gets each row of `from` [rows, …] `times` times, one behind the other.
-  /// Equal dtypes.
+  /// Equal dtypes. By default: one copy a row of `to`.
   virtual void repeat_rows(const TensorView& from, int64_t times, const TensorView& to);
 };
 
@@ -220,19 +254,18 @@ class Device {
   virtual const std::string& name() const = 0;
   virtual DeviceInfo info() const = 0;
   virtual MemoryUsage memory_usage() const = 0;
-  /// Throws ERR_DTYPE where layers cannot compute in `dtype` here.
+  /// Throws ERR_DTYPE if layers cannot compute in `dtype` here.
   virtual void check_dtype(DType dtype) const = 0;
   /// Memory aligned for every kernel; its content is undefined. Throws ERR_OUT_OF_MEMORY.
   virtual std::shared_ptr<Buffer> allocate(size_t bytes) = 0;
-  /// Memory of this device that somebody else owns, as a buffer that never frees it. `event` (of
-  /// the device's runtime; null: none) is one after which its content is there; await_content()
-  /// waits for it. Asks nothing of the device. Throws ERR_VALUE where the device takes in no such
-  /// memory.
-  virtual std::shared_ptr<Buffer> adopt(void* memory, size_t bytes, void* event);
-  /// Host memory for arguments of a work; where the device has such, memory it copies fast from.
+  /// Optional; by default throws ERR_VALUE. Memory of this device that somebody else owns, as a
+  /// buffer that never frees it. `event` (of the device's runtime; null: none) is one after which
+  /// its content is there; await_content() waits for it. Makes no call to the device.
+  virtual std::shared_ptr<Buffer> borrow(void* memory, size_t bytes, void* event);
+  /// Host memory for arguments of a work; if possible, memory that the device copies fast from.
   virtual std::shared_ptr<Buffer> allocate_staging(size_t bytes) = 0;
-  /// Whether submit() runs a work on the calling thread and returns when it is done. Where not, the
-  /// device has a thread of its own: works run there in the order of their submission, `done` is
+  /// Whether submit() runs a work on the calling thread and returns when it is done. If not, the
+  /// device has a thread of its own: works run there in the order of their submission, done() is
   /// called there, and submit() returns at once.
   virtual bool runs_on_caller() const = 0;
   /// If submit() throws, the work was not taken: it neither runs nor finishes.

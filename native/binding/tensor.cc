@@ -286,7 +286,7 @@ napi_value from_device_pointer(const Call& call) {
     fail(ErrorCode::kValue, "a tensor of shape ", ShowShape{tensor.shape},
          " at pointer passes the end of all memory");
   }
-  tensor.buffer = tensor.device->adopt(tensor.data, tensor.bytes(), event);
+  tensor.buffer = tensor.device->borrow(tensor.data, tensor.bytes(), event);
   return make_tensor(call.env, std::move(tensor), true);
 }
 

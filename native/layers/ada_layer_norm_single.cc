@@ -49,17 +49,16 @@ Plan AdaLayerNormSingle::plan(const std::vector<std::optional<TensorSpec>>& inpu
   Plan plan;
   plan.outputs = {{embedded.dtype, {batch, 6 * dim}}, embedded};
   plan.input_dtypes = emb.input_dtypes;
-  plan.run = [linear, run_emb = std::move(emb.run), batch, dim, dtype = dtype()](
-                 Queue& queue, const Inputs& in, const Outputs& out) {
+  plan.run = [linear, run_emb = std::move(emb.run), dtype = dtype()](Queue& queue, const Inputs& in,
+                                                                     const Outputs& out) {
     run_emb(queue, in, {out[1]});
     TensorView modulation{{dtype, out[0].shape}, out[0].data};
     if (out[0].dtype != dtype) modulation.data = queue.scratch(modulation.bytes());
     LinearArgs args;
     args.input = as_dtype(queue, out[1], dtype);
-    args.rows = batch;
     args.weights = linear.get();
     args.input_activation = Activation::kSilu;
-    args.output = LinearOutput::dense(modulation.data, 6 * dim);
+    args.output = LinearOutput::dense(modulation);
     queue.linear(args);
     if (out[0].dtype != dtype) queue.convert(modulation, out[0]);
   };

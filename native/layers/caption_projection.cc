@@ -1,7 +1,5 @@
 #include "layers/caption_projection.h"
 
-#include "core/byte_count.h"
-
 namespace latte {
 
 std::vector<Parameter> CaptionProjection::parameters() const {
@@ -45,19 +43,17 @@ Plan CaptionProjection::plan(const std::vector<std::optional<TensorSpec>>& input
   plan.input_dtypes = {dtype()};
   plan.run = [weights = loaded(weights_, "CaptionProjection"), config = config_, rows,
               dtype = dtype()](Queue& queue, const Inputs& in, const Outputs& out) {
-    void* hidden = queue.scratch(byte_count(item_size(dtype), rows, config.hidden_size));
+    const TensorView hidden = queue.scratch_tensor({dtype, {rows, config.hidden_size}});
     LinearArgs first;
-    first.input = as_dtype(queue, *in[0], dtype);
-    first.rows = rows;
+    first.input = as_rows(as_dtype(queue, *in[0], dtype));
     first.weights = weights->linear_1.get();
     first.activation = Activation::kGeluTanh;
-    first.output = LinearOutput::dense(hidden, config.hidden_size);
+    first.output = LinearOutput::dense(hidden);
     queue.linear(first);
     LinearArgs second;
     second.input = hidden;
-    second.rows = rows;
     second.weights = weights->linear_2.get();
-    second.output = LinearOutput::dense(out[0].data, config.hidden_size);
+    second.output = LinearOutput::dense(out[0]);
     queue.linear(second);
   };
   return plan;

@@ -40,6 +40,12 @@ TensorView part(const TensorView& of, int64_t begin, int64_t count) {
   return {{of.dtype, {count}}, data};
 }
 
+/// `count` rows of a dense tensor [rows, features].
+TensorView part_of_rows(const TensorView& of, int64_t begin, int64_t count) {
+  const int64_t features = of.shape.back();
+  return {{of.dtype, {count, features}}, part(of, begin * features, count * features).data};
+}
+
 /// Fills a tensor with repetitions of its first `filled` elements, in as few copies as doubling
 /// takes.
 void repeat(Queue& queue, const TensorView& tensor, int64_t filled) {
@@ -165,34 +171,29 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
         add(*in[1], resolution, weights->resolution);
         add(*in[2], aspect_ratio, weights->aspect_ratio);
       }
-      all.batch = rows;
-      all.projection = time_proj.projection();
+      all.sinusoids = &time_proj.sinusoids();
       all.activation = timestep_config.activation;
-      all.output = out[0].data;
+      all.output = out[0];
       if (queue.condition_embedding(all)) return;
     }
     // The numbers of every kind in one array, so that one pass projects them all.
     const int64_t resolutions = rows * resolution.values, ratios = rows * aspect_ratio.values;
     const int64_t n = count + resolutions + ratios;
-    TensorView numbers{{DType::kFloat32, {n}}, nullptr};
-    numbers.data = queue.scratch(numbers.bytes());
+    const TensorView numbers = queue.scratch_tensor({DType::kFloat32, {n}});
     gather(queue, *in[0], numbers, 0, count);
     if (resolutions > 0) gather(queue, *in[1], numbers, count, resolutions);
     if (ratios > 0) gather(queue, *in[2], numbers, count + resolutions, ratios);
     // Sinusoids are cast to the hidden dtype, and from there to the layer's.
-    TensorView sinusoids{{result, {n, kProjectionChannels}}, nullptr};
-    sinusoids.data = queue.scratch(sinusoids.bytes());
-    time_proj.project(queue, static_cast<const float*>(numbers.data), n, sinusoids.data, result);
-    const auto* projected = static_cast<const char*>(as_dtype(queue, sinusoids, dtype));
-    const auto sinusoids_from = [&](int64_t row) {
-      return projected + static_cast<size_t>(row * kProjectionChannels) * item_size(dtype);
-    };
+    const TensorView sinusoids = queue.scratch_tensor({result, {n, kProjectionChannels}});
+    time_proj.project(queue, numbers, sinusoids);
+    const TensorView projected = as_dtype(queue, sinusoids, dtype);
 
     const int64_t dim = config.embedding_dim;
     TensorView sum{{dtype, {rows, dim}}, out[0].data};
     if (result != dtype) sum.data = queue.scratch(sum.bytes());
-    run_timestep_embedding(queue, timestep_config, weights->timestep, projected,
-                           std::min(count, rows), LinearOutput::dense(sum.data, dim));
+    run_timestep_embedding(queue, timestep_config, weights->timestep,
+                           part_of_rows(projected, 0, std::min(count, rows)),
+                           LinearOutput::dense(sum));
     // One timestep serves all rows: its embedding is computed once and copied.
     if (count < rows) repeat(queue, sum, dim);
 
@@ -206,8 +207,8 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
       output.outer_stride = dim;
       output.inner_stride = config.size_emb_dim;
       output.accumulate = true;
-      run_timestep_embedding(queue, size_config, embedder, sinusoids_from(first_number),
-                             rows * values, output);
+      run_timestep_embedding(queue, size_config, embedder,
+                             part_of_rows(projected, first_number, rows * values), output);
     };
     if (resolutions > 0) add_size(count, resolution.values, weights->resolution, 0);
     if (ratios > 0) {

@@ -25,13 +25,11 @@ void check_state(const std::vector<Parameter>& parameters, const StateDict& stat
   }
 }
 
-const void* as_dtype(Queue& queue, const TensorView& input, DType dtype) {
-  if (input.dtype == dtype) return input.data;
-  TensorView converted = input;
-  converted.dtype = dtype;
-  converted.data = queue.scratch(converted.bytes());
+TensorView as_dtype(Queue& queue, const TensorView& input, DType dtype) {
+  if (input.dtype == dtype) return input;
+  const TensorView converted = queue.scratch_tensor({dtype, input.shape});
   queue.convert(input, converted);
-  return converted.data;
+  return converted;
 }
 
 std::shared_ptr<const LinearWeights> load_linear(Device& device, DType dtype,

@@ -80,8 +80,15 @@ const std::shared_ptr<const Weights>& loaded(const std::shared_ptr<const Weights
   return weights;
 }
 
-/// The input's data in another dtype (in scratch memory, unless it has that dtype already).
-const void* as_dtype(Queue& queue, const TensorView& input, DType dtype);
+/// The input in another dtype: in scratch memory, or itself if it has that dtype already.
+TensorView as_dtype(Queue& queue, const TensorView& input, DType dtype);
+
+/// A dense tensor with its last axis kept and the others as one: [rows, features].
+inline TensorView as_rows(TensorView tensor) {
+  const int64_t features = tensor.shape.back();
+  tensor.shape = {tensor.size() / features, features};
+  return tensor;
+}
 
 /// Prepares `<prefix>.weight` and, when there, `<prefix>.bias`.
 std::shared_ptr<const LinearWeights> load_linear(Device& device, DType dtype,

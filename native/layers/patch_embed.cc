@@ -139,12 +139,12 @@ Plan PatchEmbed::plan(const std::vector<std::optional<TensorSpec>>& inputs, cons
               &device = device()](Queue& queue, const Inputs& in, const Outputs& out) {
     PatchProjectionArgs args;
     args.latent = view;
-    args.latent.data = as_dtype(queue, *in[0], view.dtype);
-    args.patch_size = config.patch_size;
+    args.latent.data = as_dtype(queue, *in[0], view.dtype).data;
+    args.patch = {1, config.patch_size, config.patch_size};
     args.weights = weights->projection.get();
     args.positions = computed ? computed->get(device) : weights->positions.get();
     args.layer_norm = config.layer_norm;
-    args.output = out[0].data;
+    args.output = out[0];
     queue.patch_projection(args);
   };
   return plan;
@@ -170,20 +170,20 @@ Plan PatchEmbed::plan_unflattened(const LatentView& view, Grid grid) {
   plan.run = [weights = weights_, choice = positions_, grid, projected, positions, view,
               config = config_,
               &device = device()](Queue& queue, const Inputs& in, const Outputs& out) {
-    TensorView result{projected, queue.scratch(projected.bytes())};
+    const TensorView result = queue.scratch_tensor(projected);
     PatchProjectionArgs args;
     args.latent = view;
-    args.latent.data = as_dtype(queue, *in[0], view.dtype);
-    args.patch_size = config.patch_size;
+    args.latent.data = as_dtype(queue, *in[0], view.dtype).data;
+    args.patch = {1, config.patch_size, config.patch_size};
     args.weights = weights->projection.get();
     args.channels_first = true;
-    args.output = result.data;
+    args.output = result;
     queue.patch_projection(args);
-    if (config.layer_norm) queue.layer_norm(result, args.epsilon);
+    if (config.layer_norm) queue.layer_norm({.x = result});
     const bool stored = weights->positions && grid == choice.configured;
     std::vector<float> table =
         stored ? as_floats(weights->stored_positions) : choice.reference_table(grid);
-    const TensorView addend{positions, queue.scratch(positions.bytes())};
+    const TensorView addend = queue.scratch_tensor(positions);
     device.copy_in(addend.data, table.data(), positions.bytes());
     queue.add(result, addend, out[0]);
   };

@@ -1,7 +1,5 @@
 #include "layers/timestep_embedding.h"
 
-#include "core/byte_count.h"
-
 namespace latte {
 
 namespace {
@@ -49,25 +47,21 @@ void save_timestep_embedding(const TimestepEmbeddingWeights& weights, const std:
 }
 
 void run_timestep_embedding(Queue& queue, const TimestepEmbeddingConfig& config,
-                            const TimestepEmbeddingWeights& weights, const void* sample,
-                            int64_t rows, const LinearOutput& output) {
-  const int64_t hidden_features = weights.linear_1->out_features;
+                            const TimestepEmbeddingWeights& weights, const TensorView& sample,
+                            const LinearOutput& output) {
   LinearArgs first;
   first.input = sample;
-  first.rows = rows;
   first.weights = weights.linear_1.get();
   first.activation = config.activation;
   LinearArgs second;
-  second.rows = rows;
   second.weights = weights.linear_2.get();
   second.activation = config.post_activation;
   second.output = output;
   if (queue.linear_pair(first, second)) return;
-  void* hidden =
-      queue.scratch(byte_count(item_size(weights.linear_1->dtype), rows, hidden_features));
-  first.output = LinearOutput::dense(hidden, hidden_features);
+  second.input =
+      queue.scratch_tensor({sample.dtype, {first.rows(), weights.linear_1->out_features}});
+  first.output = LinearOutput::dense(second.input);
   queue.linear(first);
-  second.input = hidden;
   queue.linear(second);
 }
 
@@ -96,7 +90,6 @@ Plan TimestepEmbedding::plan(const std::vector<std::optional<TensorSpec>>& input
   };
   const TensorSpec& sample = inputs.at(0).value();
   check(sample, "sample", config_.in_channels);
-  const int64_t rows = sample.size() / config_.in_channels;
   if (inputs.at(1)) {
     if (config_.cond_proj_dim == 0) {
       fail(ErrorCode::kValue, "condition was given, but the layer has no condProjDim");
@@ -115,27 +108,22 @@ Plan TimestepEmbedding::plan(const std::vector<std::optional<TensorSpec>>& input
   shape.back() = out_features(config_);
   plan.outputs = {{dtype(), shape}};
   plan.input_dtypes = {dtype(), dtype()};
-  plan.run = [weights = loaded(weights_, "TimestepEmbedding"), config = config_, rows,
-              dtype = dtype()](Queue& queue, const Inputs& in, const Outputs& out) {
-    const void* sample = as_dtype(queue, *in[0], dtype);
+  plan.run = [weights = loaded(weights_, "TimestepEmbedding"), config = config_, dtype = dtype()](
+                 Queue& queue, const Inputs& in, const Outputs& out) {
+    TensorView sample = as_rows(as_dtype(queue, *in[0], dtype));
     if (in[1]) {
       // The sum is made in a copy: the sample is the caller's.
-      TensorView sum{{dtype, {rows, config.in_channels}}, nullptr};
-      sum.data = queue.scratch(sum.bytes());
-      TensorView source = sum;
-      source.data = const_cast<void*>(sample);
-      queue.convert(source, sum);
+      const TensorView sum = queue.scratch_tensor(sample);
+      queue.convert(sample, sum);
       LinearArgs projection;
-      projection.input = as_dtype(queue, *in[1], dtype);
-      projection.rows = rows;
+      projection.input = as_rows(as_dtype(queue, *in[1], dtype));
       projection.weights = weights->cond_proj.get();
-      projection.output = LinearOutput::dense(sum.data, config.in_channels);
+      projection.output = LinearOutput::dense(sum);
       projection.output.accumulate = true;
       queue.linear(projection);
-      sample = sum.data;
+      sample = sum;
     }
-    run_timestep_embedding(queue, config, *weights, sample, rows,
-                           LinearOutput::dense(out[0].data, out[0].shape.back()));
+    run_timestep_embedding(queue, config, *weights, sample, LinearOutput::dense(out[0]));
   };
   return plan;
 }

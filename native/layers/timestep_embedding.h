@@ -28,10 +28,10 @@ TimestepEmbeddingWeights load_timestep_embedding(const TimestepEmbeddingConfig& 
                                                  const StateDict& state, const std::string& prefix);
 void save_timestep_embedding(const TimestepEmbeddingWeights& weights, const std::string& prefix,
                              StateDict& state);
-/// sample [rows, in_channels], of the weights' dtype, to `output`.
+/// Queues sample [rows, in_channels], of the weights' dtype, → `output` [rows, out_dim].
 void run_timestep_embedding(Queue& queue, const TimestepEmbeddingConfig& config,
-                            const TimestepEmbeddingWeights& weights, const void* sample,
-                            int64_t rows, const LinearOutput& output);
+                            const TimestepEmbeddingWeights& weights, const TensorView& sample,
+                            const LinearOutput& output);
 
 /// sample [..., in_channels] (+ condition [..., cond_proj_dim]) → [..., out_dim].
 class TimestepEmbedding final : public Layer {

@@ -19,28 +19,24 @@ std::vector<float> timestep_frequencies(int64_t dim, double downscale_freq_shift
   return frequencies;
 }
 
-Timesteps::Timesteps(Device& device, const TimestepsConfig& config)
-    : Layer(device, DType::kFloat32),
-      config_(config),
-      frequencies_(std::make_shared<const std::vector<float>>(timestep_frequencies(
-          config.num_channels, config.downscale_freq_shift, config.max_period))) {}
+namespace {
 
-TimestepProjectionArgs Timesteps::projection() const {
-  TimestepProjectionArgs args;
-  args.frequencies = frequencies_.get();
-  args.scale = static_cast<float>(config_.scale);
-  args.flip_sin_to_cos = config_.flip_sin_to_cos;
-  args.dim = config_.num_channels;
-  return args;
+Sinusoids sinusoids_of(const TimestepsConfig& config) {
+  return {timestep_frequencies(config.num_channels, config.downscale_freq_shift, config.max_period),
+          static_cast<float>(config.scale), config.flip_sin_to_cos, config.num_channels};
 }
 
-void Timesteps::project(Queue& queue, const float* timesteps, int64_t count, void* output,
-                        DType dtype) const {
-  TimestepProjectionArgs args = projection();
+}  // namespace
+
+Timesteps::Timesteps(Device& device, const TimestepsConfig& config)
+    : Layer(device, DType::kFloat32),
+      sinusoids_(std::make_shared<const Sinusoids>(sinusoids_of(config))) {}
+
+void Timesteps::project(Queue& queue, const TensorView& timesteps, const TensorView& output) const {
+  TimestepProjectionArgs args;
   args.timesteps = timesteps;
-  args.count = count;
+  args.sinusoids = sinusoids_.get();
   args.output = output;
-  args.dtype = dtype;
   queue.timestep_projection(args);
 }
 
@@ -50,13 +46,11 @@ Plan Timesteps::plan(const std::vector<std::optional<TensorSpec>>& inputs, const
     fail(ErrorCode::kShape, "Timesteps should be a 1d-array, but timesteps has shape ",
          ShowShape{timesteps.shape});
   }
-  const int64_t count = timesteps.shape[0];
   Plan plan;
-  plan.outputs = {{DType::kFloat32, {count, config_.num_channels}}};
+  plan.outputs = {{DType::kFloat32, {timesteps.shape[0], sinusoids_->dim}}};
   plan.input_dtypes = {DType::kFloat32};
-  plan.run = [self = *this, count](Queue& queue, const Inputs& in, const Outputs& out) {
-    const auto* values = static_cast<const float*>(as_dtype(queue, *in[0], DType::kFloat32));
-    self.project(queue, values, count, out[0].data, DType::kFloat32);
+  plan.run = [self = *this](Queue& queue, const Inputs& in, const Outputs& out) {
+    self.project(queue, as_dtype(queue, *in[0], DType::kFloat32), out[0]);
   };
   return plan;
 }

@@ -29,15 +29,12 @@ class Timesteps final : public Layer {
   Plan plan(const std::vector<std::optional<TensorSpec>>& inputs,
             const ForwardOptions& options) override;
 
-  /// The projection, without timesteps and output. It refers to this layer's frequencies.
-  TimestepProjectionArgs projection() const;
-  /// Queues the projection of `count` float32 timesteps into [count, num_channels] of `dtype`.
-  void project(Queue& queue, const float* timesteps, int64_t count, void* output,
-               DType dtype) const;
+  const Sinusoids& sinusoids() const { return *sinusoids_; }
+  /// Queues the projection of float32 timesteps [N] into [N, num_channels] of any layer dtype.
+  void project(Queue& queue, const TensorView& timesteps, const TensorView& output) const;
 
  private:
-  TimestepsConfig config_;
-  std::shared_ptr<const std::vector<float>> frequencies_;
+  std::shared_ptr<const Sinusoids> sinusoids_;
 };
 
 }  // namespace latte

@@ -57,11 +57,11 @@ void count_patches(DType dtype, int64_t channels, int64_t patch, bool layer_norm
     PatchProjectionArgs args;
     args.latent = {latent.data, dtype,      4, 1, channels, edge, edge, channels * edge * edge,
                    0,           edge * edge};
-    args.patch_size = patch;
+    args.patch = {1, patch, patch};
     args.weights = weights.get();
     args.positions = positions.get();
     args.layer_norm = layer_norm;
-    args.output = output.data;
+    args.output = output;
     queue.patch_projection(args);
   });
 }
@@ -75,27 +75,23 @@ void count_linear(DType dtype, int64_t rows, Activation activation, const char* 
   const Tensor output = allocate(host(), {dtype, {rows, out}});
   count(std::string("linear ") + dtype_name(dtype) + suffix, [&](Queue& queue) {
     LinearArgs args;
-    args.input = input.data;
-    args.rows = rows;
+    args.input = input;
     args.weights = weights.get();
     args.activation = activation;
-    args.output = LinearOutput::dense(output.data, out);
+    args.output = LinearOutput::dense(output);
     queue.linear(args);
   });
 }
 
 void count_timesteps(DType dtype) {
-  const std::vector<float> frequencies(128, 0.37F);
+  const Sinusoids sinusoids{std::vector<float>(128, 0.37F), 1, false, 256};
   const Tensor timesteps = ramp({DType::kFloat32, {16}});
   const Tensor output = allocate(host(), {dtype, {16, 256}});
   count(std::string("timestep_projection ") + dtype_name(dtype), [&](Queue& queue) {
     TimestepProjectionArgs args;
-    args.timesteps = static_cast<const float*>(timesteps.data);
-    args.count = 16;
-    args.frequencies = &frequencies;
-    args.dim = 256;
-    args.output = output.data;
-    args.dtype = dtype;
+    args.timesteps = timesteps;
+    args.sinusoids = &sinusoids;
+    args.output = output;
     queue.timestep_projection(args);
   });
 }
@@ -103,7 +99,7 @@ void count_timesteps(DType dtype) {
 void count_rows(DType dtype) {
   const Tensor x = ramp({dtype, {64, 288}});
   count(std::string("layer_norm ") + dtype_name(dtype),
-        [&](Queue& queue) { queue.layer_norm(x, 1e-6); });
+        [&](Queue& queue) { queue.layer_norm({.x = x}); });
   const Tensor wide = allocate(host(), {DType::kFloat32, {64, 288}});
   count(std::string("convert ") + dtype_name(dtype) + " to float32",
         [&](Queue& queue) { queue.convert(x, wide); });

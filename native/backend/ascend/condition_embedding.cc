@@ -31,7 +31,7 @@ size_t elements(int64_t rows, int64_t columns) { return static_cast<size_t>(rows
 /// cosines are 1.
 bool folds_biases(const ConditionEmbeddingArgs& args) {
   return args.linear_1->dtype == DType::kBFloat16 && args.activation == Activation::kSilu &&
-         args.projection.dim >= 2;
+         args.sinusoids->dim >= 2;
 }
 
 /// SiLU(1.28125) is 1.0026, in bfloat16 1: what multiplies the second bias.
@@ -109,7 +109,7 @@ struct HostLinear {
 const MergedLinears* AscendQueue::merged_linears(const ConditionEmbeddingArgs& args) {
   const Ascend& timestep = ascend(args.linear_1);
   const bool folds = folds_biases(args);
-  const auto cosines_first = static_cast<uint64_t>(args.projection.flip_sin_to_cos);
+  const auto cosines_first = static_cast<uint64_t>(args.sinusoids->flip_sin_to_cos);
   std::vector<uint64_t> ids = {ascend(args.linear_2).id, folds ? 1 + cosines_first : 0};
   for (const auto& size : args.sizes) {
     ids.push_back(ascend(size.linear_1).id);
@@ -119,7 +119,7 @@ const MergedLinears* AscendQueue::merged_linears(const ConditionEmbeddingArgs& a
   auto& known = merged_with(timestep, resources_.resets);
   if (const auto found = known.find(ids); found != known.end()) return found->second.get();
 
-  const int64_t channels = args.projection.dim, dim = timestep.out_features;
+  const int64_t channels = args.sinusoids->dim, dim = timestep.out_features;
   const int64_t inputs = channels * numbers_of(args);
   int64_t hidden = dim + (folds ? kBeside : 0);
   for (const auto& size : args.sizes) hidden += size.values * size.linear_1->out_features;
@@ -144,7 +144,7 @@ const MergedLinears* AscendQueue::merged_linears(const ConditionEmbeddingArgs& a
   }
   if (folds) {
     first.bias[static_cast<size_t>(hidden_row)] = kSiluMakesOne;
-    first.fold_bias(column + (args.projection.flip_sin_to_cos ? 0 : channels / 2));
+    first.fold_bias(column + (args.sinusoids->flip_sin_to_cos ? 0 : channels / 2));
     second.fold_bias(hidden_row);
   }
 
@@ -205,12 +205,13 @@ bool AscendQueue::linear_pair(const LinearArgs& first, const LinearArgs& second)
       second.input_activation != Activation::kNone) {
     return false;
   }
-  if (first.rows == 0 || first.rows > kMostSamples) return false;
+  const int64_t rows = first.rows();
+  if (rows == 0 || rows > kMostSamples) return false;
   // On the device the ones beside a sample would have to be put there, by operations.
   const auto width = static_cast<size_t>(weights_1.in_features);
-  const size_t count = static_cast<size_t>(first.rows) * width;
+  const size_t count = static_cast<size_t>(rows) * width;
   const auto* samples =
-      static_cast<const uint16_t*>(uploads_.host_copy(first.input, count * sizeof(uint16_t)));
+      static_cast<const uint16_t*>(uploads_.host_copy(first.input.data, count * sizeof(uint16_t)));
   // Zero times what is not finite would be NaN instead of the one that the second bias meets.
   const auto finite = [](uint16_t bits) { return std::isfinite(bfloat_to_float(bits)); };
   if (samples == nullptr || !std::all_of(samples, samples + count, finite)) return false;
@@ -218,30 +219,27 @@ bool AscendQueue::linear_pair(const LinearArgs& first, const LinearArgs& second)
   if (folded == nullptr) return false;
 
   const auto wide = static_cast<size_t>(folded->first.in_features);
-  TensorView input{{DType::kBFloat16, {first.rows, folded->first.in_features}}, nullptr};
+  const TensorView input = scratch_tensor({DType::kBFloat16, {rows, folded->first.in_features}});
   std::byte* wide_samples = staging(input.bytes());
   auto* row = reinterpret_cast<uint16_t*>(wide_samples);
-  input.data = scratch(input.bytes());
-  for (int64_t i = 0; i < first.rows; ++i, row += wide, samples += width) {
+  for (int64_t i = 0; i < rows; ++i, row += wide, samples += width) {
     std::fill(std::copy_n(samples, width, row), row + wide, uint16_t{0});
     row[width] = float_to_bfloat(1);
   }
   upload_later(input, wide_samples);
   LinearArgs wide_first = first, wide_second = second;
-  const int64_t hidden = folded->first.out_features;
-  wide_first.input = input.data;
+  wide_second.input = scratch_tensor({DType::kBFloat16, {rows, folded->first.out_features}});
+  wide_first.input = input;
   wide_first.weights = &folded->first;
-  wide_first.output =
-      LinearOutput::dense(scratch(elements(first.rows, hidden) * sizeof(uint16_t)), hidden);
+  wide_first.output = LinearOutput::dense(wide_second.input);
   linear(wide_first);
-  wide_second.input = wide_first.output.data;
   wide_second.weights = &folded->second;
   linear(wide_second);
   return true;
 }
 
 bool AscendQueue::condition_embedding(const ConditionEmbeddingArgs& args) {
-  if (args.batch == 0 || args.batch > kMostSamples) return false;
+  if (args.batch() == 0 || args.batch() > kMostSamples) return false;
   // One embedding has nothing to merge with.
   if (args.sizes.empty() && !folds_biases(args)) return false;
   // Numbers that only the device knows would have to be gathered there, by an operation each.
@@ -272,10 +270,10 @@ bool AscendQueue::condition_embedding(const ConditionEmbeddingArgs& args) {
   if (merged == nullptr) return false;
 
   // A sample's numbers side by side.
-  const int64_t width = numbers_of(args), count = args.batch * width;
+  const int64_t width = numbers_of(args), count = args.batch() * width;
   auto* numbers = reinterpret_cast<float*>(staging(elements(count, 1) * sizeof(float)));
   std::fill_n(numbers, count, 0.0F);
-  for (int64_t sample = 0; sample < args.batch; ++sample) {
+  for (int64_t sample = 0; sample < args.batch(); ++sample) {
     float* next = numbers + sample * width;
     for (size_t i = 0; i < columns.size(); ++i) {
       for (int64_t value = 0; value < values[i]; ++value) {
@@ -283,33 +281,27 @@ bool AscendQueue::condition_embedding(const ConditionEmbeddingArgs& args) {
       }
     }
   }
-  TensorView uploaded{{DType::kFloat32, {count}}, nullptr};
-  uploaded.data = scratch(uploaded.bytes());
+  const TensorView uploaded = scratch_tensor({DType::kFloat32, {count}});
   upload_later(uploaded, numbers);
 
   const DType dtype = merged->first.dtype;
-  const auto rows = [&](int64_t features) {
-    return scratch(elements(args.batch, features) * item_size(dtype));
-  };
-  TimestepProjectionArgs projection = args.projection;
-  projection.timesteps = static_cast<const float*>(uploaded.data);
-  projection.count = count;
-  projection.dtype = dtype;
-  projection.output = rows(width * projection.dim);
+  const int64_t channels = args.sinusoids->dim;
+  TimestepProjectionArgs projection;
+  projection.timesteps = uploaded;
+  projection.sinusoids = args.sinusoids;
+  projection.output = scratch_tensor({dtype, {count, channels}});
   timestep_projection(projection);
-  const int64_t hidden = merged->first.out_features;
+  const TensorView hidden = scratch_tensor({dtype, {args.batch(), merged->first.out_features}});
   LinearArgs first;
-  first.input = projection.output;
-  first.rows = args.batch;
+  first.input = {{dtype, {args.batch(), width * channels}}, projection.output.data};
   first.weights = &merged->first;
   first.activation = args.activation;
-  first.output = LinearOutput::dense(rows(hidden), hidden);
+  first.output = LinearOutput::dense(hidden);
   linear(first);
   LinearArgs second;
-  second.input = first.output.data;
-  second.rows = args.batch;
+  second.input = hidden;
   second.weights = &merged->second;
-  second.output = LinearOutput::dense(args.output, merged->second.out_features);
+  second.output = LinearOutput::dense(args.output);
   linear(second);
   return true;
 }

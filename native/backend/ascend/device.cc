@@ -11,9 +11,9 @@ namespace latte::ascend {
 namespace {
 
 /// Memory that another part of the process owns.
-class AdoptedBuffer final : public Buffer {
+class BorrowedBuffer final : public Buffer {
  public:
-  AdoptedBuffer(DeviceThread& thread, void* memory, size_t bytes, aclrtEvent event)
+  BorrowedBuffer(DeviceThread& thread, void* memory, size_t bytes, aclrtEvent event)
       : thread_(thread), memory_(memory), bytes_(bytes), event_(event) {}
   void* data() const override { return memory_; }
   size_t bytes() const override { return bytes_; }
@@ -263,8 +263,8 @@ std::shared_ptr<const PreparedPositions> AscendDevice::prepare_positions(Positio
   return positions;
 }
 
-std::shared_ptr<Buffer> AscendDevice::adopt(void* memory, size_t bytes, void* event) {
-  return std::make_shared<AdoptedBuffer>(thread_, memory, bytes, event);
+std::shared_ptr<Buffer> AscendDevice::borrow(void* memory, size_t bytes, void* event) {
+  return std::make_shared<BorrowedBuffer>(thread_, memory, bytes, event);
 }
 
 }  // namespace latte::ascend

@@ -34,7 +34,7 @@ class AscendDevice final : public Device {
   std::shared_ptr<const LinearWeights> prepare_linear(const TensorView& weight,
                                                       const TensorView* bias, DType dtype) override;
   std::shared_ptr<const PreparedPositions> prepare_positions(PositionTable table) override;
-  std::shared_ptr<Buffer> adopt(void* memory, size_t bytes, void* event) override;
+  std::shared_ptr<Buffer> borrow(void* memory, size_t bytes, void* event) override;
 
   /// Which of our kernels this device found to work when it opened.
   struct FoundKernels {

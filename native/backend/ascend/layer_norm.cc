@@ -5,17 +5,22 @@
 
 namespace latte::ascend {
 
-void AscendQueue::normalise(const void* x, int64_t rows, int64_t dim, DType dtype, double epsilon,
-                            void* out) {
+void AscendQueue::normalise(const LayerNormArgs& args, void* out) {
+  const TensorView& x = args.x;
+  const int64_t dim = x.shape.back(), rows = x.size() / dim;
   // Without these CANN would fill memory with ones and zeros anew at each run.
-  const std::vector<float> ones(static_cast<size_t>(dim), 1), zeros(static_cast<size_t>(dim), 0);
+  const auto parameter = [&](const std::optional<TensorView>& given, float otherwise) {
+    const void* data =
+        given ? given->data : constant(std::vector<float>(static_cast<size_t>(dim), otherwise));
+    return OperandView::dense(DType::kFloat32, {dim}, data);
+  };
+  const double epsilon = args.epsilon;
   OperationCall call{"aclnnLayerNorm",
                      acl_.aclnnLayerNorm,
                      true,
-                     {OperandView::dense(dtype, {rows, dim}, x),
-                      OperandView::dense(DType::kFloat32, {dim}, constant(ones)),
-                      OperandView::dense(DType::kFloat32, {dim}, constant(zeros))},
-                     {OperandView::dense(dtype, {rows, dim}, out)},
+                     {OperandView::dense(x.dtype, {rows, dim}, x.data), parameter(args.weight, 1),
+                      parameter(args.bias, 0)},
+                     {OperandView::dense(x.dtype, {rows, dim}, out)},
                      [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
                        const IntArrayHandle normalized = create_int_array(acl_, dim);
                        return acl_.aclnnLayerNormGetWorkspaceSize(t[0], normalized.get(), t[1],
@@ -26,12 +31,11 @@ void AscendQueue::normalise(const void* x, int64_t rows, int64_t dim, DType dtyp
   run(call);
 }
 
-void AscendQueue::layer_norm(const TensorView& x, double epsilon) {
-  if (x.size() == 0) return;
-  const int64_t dim = x.shape.back();
-  void* result = scratch(x.bytes());
-  normalise(x.data, x.size() / dim, dim, x.dtype, epsilon, result);
-  copy_on_device({x, result}, x);
+void AscendQueue::layer_norm(const LayerNormArgs& args) {
+  if (args.x.size() == 0) return;
+  const TensorView result = scratch_tensor(args.x);
+  normalise(args, result.data);
+  copy_on_device(result, args.x);
 }
 
 }  // namespace latte::ascend

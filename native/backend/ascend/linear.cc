@@ -102,13 +102,13 @@ void AscendQueue::activate(Activation activation, const OperandView& x, const Op
 }
 
 void AscendQueue::linear(const LinearArgs& args) {
-  if (args.rows == 0) return;
+  if (args.rows() == 0) return;
   const auto& weights = static_cast<const AscendLinearWeights&>(*args.weights);
   const DType dtype = weights.dtype;
-  const int64_t rows = args.rows, in = weights.in_features, features = weights.out_features;
+  const int64_t rows = args.rows(), in = weights.in_features, features = weights.out_features;
   const LinearOutput& output = args.output;
 
-  const void* x = args.input;
+  const void* x = args.input.data;
   if (args.input_activation != Activation::kNone) {
     void* activated = scratch(bytes_of(rows * in, dtype));
     activate(args.input_activation, OperandView::dense(dtype, {rows, in}, x),

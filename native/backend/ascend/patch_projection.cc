@@ -8,22 +8,6 @@ namespace latte::ascend {
 
 namespace {
 
-struct Patches {
-  int64_t images, height, width, tokens, features;
-};
-
-Patches patches_of(const PatchProjectionArgs& args) {
-  const LatentView& latent = args.latent;
-  const int64_t p = args.patch_size;
-  Patches patches{};
-  patches.images = latent.outer * latent.inner;
-  patches.height = latent.height / p;
-  patches.width = latent.width / p;
-  patches.tokens = patches.images * patches.height * patches.width;
-  patches.features = latent.channels * p * p;
-  return patches;
-}
-
 /// Images of a piece that stays in the L2 cache from the operation that writes it to the one that
 /// reads it, with a quarter left to the other operands. Equal pieces, as far as possible: each
 /// reads the position table again.
@@ -36,24 +20,27 @@ int64_t images_of_piece(int64_t images, int64_t bytes_of_image, int64_t l2_bytes
 }  // namespace
 
 /// Without the plugin the gather is one strided copy: [outer, inner, h, w, C, p, p] of the latent
-/// into dense rows.
+/// into dense rows. Patches of several frames have one axis more: [outer, images of it, h, w, C,
+/// frames, height, width], the most that aclnn takes.
 void AscendQueue::gather_patches(const PatchProjectionArgs& args, void* patches) {
   if (plugin_patchify(args, patches)) return;
   const LatentView& latent = args.latent;
-  const int64_t p = args.patch_size;
-  const Patches size = patches_of(args);
-  const OperandView rows = OperandView::dense(
-      latent.dtype, {latent.outer, latent.inner, size.height, size.width, latent.channels, p, p},
-      patches);
+  const PatchSize& patch = args.patch;
+  std::vector<int64_t> axes = {latent.outer, latent.inner / patch.frames, args.token_rows(),
+                               args.token_columns(), latent.channels};
+  std::vector<int64_t> strides = {latent.outer_stride, latent.inner_stride * patch.frames,
+                                  latent.width * patch.height, patch.width, latent.channel_stride};
+  const auto add_axis = [&](int64_t length, int64_t stride) {
+    axes.push_back(length);
+    strides.push_back(stride);
+  };
+  if (patch.frames > 1) add_axis(patch.frames, latent.inner_stride);
+  add_axis(patch.height, latent.width);
+  add_axis(patch.width, 1);
+  const OperandView rows = OperandView::dense(latent.dtype, std::move(axes), patches);
   OperandView pixels = rows;
   pixels.data = const_cast<void*>(latent.data);
-  pixels.strides = {latent.outer_stride,
-                    latent.inner_stride,
-                    p * latent.width,
-                    p,
-                    latent.channel_stride,
-                    latent.width,
-                    1};
+  pixels.strides = std::move(strides);
   pixels.storage = (latent.outer - 1) * latent.outer_stride +
                    (latent.inner - 1) * latent.inner_stride +
                    (latent.channels - 1) * latent.channel_stride + latent.height * latent.width;
@@ -84,21 +71,23 @@ OperandView AscendQueue::addend(const AscendPositions& positions, DType dtype) {
 }
 
 void AscendQueue::patch_projection(const PatchProjectionArgs& args) {
-  const Patches size = patches_of(args);
-  if (size.tokens == 0) return;
+  const int64_t images_in_all = args.images();
+  const int64_t per_image = args.token_rows() * args.token_columns();
+  const int64_t tokens_in_all = images_in_all * per_image;
+  if (tokens_in_all == 0) return;
   if (fused_patch_projection(args)) return;
   const auto& weights = static_cast<const AscendLinearWeights&>(*args.weights);
   const auto* positions = static_cast<const AscendPositions*>(args.positions);
   const DType dtype = weights.dtype;
   const int64_t dim = weights.out_features;
-  const int64_t per_image = size.height * size.width;
+  const int64_t depth = weights.in_features;
   const auto bytes = [&](int64_t rows, int64_t features) {
     return static_cast<size_t>(rows * features) * item_size(dtype);
   };
   const auto at = [&](void* data, int64_t row, int64_t features) -> void* {
     return static_cast<char*>(data) + bytes(row, features);
   };
-  void* patches = scratch(bytes(size.tokens, size.features));
+  void* patches = scratch(bytes(tokens_in_all, depth));
   gather_patches(args, patches);
 
   const bool one_step = positions == nullptr && !args.layer_norm && !args.channels_first;
@@ -110,21 +99,24 @@ void AscendQueue::patch_projection(const PatchProjectionArgs& args) {
   const int64_t alive = (steps > 1 ? 2 : 1) + (mixed ? 2 : 0);
   const int64_t image_bytes = static_cast<int64_t>(bytes(per_image, dim)) * alive;
   const int64_t piece =
-      one_step ? size.images : images_of_piece(size.images, image_bytes, resources_.l2_bytes);
+      one_step ? images_in_all : images_of_piece(images_in_all, image_bytes, resources_.l2_bytes);
   // The last step writes the output; the addition is in place.
   std::vector<void*> between;
   for (int step = 1; step < steps; ++step)
     between.push_back(scratch(bytes(piece * per_image, dim)));
-  for (int64_t first = 0; first < size.images; first += piece) {
-    const int64_t images = std::min(piece, size.images - first), rows = images * per_image;
-    void* output = at(args.output, first * per_image, dim);
+  for (int64_t first = 0; first < images_in_all; first += piece) {
+    const int64_t images = std::min(piece, images_in_all - first), rows = images * per_image;
+    void* output = at(args.output.data, first * per_image, dim);
     size_t step = 0;
     const auto target = [&] { return step == between.size() ? output : between[step++]; };
     void* tokens = target();
-    product(at(patches, first * per_image, size.features), rows, weights, tokens);
+    product(at(patches, first * per_image, depth), rows, weights, tokens);
     if (args.layer_norm) {
       void* normalised = target();
-      normalise(tokens, rows, dim, dtype, args.epsilon, normalised);
+      LayerNormArgs norm;
+      norm.x = {{dtype, {rows, dim}}, tokens};
+      norm.epsilon = args.epsilon;
+      normalise(norm, normalised);
       tokens = normalised;
     }
     if (positions != nullptr) {

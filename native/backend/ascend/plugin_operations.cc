@@ -14,12 +14,8 @@ size_t latent_bytes(const LatentView& latent) {
   return static_cast<size_t>(last + latent.height * latent.width) * item_size(latent.dtype);
 }
 
-size_t output_bytes(const PatchProjectionArgs& args) {
-  const int64_t p = args.patch_size;
-  const int64_t tokens =
-      args.latent.outer * args.latent.inner * (args.latent.height / p) * (args.latent.width / p);
-  return static_cast<size_t>(tokens * args.weights->out_features) * item_size(args.weights->dtype);
-}
+/// The plugin's kernels know square patches of one frame.
+bool has_plugin_patch(PatchSize patch) { return patch.frames == 1 && patch.height == patch.width; }
 
 }  // namespace
 
@@ -27,19 +23,19 @@ bool AscendQueue::plugin_timestep_projection(const TimestepProjectionArgs& args)
   if (resources_.kernels == nullptr) return false;
   const auto tiling = timestep_tiling(resources_.cores, args);
   if (!tiling) return false;
-  const void* frequencies = constant(*args.frequencies);
-  read(args.timesteps, static_cast<size_t>(args.count) * sizeof(float));
-  overwrite(args.output, static_cast<size_t>(args.count * args.dim) * item_size(args.dtype));
+  const void* frequencies = constant(args.sinusoids->frequencies);
+  read(args.timesteps.data, args.timesteps.bytes());
+  overwrite(args.output.data, args.output.bytes());
   check(acl_, "latte_timestep_projection",
-        resources_.kernels->timestep_projection(resources_.stream, *tiling, args.timesteps,
-                                                frequencies, args.output));
+        resources_.kernels->timestep_projection(resources_.stream, *tiling, args.timesteps.data,
+                                                frequencies, args.output.data));
   after("latte_timestep_projection");
   return true;
 }
 
 bool AscendQueue::plugin_patchify(const PatchProjectionArgs& args, void* patches) {
-  if (resources_.kernels == nullptr) return false;
-  const auto tiling = patchify_tiling(resources_.cores, args.latent, args.patch_size);
+  if (resources_.kernels == nullptr || !has_plugin_patch(args.patch)) return false;
+  const auto tiling = patchify_tiling(resources_.cores, args.latent, args.patch.width);
   if (!tiling) return false;
   check_cancelled();
   read(args.latent.data, latent_bytes(args.latent));
@@ -88,23 +84,23 @@ const void* AscendQueue::fused_operand_of(const AscendLinearWeights& weights,
 }
 
 bool AscendQueue::fused_patch_projection(const PatchProjectionArgs& args) {
-  if (!resources_.fused) return false;
+  if (!resources_.fused || !has_plugin_patch(args.patch)) return false;
   const auto& weights = static_cast<const AscendLinearWeights&>(*args.weights);
   const auto* positions = static_cast<const AscendPositions*>(args.positions);
   if (positions != nullptr && !positions->separable) return false;
   if (args.layer_norm || args.channels_first) return false;
   const auto tiling =
-      fused_tiling(resources_.cores, args.latent, args.patch_size, weights.out_features,
+      fused_tiling(resources_.cores, args.latent, args.patch.width, weights.out_features,
                    positions == nullptr ? nullptr : &*positions->separable);
   if (!tiling) return false;
   check_cancelled();
   const void* operand = fused_operand_of(weights, positions, *tiling);
   if (operand == nullptr) return false;
   read(args.latent.data, latent_bytes(args.latent));
-  overwrite(args.output, output_bytes(args));
+  overwrite(args.output.data, args.output.bytes());
   check(acl_, "latte_patch_projection",
         resources_.kernels->patch_projection(resources_.stream, *tiling, args.latent.data, operand,
-                                             args.output));
+                                             args.output.data));
   after("latte_patch_projection");
   return true;
 }

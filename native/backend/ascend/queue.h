@@ -89,7 +89,7 @@ class AscendQueue final : public Queue {
   void linear(const LinearArgs& args) override;
   bool condition_embedding(const ConditionEmbeddingArgs& args) override;
   bool linear_pair(const LinearArgs& first, const LinearArgs& second) override;
-  void layer_norm(const TensorView& x, double epsilon) override;
+  void layer_norm(const LayerNormArgs& args) override;
   void add(const TensorView& a, const TensorView& b, const TensorView& out) override;
   void convert(const TensorView& from, const TensorView& to) override;
   void repeat_rows(const TensorView& from, int64_t times, const TensorView& to) override;
@@ -131,7 +131,8 @@ class AscendQueue final : public Queue {
   /// The same, without overwrite().
   void copy_elements(const OperandView& from, const OperandView& to);
   void add_views(const OperandView& a, const OperandView& b, const OperandView& out);
-  void normalise(const void* x, int64_t rows, int64_t dim, DType dtype, double epsilon, void* out);
+  /// args.x normalised, in `out`.
+  void normalise(const LayerNormArgs& args, void* out);
   void gather_patches(const PatchProjectionArgs& args, void* patches);
   bool plugin_patchify(const PatchProjectionArgs& args, void* patches);
   bool fused_patch_projection(const PatchProjectionArgs& args);

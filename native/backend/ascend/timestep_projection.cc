@@ -21,41 +21,42 @@ constexpr int64_t kHostSinusoids = int64_t{64} << 10;
 
 void AscendQueue::project_on_host(const TimestepProjectionArgs& args,
                                   const std::vector<float>& timesteps) {
-  const TensorView output{{args.dtype, {args.count, args.dim}}, args.output};
   TimestepProjectionArgs on_host = args;
-  on_host.timesteps = timesteps.data();
-  on_host.output = staging(output.bytes());
+  on_host.timesteps.data = const_cast<float*>(timesteps.data());
+  on_host.output.data = staging(args.output.bytes());
   run_and_wait(open_device("cpu"), [&](Queue& queue) { queue.timestep_projection(on_host); });
-  overwrite(output.data, output.bytes());
-  copy_to_device(output, on_host.output);
+  overwrite(args.output.data, args.output.bytes());
+  copy_to_device(args.output, on_host.output.data);
 }
 
 void AscendQueue::timestep_projection(const TimestepProjectionArgs& args) {
   check_cancelled();
-  if (args.count == 0) return;
-  const int64_t half = args.dim / 2;
+  if (args.count() == 0) return;
+  const Sinusoids& sinusoids = *args.sinusoids;
+  const int64_t count = args.count(), dim = sinusoids.dim, half = dim / 2;
   if (half > 0 && plugin_timestep_projection(args)) return;
 
   // Whether the arguments are within the operations' range is known on the host alone.
-  std::vector<float> timesteps(static_cast<size_t>(args.count));
+  std::vector<float> timesteps(static_cast<size_t>(count));
   const size_t bytes = timesteps.size() * sizeof(float);
-  if (const void* host = uploads_.host_copy(args.timesteps, bytes)) {
+  if (const void* host = uploads_.host_copy(args.timesteps.data, bytes)) {
     std::memcpy(timesteps.data(), host, bytes);
-    if (args.count * args.dim <= kHostSinusoids) return project_on_host(args, timesteps);
+    if (count * dim <= kHostSinusoids) return project_on_host(args, timesteps);
   } else {
     std::byte* copy = staging(bytes);
-    read(args.timesteps, bytes);
-    LATTE_ACL(acl_, aclrtMemcpyAsync, copy, bytes, args.timesteps, bytes, ACL_MEMCPY_DEVICE_TO_HOST,
-              resources_.stream);
+    read(args.timesteps.data, bytes);
+    LATTE_ACL(acl_, aclrtMemcpyAsync, copy, bytes, args.timesteps.data, bytes,
+              ACL_MEMCPY_DEVICE_TO_HOST, resources_.stream);
     resources_.thread.synchronise();
     std::memcpy(timesteps.data(), copy, bytes);
   }
   const auto fits = [&](float frequency) {
     return std::all_of(timesteps.begin(), timesteps.end(), [&](float timestep) {
-      return std::abs(args.scale * (timestep * frequency)) <= kLargestArgument;  // false for NaN
+      return std::abs(sinusoids.scale * (timestep * frequency)) <=
+             kLargestArgument;  // false for NaN
     });
   };
-  const auto& frequencies = *args.frequencies;
+  const auto& frequencies = sinusoids.frequencies;
   if (half == 0 || !std::all_of(frequencies.begin(), frequencies.end(), fits)) {
     return project_on_host(args, timesteps);
   }
@@ -66,18 +67,18 @@ void AscendQueue::timestep_projection(const TimestepProjectionArgs& args) {
   const auto scratch_floats = [&](int64_t count) {
     return scratch(static_cast<size_t>(count) * sizeof(float));
   };
-  OperandView angles = floats({args.count, half}, scratch_floats(args.count * half));
+  OperandView angles = floats({count, half}, scratch_floats(count * half));
   run({"aclnnMul",
        acl_.aclnnMul,
        true,
-       {floats({args.count, 1}, args.timesteps), floats({1, half}, constant(frequencies))},
+       {floats({count, 1}, args.timesteps.data), floats({1, half}, constant(frequencies))},
        {angles},
        [&](const auto& t, uint64_t* size, aclOpExecutor** executor) {
          return acl_.aclnnMulGetWorkspaceSize(t[0], t[1], t[2], size, executor);
        }});
-  if (args.scale != 1) {
-    const OperandView scaled = floats({args.count, half}, scratch_floats(args.count * half));
-    const ScalarHandle scalar = create_scalar(acl_, args.scale);
+  if (sinusoids.scale != 1) {
+    const OperandView scaled = floats({count, half}, scratch_floats(count * half));
+    const ScalarHandle scalar = create_scalar(acl_, sinusoids.scale);
     run({"aclnnMuls",
          acl_.aclnnMuls,
          false,
@@ -89,15 +90,13 @@ void AscendQueue::timestep_projection(const TimestepProjectionArgs& args) {
     angles = scaled;
   }
 
-  const TensorView result{{args.dtype, {args.count, args.dim}}, args.output};
-  TensorView sinusoids = result;
-  sinusoids.dtype = DType::kFloat32;
-  if (args.dtype != DType::kFloat32) sinusoids.data = scratch_floats(args.count * args.dim);
-  if (args.dim % 2 == 1) fill_zero(sinusoids);
+  TensorView exact = args.output;
+  exact.dtype = DType::kFloat32;
+  if (args.output.dtype != DType::kFloat32) exact.data = scratch_floats(count * dim);
+  if (dim % 2 == 1) fill_zero(exact);
   const auto half_of_rows = [&](bool second) {
-    OperandView view =
-        floats({args.count, half}, static_cast<float*>(sinusoids.data) + (second ? half : 0));
-    view.strides = {args.dim, 1};
+    OperandView view = floats({count, half}, static_cast<float*>(exact.data) + (second ? half : 0));
+    view.strides = {dim, 1};
     return view;
   };
   const auto unary = [&](const char* name, AclnnRun launch, auto make, const OperandView& out) {
@@ -111,10 +110,10 @@ void AscendQueue::timestep_projection(const TimestepProjectionArgs& args) {
          }});
   };
   unary("aclnnSin", acl_.aclnnSin, acl_.aclnnSinGetWorkspaceSize,
-        half_of_rows(args.flip_sin_to_cos));
+        half_of_rows(sinusoids.flip_sin_to_cos));
   unary("aclnnCos", acl_.aclnnCos, acl_.aclnnCosGetWorkspaceSize,
-        half_of_rows(!args.flip_sin_to_cos));
-  if (args.dtype != DType::kFloat32) convert(sinusoids, result);
+        half_of_rows(!sinusoids.flip_sin_to_cos));
+  if (args.output.dtype != DType::kFloat32) convert(exact, args.output);
 }
 
 }  // namespace latte::ascend

@@ -67,16 +67,17 @@ TrialCase timestep_case(DType dtype) {
   // Rows 0 and 2 are reduced by the vector unit, row 1 by the scalar unit.
   const std::vector<float> timesteps{1, 1e7F, -250.5F};
   const std::vector<float> frequencies{1, 0.25F, 0.125F};
+  const Sinusoids sinusoids{frequencies, 1, false, 7};
+  const auto count = static_cast<int64_t>(timesteps.size());
   TimestepProjectionArgs args;
-  args.count = static_cast<int64_t>(timesteps.size());
-  args.dim = 7;
-  args.frequencies = &frequencies;
-  args.dtype = dtype;
+  args.timesteps.shape = {count};
+  args.sinusoids = &sinusoids;
+  args.output = {{dtype, {count, sinusoids.dim}}, nullptr};
   const auto tiling = timestep_tiling(kCores, args);
   TrialCase trial;
   trial.name = std::string("timestep_projection in ") + dtype_name(dtype);
   trial.inputs = {bytes_of(timesteps, DType::kFloat32), bytes_of(frequencies, DType::kFloat32)};
-  trial.output_bytes = static_cast<size_t>(args.count * args.dim) * item_size(dtype);
+  trial.output_bytes = args.output.bytes();
   trial.launch = [tiling](const Kernels& kernels, aclrtStream stream,
                           const std::vector<const void*>& inputs, void* output) {
     return kernels.timestep_projection(stream, *tiling, inputs[0], inputs[1], output);

@@ -54,9 +54,9 @@ class CpuQueue final : public Queue {
     context_.check_cancelled();
     cpu::linear(args, context_);
   }
-  void layer_norm(const TensorView& x, double epsilon) override {
+  void layer_norm(const LayerNormArgs& args) override {
     context_.check_cancelled();
-    cpu::layer_norm(x, epsilon, context_);
+    cpu::layer_norm(args, context_);
   }
   void add(const TensorView& a, const TensorView& b, const TensorView& out) override {
     context_.check_cancelled();

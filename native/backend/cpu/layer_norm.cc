@@ -9,8 +9,15 @@
 HWY_BEFORE_NAMESPACE();
 namespace latte::cpu::HWY_NAMESPACE {
 
-template <class T>
-void normalise_rows(T* x, int64_t rows, int64_t dim, double epsilon, float* row) {
+/// The affine parameters, [dim] each; null: 1 and 0.
+struct Affine {
+  const float* weight = nullptr;
+  const float* bias = nullptr;
+};
+
+/// kAffine: there is a weight or a bias.
+template <bool kAffine, class T>
+void normalise_rows(T* x, int64_t rows, int64_t dim, Affine affine, double epsilon, float* row) {
   constexpr auto lanes = static_cast<int64_t>(kLanes);
   for (int64_t i = 0; i < rows; ++i, x += dim) {
     const auto each = [&](const auto& visit) {
@@ -22,17 +29,31 @@ void normalise_rows(T* x, int64_t rows, int64_t dim, double epsilon, float* row)
     const Moments m = moments(row, dim, epsilon);
     const V mean = hn::Set(df, m.mean), scale = hn::Set(df, m.inverse_deviation);
     each([&](int64_t k, size_t count) {
-      store_some(hn::Mul(hn::Sub(load_some(row + k, count), mean), scale), x + k, count);
+      V value = hn::Mul(hn::Sub(load_some(row + k, count), mean), scale);
+      if constexpr (kAffine) {
+        if (affine.weight != nullptr) value = hn::Mul(value, load_some(affine.weight + k, count));
+        if (affine.bias != nullptr) value = hn::Add(value, load_some(affine.bias + k, count));
+      }
+      store_some(value, x + k, count);
     });
   }
 }
 
-void layer_norm_kernel(const TensorView& x, double epsilon, Context& context) {
-  const int64_t dim = x.shape.back();
-  const int64_t rows = x.size() / dim;
+void layer_norm_kernel(const LayerNormArgs& args, Context& context) {
+  const auto floats = [](const std::optional<TensorView>& tensor) {
+    return tensor ? static_cast<const float*>(tensor->data) : nullptr;
+  };
+  const Affine affine{floats(args.weight), floats(args.bias)};
+  const int64_t dim = args.x.shape.back();
+  const int64_t rows = args.x.size() / dim;
   auto* row = context.scratch<float>(dim);
-  with_layer_type(x.dtype, [&](auto tag) {
-    normalise_rows(static_cast<decltype(tag)*>(x.data), rows, dim, epsilon, row);
+  with_layer_type(args.x.dtype, [&](auto tag) {
+    auto* x = static_cast<decltype(tag)*>(args.x.data);
+    if (affine.weight != nullptr || affine.bias != nullptr) {
+      normalise_rows<true>(x, rows, dim, affine, args.epsilon, row);
+    } else {
+      normalise_rows<false>(x, rows, dim, affine, args.epsilon, row);
+    }
   });
 }
 
@@ -44,10 +65,10 @@ HWY_AFTER_NAMESPACE();
 
 namespace latte::cpu {
 
-void layer_norm(const TensorView& x, double epsilon, Context& context) {
-  if (x.size() == 0) return;
+void layer_norm(const LayerNormArgs& args, Context& context) {
+  if (args.x.size() == 0) return;
   static const auto kernel = LATTE_SELECT(layer_norm_kernel);
-  kernel(x, epsilon, context);
+  kernel(args, context);
 }
 
 }  // namespace latte::cpu

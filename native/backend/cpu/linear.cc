@@ -20,10 +20,11 @@ class LinearKernel {
         context_(context),
         weights_(as_cpu(*args.weights)),
         depth_((weights_.in_features + kPerElement<A> - 1) / kPerElement<A>),
+        rows_(args.rows()),
         columns_(weights_.out_features),
         panels_(panel_count(columns_)) {
-    const double products = static_cast<double>(args.rows) * static_cast<double>(depth_) *
-                            static_cast<double>(columns_);
+    const double products =
+        static_cast<double>(rows_) * static_cast<double>(depth_) * static_cast<double>(columns_);
     // Whichever is slower: some 64 products a nanosecond, or weights at 64 bytes a nanosecond.
     const double bytes = static_cast<double>(depth_ * columns_) * sizeof(B);
     threads_ = Context::threads_for(std::max(products, bytes) / 64);
@@ -32,10 +33,9 @@ class LinearKernel {
   void run() {
     // So many rows at a time: packed rows need memory of their own.
     constexpr int64_t kMostRows = 8 * kMostBlockRows;
-    auto* tiles =
-        context_.scratch<A>(std::min(args_.rows, kMostRows) * std::max<int64_t>(depth_, 1));
-    for (int64_t first = 0; first < args_.rows; first += kMostRows) {
-      const int64_t rows = std::min(kMostRows, args_.rows - first);
+    auto* tiles = context_.scratch<A>(std::min(rows_, kMostRows) * std::max<int64_t>(depth_, 1));
+    for (int64_t first = 0; first < rows_; first += kMostRows) {
+      const int64_t rows = std::min(kMostRows, rows_ - first);
       pack(first, rows, tiles);
       if (rows <= kTileRows) {
         stream_weights(first, rows, tiles);
@@ -54,7 +54,7 @@ class LinearKernel {
 
   void pack(int64_t first, int64_t rows, A* tiles) {
     const int64_t in = weights_.in_features;
-    const T* input = static_cast<const T*>(args_.input) + first * in;
+    const T* input = static_cast<const T*>(args_.input.data) + first * in;
     const int64_t tasks = (rows + kTileRows - 1) / kTileRows;
     context_.parallel_for(tasks, tasks > 4 ? threads_ : 1, [&](int64_t task) {
       const int64_t end = std::min(rows, (task + 1) * kTileRows);
@@ -157,7 +157,7 @@ class LinearKernel {
   const LinearArgs& args_;
   Context& context_;
   const CpuLinearWeights& weights_;
-  const int64_t depth_, columns_, panels_;
+  const int64_t depth_, rows_, columns_, panels_;
   int threads_ = 1;
 };
 
@@ -184,7 +184,7 @@ HWY_AFTER_NAMESPACE();
 namespace latte::cpu {
 
 void linear(const LinearArgs& args, Context& context) {
-  if (args.rows == 0 || args.weights->out_features == 0) return;
+  if (args.rows() == 0 || args.weights->out_features == 0) return;
   static const auto kernel = LATTE_SELECT(linear_kernel);
   kernel(args, context);
 }

@@ -68,7 +68,7 @@ class CpuPositions final : public PreparedPositions {
 void timestep_projection(const TimestepProjectionArgs& args, Context& context);
 void patch_projection(const PatchProjectionArgs& args, Context& context);
 void linear(const LinearArgs& args, Context& context);
-void layer_norm(const TensorView& x, double epsilon, Context& context);
+void layer_norm(const LayerNormArgs& args, Context& context);
 void add(const TensorView& a, const TensorView& b, const TensorView& out);
 
 }  // namespace latte::cpu

@@ -45,6 +45,7 @@ class PatchKernel {
       : args_(args),
         context_(context),
         rows_(args),
+        two_by_two_(args.patch.frames == 1 && args.patch.height == 2 && args.patch.width == 2),
         depth_(args.weights->in_features),
         dim_(args.weights->out_features),
         panels_((dim_ + kPatchPanel - 1) / kPatchPanel),
@@ -60,7 +61,7 @@ class PatchKernel {
     // where rows are finished half by half.
     const auto whole = [](size_t lengths) { return lengths % kLine == 0; };
     stream_ = bytes >= kStreamBytes && !args_.channels_first &&
-              whole(reinterpret_cast<uintptr_t>(args_.output)) && whole(dim_ * sizeof(T)) &&
+              whole(reinterpret_cast<uintptr_t>(args_.output.data)) && whole(dim_ * sizeof(T)) &&
               (!buffered_ || whole(dim_ / 2 * sizeof(T)));
     const int64_t most_tiles = !buffered_             ? kDirectTiles
                                : depth_ <= kNormDepth ? 1
@@ -130,10 +131,9 @@ class PatchKernel {
         if constexpr (std::is_same_v<T, float>) to = patches_;
         to += row / kPatchRows * kPatchRows * kernel_.depth_ + row % kPatchRows;
         const T* from = static_cast<const T*>(latent.data) + rows_[row].latent;
-        const auto gather = [&](int64_t patch) HWY_ATTR {
-          gather_patch(from, latent.channels, latent.channel_stride, latent.width, patch, to);
-        };
-        kernel_.args_.patch_size == 2 ? gather(2) : gather(kernel_.args_.patch_size);
+        const auto gather = [&](PatchSize patch)
+                                HWY_ATTR { gather_patch(from, latent, patch, to); };
+        kernel_.two_by_two_ ? gather({1, 2, 2}) : gather(kernel_.args_.patch);
       }
       if constexpr (!std::is_same_v<T, float>) {
         const int64_t count = tiles_ * kPatchRows * kernel_.depth_;
@@ -315,6 +315,7 @@ class PatchKernel {
   const PatchProjectionArgs& args_;
   Context& context_;
   const PatchRows rows_;
+  const bool two_by_two_;  // frames are 1
   const int64_t depth_, dim_, panels_;
   const bool centred_;
   const PatchWeights& weights_;
@@ -336,8 +337,7 @@ HWY_AFTER_NAMESPACE();
 namespace latte::cpu {
 
 void patch_projection(const PatchProjectionArgs& args, Context& context) {
-  const LatentView& latent = args.latent;
-  if (latent.outer * latent.inner == 0 || args.weights->out_features == 0) return;
+  if (args.images() == 0 || args.weights->out_features == 0) return;
   static const auto kernel = LATTE_SELECT(patch_projection_kernel);
   kernel(args, context);
 }

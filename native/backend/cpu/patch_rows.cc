@@ -15,15 +15,16 @@ constexpr int64_t kGroup = 32;
 
 PatchRows::PatchRows(const PatchProjectionArgs& args)
     : args_(args),
-      images_(args.latent.outer * args.latent.inner),
-      height_(args.latent.height / args.patch_size),
-      width_(args.latent.width / args.patch_size),
+      images_(args.images()),
+      height_(args.token_rows()),
+      width_(args.token_columns()),
       dim_(args.weights->out_features),
       zeros_(args.positions == nullptr ? static_cast<size_t>(dim_ - dim_ / 2) : 0) {
   frames_.reserve(static_cast<size_t>(images_));
   for (int64_t outer = 0; outer < args.latent.outer; ++outer) {
-    for (int64_t inner = 0; inner < args.latent.inner; ++inner) {
-      frames_.push_back(outer * args.latent.outer_stride + inner * args.latent.inner_stride);
+    const int64_t frames = args.patch.frames;
+    for (int64_t frame = 0; frame + frames <= args.latent.inner; frame += frames) {
+      frames_.push_back(outer * args.latent.outer_stride + frame * args.latent.inner_stride);
     }
   }
 }
@@ -31,10 +32,10 @@ PatchRows::PatchRows(const PatchProjectionArgs& args)
 PatchRow PatchRows::row(int64_t image, int64_t y, int64_t x) const {
   const int64_t token = y * width_ + x, half = dim_ / 2;
   PatchRow row;
-  row.latent = frames_[image] + (y * args_.latent.width + x) * args_.patch_size;
+  row.latent = frames_[image] + y * args_.patch.height * args_.latent.width + x * args_.patch.width;
   const int64_t output =
       args_.channels_first ? image * tokens() * dim_ + token : (image * tokens() + token) * dim_;
-  row.output = static_cast<char*>(args_.output) +
+  row.output = static_cast<char*>(args_.output.data) +
                output * static_cast<int64_t>(item_size(args_.weights->dtype));
   row.positions[0] = row.positions[1] = zeros_.data();
   if (args_.positions == nullptr) return row;

@@ -34,7 +34,7 @@ class PatchRows {
 
   const PatchProjectionArgs& args_;
   const int64_t images_, height_, width_, dim_;
-  std::vector<int64_t> frames_;  // where each image's latent begins
+  std::vector<int64_t> frames_;  // where the first frame of each image begins
   std::vector<float> zeros_;     // where there are no positions
 };
 

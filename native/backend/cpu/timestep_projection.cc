@@ -64,13 +64,15 @@ HWY_INLINE void sincos(const float* arguments, float* sines, float* cosines) {
 template <class T>
 void project(const TimestepProjectionArgs& args, int64_t row, float* sines, float* cosines,
              float* arguments) {
-  const int64_t half = args.dim / 2;
+  const Sinusoids& sinusoids = *args.sinusoids;
+  const int64_t dim = sinusoids.dim, half = dim / 2;
   constexpr auto lanes = static_cast<int64_t>(hn::MaxLanes(F64()));
-  const float timestep = args.timesteps[row];
+  const float timestep = static_cast<const float*>(args.timesteps.data)[row];
   bool reducible = true;
   for (int64_t i = 0; i < half; ++i) {
     // The reference's own order of float32 operations.
-    const float argument = args.scale * (timestep * (*args.frequencies)[static_cast<size_t>(i)]);
+    const float argument =
+        sinusoids.scale * (timestep * sinusoids.frequencies[static_cast<size_t>(i)]);
     arguments[i] = argument;
     reducible = reducible && std::fabs(argument) <= kReducible;  // false for NaN, too
   }
@@ -82,7 +84,7 @@ void project(const TimestepProjectionArgs& args, int64_t row, float* sines, floa
       cosines[i] = static_cast<float>(std::cos(static_cast<double>(arguments[i])));
     }
   }
-  T* to = static_cast<T*>(args.output) + row * args.dim;
+  T* to = static_cast<T*>(args.output.data) + row * dim;
   const auto copy = [&](const float* from) {
     for (int64_t i = 0; i < half; i += static_cast<int64_t>(kLanes)) {
       const auto count = static_cast<size_t>(std::min<int64_t>(kLanes, half - i));
@@ -90,21 +92,22 @@ void project(const TimestepProjectionArgs& args, int64_t row, float* sines, floa
     }
     to += half;
   };
-  copy(args.flip_sin_to_cos ? cosines : sines);
-  copy(args.flip_sin_to_cos ? sines : cosines);
-  if (args.dim % 2 == 1) *to = T{};
+  copy(sinusoids.flip_sin_to_cos ? cosines : sines);
+  copy(sinusoids.flip_sin_to_cos ? sines : cosines);
+  if (dim % 2 == 1) *to = T{};
 }
 
 void timestep_projection_kernel(const TimestepProjectionArgs& args, Context& context) {
-  const int64_t half = (args.dim / 2 + 15) / 16 * 16;
-  const int threads = Context::threads_for(static_cast<double>(args.count * args.dim) * 2);
-  const int64_t tasks = threads == 1 ? 1 : std::min<int64_t>(args.count, int64_t{4} * threads);
+  const int64_t dim = args.sinusoids->dim, half = (dim / 2 + 15) / 16 * 16;
+  const int64_t rows = args.count();
+  const int threads = Context::threads_for(static_cast<double>(rows * dim) * 2);
+  const int64_t tasks = threads == 1 ? 1 : std::min<int64_t>(rows, int64_t{4} * threads);
   auto* scratch = context.scratch<float>(tasks * half * 3);
   std::fill(scratch, scratch + tasks * half * 3, 0.0f);
-  with_layer_type(args.dtype, [&](auto tag) {
+  with_layer_type(args.output.dtype, [&](auto tag) {
     context.parallel_for(tasks, threads, [&](int64_t task) {
       float* mine = scratch + task * half * 3;
-      for (int64_t row = args.count * task / tasks; row < args.count * (task + 1) / tasks; ++row) {
+      for (int64_t row = rows * task / tasks; row < rows * (task + 1) / tasks; ++row) {
         project<decltype(tag)>(args, row, mine, mine + half, mine + 2 * half);
       }
     });
@@ -120,7 +123,7 @@ HWY_AFTER_NAMESPACE();
 namespace latte::cpu {
 
 void timestep_projection(const TimestepProjectionArgs& args, Context& context) {
-  if (args.count == 0 || args.dim == 0) return;
+  if (args.count() == 0 || args.sinusoids->dim == 0) return;
   static const auto kernel = LATTE_SELECT(timestep_projection_kernel);
   kernel(args, context);
 }

@@ -9,7 +9,7 @@
 namespace latte::kernel_test {
 namespace {
 
-struct Sinusoids {
+struct Projection {
   std::vector<float> timesteps;
   int64_t dim = 256;
   DType dtype = DType::kFloat32;
@@ -19,7 +19,7 @@ struct Sinusoids {
   int64_t vector_cores = 3;
 };
 
-std::vector<float> frequencies_of(const Sinusoids& s) {
+std::vector<float> frequencies_of(const Projection& s) {
   const int64_t half = s.dim / 2;
   std::vector<float> frequencies;
   for (int64_t i = 0; i < half; ++i) {
@@ -41,17 +41,14 @@ float rounded(double value, DType dtype) {
   return single;
 }
 
-void run(const Sinusoids& s, model::Schedule schedule) {
-  const std::vector<float> frequencies = frequencies_of(s);
+void run(const Projection& s, model::Schedule schedule) {
+  const Sinusoids sinusoids{frequencies_of(s), s.scale, s.flip, s.dim};
+  const std::vector<float>& frequencies = sinusoids.frequencies;
   const auto count = static_cast<int64_t>(s.timesteps.size());
   TimestepProjectionArgs args;
-  args.timesteps = s.timesteps.data();
-  args.count = count;
-  args.frequencies = &frequencies;
-  args.scale = s.scale;
-  args.flip_sin_to_cos = s.flip;
-  args.dim = s.dim;
-  args.dtype = s.dtype;
+  args.timesteps.shape = {count};
+  args.sinusoids = &sinusoids;
+  args.output = {{s.dtype, {count, s.dim}}, nullptr};
   const auto tiling = ascend::timestep_tiling({1, s.vector_cores}, args);
   require(tiling.has_value(), "the tiling refuses");
 
@@ -101,7 +98,7 @@ void run(const Sinusoids& s, model::Schedule schedule) {
 }  // namespace
 
 void add_timestep_cases(std::vector<NamedCase>& cases) {
-  const auto add = [&](const std::string& name, const Sinusoids& s) {
+  const auto add = [&](const std::string& name, const Projection& s) {
     cases.push_back(
         {"timestep_projection " + name, [s](model::Schedule schedule) { run(s, schedule); }});
   };

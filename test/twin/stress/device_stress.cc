@@ -70,10 +70,9 @@ struct Forward {
     const TensorView in = queue.upload({{DType::kFloat32, {kRows, kIn}}, input.data()});
     const TensorView out{{DType::kFloat32, {kRows, kOut}}, queue.scratch(output.size() * 4)};
     LinearArgs args;
-    args.input = in.data;
-    args.rows = kRows;
+    args.input = in;
     args.weights = layer.prepared.get();
-    args.output = LinearOutput::dense(out.data, kOut);
+    args.output = LinearOutput::dense(out);
     queue.linear(args);
     queue.download(out, output.data());
   }

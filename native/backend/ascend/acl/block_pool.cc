@@ -29,7 +29,7 @@ size_t BlockPool::size_class(size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-std::shared_ptr<Buffer> BlockPool::adopt(void* memory, size_t capacity, size_t bytes) {
+std::shared_ptr<Buffer> BlockPool::make_buffer(void* memory, size_t capacity, size_t bytes) {
   try {
     return std::make_shared<Block>(shared_from_this(), memory, capacity, bytes);
   } catch (...) {
@@ -50,7 +50,7 @@ std::shared_ptr<Buffer> BlockPool::take(size_t bytes) {
     pooled_ -= capacity;
     live_ += capacity;
   }
-  return adopt(memory, capacity, bytes);
+  return make_buffer(memory, capacity, bytes);
 }
 
 std::shared_ptr<Buffer> BlockPool::take_or_allocate(size_t bytes) {
@@ -68,7 +68,7 @@ std::shared_ptr<Buffer> BlockPool::take_or_allocate(size_t bytes) {
     source_.free(memory);
     throw;
   }
-  return adopt(memory, capacity, bytes);
+  return make_buffer(memory, capacity, bytes);
 }
 
 /// A new block, in use. Throws std::bad_alloc, and changes nothing then.

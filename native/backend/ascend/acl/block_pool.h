@@ -49,7 +49,7 @@ class BlockPool : public std::enable_shared_from_this<BlockPool> {
 
   static size_t size_class(size_t bytes);
   void remember(void* memory, size_t capacity);
-  std::shared_ptr<Buffer> adopt(void* memory, size_t capacity, size_t bytes);
+  std::shared_ptr<Buffer> make_buffer(void* memory, size_t capacity, size_t bytes);
   void release(void* memory, size_t capacity);
 
   Source source_;

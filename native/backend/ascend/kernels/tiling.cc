@@ -16,14 +16,14 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
 /// The largest |timestep| for which |scale · t · frequency| surely stays within kDirectArgument.
-float direct_limit(const TimestepProjectionArgs& args) {
+float direct_limit(const Sinusoids& sinusoids) {
   double largest = 0;
-  for (const float frequency : *args.frequencies) {
+  for (const float frequency : sinusoids.frequencies) {
     // NaN or infinite frequencies make every row go the careful way.
     if (!std::isfinite(frequency)) return -1;
     largest = std::max(largest, std::fabs(static_cast<double>(frequency)));
   }
-  largest *= std::fabs(static_cast<double>(args.scale));
+  largest *= std::fabs(static_cast<double>(sinusoids.scale));
   if (!std::isfinite(largest)) return -1;
   // A per mille of margin covers the two roundings of the argument.
   const double limit = LATTE_DIRECT_ARGUMENT * 0.999 / std::max(largest, 1e-30);
@@ -47,26 +47,27 @@ std::optional<uint32_t> kernel_dtype(DType dtype) {
 
 std::optional<latte_timestep_tiling> timestep_tiling(CoreCounts cores,
                                                      const TimestepProjectionArgs& args) {
-  const auto dtype = kernel_dtype(args.dtype);
-  if (!dtype || cores.vector < 1 || args.count < 1 || args.dim < 1) return std::nullopt;
-  if (args.count > kFieldLimit / 64 || args.dim > kFieldLimit / 64) return std::nullopt;
-  const int64_t half = args.dim / 2;
-  const int64_t block_rows = ceil_div(args.count, std::min(args.count, cores.vector));
+  const Sinusoids& sinusoids = *args.sinusoids;
+  const int64_t count = args.count(), dim = sinusoids.dim, half = dim / 2;
+  const auto dtype = kernel_dtype(args.output.dtype);
+  if (!dtype || cores.vector < 1 || count < 1 || dim < 1) return std::nullopt;
+  if (count > kFieldLimit / 64 || dim > kFieldLimit / 64) return std::nullopt;
+  const int64_t block_rows = ceil_div(count, std::min(count, cores.vector));
   const int64_t columns =
       std::min<int64_t>(round_up(std::max<int64_t>(half, 1), 64), LATTE_TIMESTEP_TILE);
   const int64_t rows = std::min<int64_t>(block_rows, LATTE_TIMESTEP_TILE / columns);
   latte_timestep_tiling tiling{};
-  tiling.blocks = static_cast<uint32_t>(ceil_div(args.count, block_rows));
+  tiling.blocks = static_cast<uint32_t>(ceil_div(count, block_rows));
   tiling.dtype = *dtype;
-  tiling.count = static_cast<uint32_t>(args.count);
-  tiling.dim = static_cast<uint32_t>(args.dim);
+  tiling.count = static_cast<uint32_t>(count);
+  tiling.dim = static_cast<uint32_t>(dim);
   tiling.half = static_cast<uint32_t>(half);
   tiling.block_rows = static_cast<uint32_t>(block_rows);
   tiling.tile_rows = static_cast<uint32_t>(rows);
   tiling.tile_columns = static_cast<uint32_t>(columns);
-  tiling.flip = args.flip_sin_to_cos ? 1 : 0;
-  tiling.scale = args.scale;
-  tiling.direct_limit = direct_limit(args);
+  tiling.flip = sinusoids.flip_sin_to_cos ? 1 : 0;
+  tiling.scale = sinusoids.scale;
+  tiling.direct_limit = direct_limit(sinusoids);
   tiling.two_over_pi_1 = 0xa2f9836e;
   tiling.two_over_pi_2 = 0x4e441529;
   tiling.two_over_pi_3 = 0xfc2757d1;

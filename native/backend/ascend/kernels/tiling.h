@@ -1,5 +1,5 @@
-// How the host cuts the work of our kernels into tiles. Each function says nothing where its
-// kernel does not serve the case: then aclnn does.
+// How the host cuts the work of our kernels into tiles. Each function returns std::nullopt if its
+// kernel does not support the case: aclnn operations then compute it.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,7 @@ struct CoreCounts {
   int64_t vector = 0;
 };
 
-/// The kernel reads the timesteps and args.frequencies (float32 [dim/2]) from device memory. An
+/// The kernel reads the timesteps and the frequencies (float32 [dim/2]) from device memory. An
 /// empty output needs no launch: nothing is returned for it, too.
 std::optional<latte_timestep_tiling> timestep_tiling(CoreCounts cores,
                                                      const TimestepProjectionArgs& args);

@@ -160,14 +160,17 @@ HWY_INLINE void normalise_tile(float* HWY_RESTRICT tile, int64_t depth,
   }
 }
 
-/// to[k][r] = patch[k] of one row's patch: channels, rows and columns in the order of the weights.
+/// to[k][r] = patch[k] of one row's patch: channels, frames, rows and columns in the order of the
+/// weights.
 template <class T>
-HWY_INLINE void gather_patch(const T* from, int64_t channels, int64_t channel_stride,
-                             int64_t row_stride, int64_t patch, T* to) {
-  for (int64_t c = 0; c < channels; ++c, from += channel_stride) {
-    const T* line = from;
-    for (int64_t y = 0; y < patch; ++y, line += row_stride) {
-      for (int64_t x = 0; x < patch; ++x, to += kPatchRows) *to = line[x];
+HWY_INLINE void gather_patch(const T* from, const LatentView& latent, PatchSize patch, T* to) {
+  for (int64_t c = 0; c < latent.channels; ++c, from += latent.channel_stride) {
+    const T* frame = from;
+    for (int64_t t = 0; t < patch.frames; ++t, frame += latent.inner_stride) {
+      const T* line = frame;
+      for (int64_t y = 0; y < patch.height; ++y, line += latent.width) {
+        for (int64_t x = 0; x < patch.width; ++x, to += kPatchRows) *to = line[x];
+      }
     }
   }
 }
