@@ -31,7 +31,7 @@ const elsewhere = twin
       // These run no device, or the CPU alone: the suite on the CPU runs them.
       'test/twin/mutants.test.ts',
       'test/performance/**',
-      'test/native/**',
+      'test/native/native.test.ts',
       'test/reference/**',
       'test/checkpoint/{config,fuzz,hostile,mindspore,models,names,open,real-files}.test.ts',
       'test/checkpoint/{resources,safetensors}.test.ts',

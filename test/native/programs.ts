@@ -1,0 +1,23 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+
+// The programs that CMake builds beside the addon from test/native and native/.
+const addon =
+  process.env.LATTE_ADDON ?? join(__dirname, '..', '..', 'build', 'Release', 'addon.node');
+
+/** The names of a program's tests. */
+export function testsOf(program: string): string[] {
+  return execFileSync(join(dirname(addon), program), ['--list'], { encoding: 'utf8' })
+    .trim()
+    .split('\n');
+}
+
+/** Runs one test of a program; returns what it prints, and rejects with what was wrong. */
+export async function runTest(program: string, name: string, environment = {}): Promise<string> {
+  const { stdout } = await promisify(execFile)(join(dirname(addon), program), [name], {
+    timeout: 120_000,
+    env: { ...process.env, ...environment },
+  });
+  return stdout;
+}
