@@ -37,14 +37,14 @@ latte_say 'The same in double precision, from the formulas, for a sample of entr
 node $out/.build/scripts/demo/check.js "$out" "$out/conditions.safetensors"
 
 latte_say 'Pictures'
-run plot pos-embed --embed-dim 64 --grid 16x16 -o "$out/position-table.png"
-run plot timesteps -o "$out/timesteps.png"
+run plot pos-embed --embed-dim 64 --grid 16x16 -o "$out/position-table.svg"
+run plot timesteps -o "$out/timesteps.svg"
 
 cat <<EOF
 
 Done. Made in $out/:
   conditions.safetensors   what the transformer's blocks need
-  position-table.png       the sine-cosine table that tells tokens where they are
-  timesteps.png            the sinusoids that timesteps become
+  position-table.svg       the sine-cosine table that tells tokens where they are
+  timesteps.svg            the sinusoids that timesteps become
   latte-xl/, inputs.safetensors   the checkpoint and the inputs, kept for the next run
 EOF

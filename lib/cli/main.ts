@@ -34,7 +34,7 @@ Examples:
   $ latte-embeddings inspect ./Latte-1/transformer
   $ latte-embeddings embed --checkpoint ./Latte-1/transformer \\
       --latent random:1,4,16,64,64 --caption random:1,120 --steps 20 -o conditions.safetensors
-  $ latte-embeddings plot pos-embed --embed-dim 64 --grid 16x16 -o table.png
+  $ latte-embeddings plot pos-embed --embed-dim 64 --grid 16x16 -o table.svg
 
 Each command has its own help: latte-embeddings embed --help
 Set LATTE_DEBUG=1 for the stack trace of an error.`,

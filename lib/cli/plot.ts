@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { writeFile } from 'node:fs/promises';
 import { gridSize, numberList, positiveNumber, spacedTimesteps, wholeNumber } from './options.js';
 import { checkOutput, writeComplete } from './output-file.js';
-import type { HeatMap } from './plot/heat-map.js';
+import type { HeatMap, Picture } from './plot/heat-map.js';
 
 interface PosEmbedOptions {
   embedDim: number;
@@ -20,13 +20,16 @@ interface TimestepsOptions {
   output: string;
 }
 
+const outputHelp =
+  'the SVG file to write (required); a .png needs the optional package @napi-rs/canvas';
+
 // A picture of more values would show none of them.
 const maxValues = 2 ** 26;
 
-/** `plot`: PNG heat maps of the position table and of the timestep sinusoids. */
+/** `plot`: heat maps of the position table and of the timestep sinusoids. */
 export function plotCommand(): Command {
   return new Command('plot')
-    .description('draw a PNG heat map of a position table or of timestep sinusoids')
+    .description('draw a heat map of a position table or of timestep sinusoids, as SVG or PNG')
     .addCommand(posEmbedCommand())
     .addCommand(timestepsCommand());
 }
@@ -51,13 +54,13 @@ function posEmbedCommand(): Command {
         .default(16)
         .conflicts('length'),
     )
-    .requiredOption('-o, --output <file>', 'the PNG file to write (required)')
+    .requiredOption('-o, --output <file>', outputHelp)
     .addHelpText(
       'after',
       `
 Examples:
-  $ latte-embeddings plot pos-embed --embed-dim 64 --grid 16x16 -o frame.png
-  $ latte-embeddings plot pos-embed --embed-dim 64 --length 16 -o video.png`,
+  $ latte-embeddings plot pos-embed --embed-dim 64 --grid 16x16 -o frame.svg
+  $ latte-embeddings plot pos-embed --embed-dim 64 --length 16 -o video.svg`,
     )
     .action(async (options: PosEmbedOptions) => {
       checkOutput(options.output);
@@ -75,13 +78,13 @@ function timestepsCommand(): Command {
         .conflicts('steps'),
     )
     .option('--steps <n>', 'this many timesteps, evenly spaced from 999', wholeNumber(1, 1000))
-    .requiredOption('-o, --output <file>', 'the PNG file to write (required)')
+    .requiredOption('-o, --output <file>', outputHelp)
     .addHelpText(
       'after',
       `
 Examples:
-  $ latte-embeddings plot timesteps -o timesteps.png
-  $ latte-embeddings plot timesteps --num-channels 64 --steps 20 -o twenty.png`,
+  $ latte-embeddings plot timesteps -o timesteps.svg
+  $ latte-embeddings plot timesteps --num-channels 64 --steps 20 -o twenty.svg`,
     )
     .action(async (options: TimestepsOptions) => {
       checkOutput(options.output);
@@ -157,8 +160,14 @@ function checkSize(rows: number, columns: number): void {
 }
 
 async function draw(map: HeatMap, path: string): Promise<void> {
+  const { divergingColors } = await import('./plot/colors.js');
   const { drawHeatMap } = await import('./plot/heat-map.js');
-  const png = await drawHeatMap(map);
-  await writeComplete(path, (temporary) => writeFile(temporary, png));
+  const { drawPng } = await import('./plot/canvas.js');
+  const colors = await divergingColors();
+  const picture = (fontFamily: string): Picture => drawHeatMap(map, colors, fontFamily);
+  const bytes = path.toLowerCase().endsWith('.png')
+    ? await drawPng(picture)
+    : picture('system-ui, sans-serif').svg;
+  await writeComplete(path, (temporary) => writeFile(temporary, bytes));
   process.stdout.write(`${path}\n`);
 }

@@ -1,12 +1,13 @@
-import { loadImage, createCanvas } from '@napi-rs/canvas';
+import * as canvas from '@napi-rs/canvas';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { loadCanvas, setFont } from '../../lib/cli/plot/canvas.js';
+import { drawPng } from '../../lib/cli/plot/canvas.js';
 import { colorStep, colorSteps, divergingColors } from '../../lib/cli/plot/colors.js';
-import { drawHeatMap, ticks } from '../../lib/cli/plot/heat-map.js';
+import { drawHeatMap, ticks, type HeatMap } from '../../lib/cli/plot/heat-map.js';
 import { run, temporaryFolders } from './run.js';
 
+const { createCanvas, loadImage } = canvas;
 const folder = temporaryFolders();
 
 interface Picture {
@@ -29,20 +30,29 @@ async function decode(png: Buffer): Promise<Picture> {
   };
 }
 
-async function plot(...args: string[]): Promise<Picture> {
-  const path = join(folder(), 'plot.png');
+/** The file that `plot` writes. */
+async function plotFile(name: string, args: string[]): Promise<Buffer> {
+  const path = join(folder(), name);
   const { status, stdout, stderr } = await run(['plot', ...args, '-o', path]);
   expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: `${path}\n`, stderr: '' });
-  const png = readFileSync(path);
-  expect(png.subarray(0, 8).toString('latin1')).toBe('\x89PNG\r\n\x1a\n');
-  expect(png.toString('latin1', 12, 16)).toBe('IHDR');
-  const picture = await decode(png);
-  expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([picture.width, picture.height]);
-  return picture;
+  return readFileSync(path);
+}
+
+/** The cells of an SVG that `plot` writes. */
+async function plot(...args: string[]): Promise<Picture> {
+  const svg = (await plotFile('plot.svg', args)).toString('utf8');
+  return decode(cellsOf(svg));
+}
+
+function cellsOf(svg: string): Buffer {
+  return Buffer.from(/href="data:image\/png;base64,([^"]+)"/.exec(svg)![1]!, 'base64');
 }
 
 // The map's upper left corner.
 const [left, top] = [130, 150];
+
+const draw = async (map: HeatMap) => drawHeatMap(map, await divergingColors(), 'sans-serif');
+const empty = { title: '', subtitle: '', xLabel: '', yLabel: '', bands: [] };
 
 /** The colour of a value, from the map's own table. */
 const colorOf = async (value: number): Promise<number[]> => {
@@ -95,66 +105,111 @@ describe('ticks', () => {
 describe('a heat map', () => {
   it('paints every cell in the colour of its value', async () => {
     const values = [-1, -0.25, 0, 0.5, 1, NaN];
-    const map = { title: 'Title', subtitle: '', xLabel: '', yLabel: '', bands: [] };
-    const picture = await decode(await drawHeatMap({ ...map, rows: 2, columns: 3, values }));
+    const { cells } = await draw({ ...empty, rows: 2, columns: 3, values });
+    const picture = await decode(cells.png);
+    expect([picture.width, picture.height]).toEqual([120, 80]);
     for (const [i, value] of values.entries()) {
       const [row, column] = [Math.floor(i / 3), i % 3];
       const color = Number.isNaN(value) ? [128, 128, 128] : await colorOf(value);
-      expect(picture.at(left + column * 40 + 20, top + row * 40 + 20)).toEqual(color);
+      expect(picture.at(column * 40 + 20, row * 40 + 20)).toEqual(color);
     }
   });
 
-  it('has a colour bar from 1 at the top to -1 at the bottom', async () => {
-    const map = { title: '', subtitle: '', xLabel: '', yLabel: '', bands: [] };
-    const picture = await decode(
-      await drawHeatMap({ ...map, rows: 10, columns: 10, values: new Float32Array(100) }),
+  it('shows those cells, at their own size', async () => {
+    const { svg, cells } = await draw({
+      ...empty,
+      rows: 2,
+      columns: 3,
+      values: [0, 0, 0, 0, 0, 0],
+    });
+    expect(svg).toContain(
+      `<g transform="translate(${left} ${top})"><image width="120" height="80"`,
     );
-    const x = left + 400 + 40 + 13;
-    expect(picture.at(x, top + 1)).toEqual(await colorOf(0.9925));
-    expect(picture.at(x, top + 398)).toEqual(await colorOf(-0.9925));
+    expect(cellsOf(svg)).toEqual(cells.png);
   });
 
-  it('writes its title in its own font', async () => {
-    const map = {
-      subtitle: '',
-      xLabel: '',
-      yLabel: '',
-      bands: [],
-      rows: 1,
-      columns: 1,
-      values: [0],
-    };
-    const ink = (picture: Picture) => {
-      let dark = 0;
-      for (let y = 25; y < 62; y++)
-        for (let x = left; x < picture.width; x++) if (picture.at(x, y)[0]! < 128) dark++;
-      return dark;
-    };
-    const some = ink(await decode(await drawHeatMap({ ...map, title: 'Position table' })));
-    const none = ink(await decode(await drawHeatMap({ ...map, title: '' })));
-    expect(none).toBe(0);
-    expect(some).toBeGreaterThan(500);
+  it('has a colour bar from 1 at the top to -1 at the bottom', async () => {
+    const { svg } = await draw({ ...empty, rows: 1, columns: 1, values: [0] });
+    const stops = [...svg.matchAll(/<stop offset="([^"]+)" stop-color="rgb\(([^)]+)\)"/g)];
+    expect(stops.length).toBeGreaterThan(20);
+    for (const [, offset, color] of stops) {
+      expect(color!.split(',').map(Number)).toEqual(await colorOf(1 - 2 * Number(offset)));
+    }
+    expect([...svg.matchAll(/>([\u2212\d.]+)<\/text>/g)].map(([, text]) => text)).toEqual([
+      '0',
+      '0',
+      '1.0',
+      '0.5',
+      '0.0',
+      '\u22120.5',
+      '\u22121.0',
+    ]);
   });
 
-  it('has its letters in two weights', async () => {
-    const { createCanvas: create } = await loadCanvas();
-    const context = create(10, 10).getContext('2d');
-    const width = (weight: 400 | 600) => {
-      setFont(context, 24, weight);
-      return context.measureText('Position table').width;
-    };
-    // The font file's own default is its thinnest weight, in which this takes 131 pixels.
-    expect(width(400)).toBeCloseTo(137.87, 1);
-    expect(width(600)).toBeCloseTo(142.25, 1);
+  it('names itself, its axes, its bands and its rows, whatever the letters', async () => {
+    const { svg } = await draw({
+      title: 'A < "B" & C',
+      subtitle: 'two rows',
+      xLabel: 'channel',
+      yLabel: 'frame',
+      bands: ['sin', 'cos'],
+      rows: 2,
+      columns: 4,
+      values: new Float32Array(8),
+      rowLabel: (row) => `row ${row}`,
+    });
+    const texts = [...svg.matchAll(/<text [^>]*>([^<]*)<\/text>/g)].map(([, text]) => text);
+    expect(texts).toEqual(expect.arrayContaining(['two rows', 'sin', 'cos', 'row 0', 'row 1']));
+    expect(texts).toEqual(
+      expect.arrayContaining(['A &lt; &quot;B&quot; &amp; C', 'channel', 'frame']),
+    );
+  });
+
+  it('is wide enough for its title', async () => {
+    const width = async (title: string) =>
+      (await draw({ ...empty, title, rows: 1, columns: 1, values: [0] })).width;
+    expect(await width('')).toBe(left + 730);
+    expect(await width('W'.repeat(100))).toBeGreaterThan(left + 1500);
+  });
+
+  it('has other colours on a dark page', async () => {
+    const { svg } = await draw({ ...empty, rows: 1, columns: 1, values: [0] });
+    const dark = /@media \(prefers-color-scheme: dark\) \{ (.*) \}<\/style>/.exec(svg)![1]!;
+    for (const [, kind] of svg.matchAll(/class="(\w+)"/g)) expect(dark).toContain(`.${kind} {`);
   });
 
   it('averages tables down that are larger than a picture', async () => {
-    const map = { title: '', subtitle: '', xLabel: '', yLabel: '', bands: [] };
-    const picture = await decode(
-      await drawHeatMap({ ...map, rows: 1, columns: 5000, values: new Float32Array(5000).fill(1) }),
+    const values = Float32Array.from({ length: 4800 }, (_, i) => [0, 0.5, 1][i % 3]!);
+    const { width, cells } = await draw({ ...empty, rows: 1, columns: 4800, values });
+    expect(width).toBeLessThan(2000);
+    const picture = await decode(cells.png);
+    expect(picture.width).toBe(1600);
+    expect(picture.at(800, 20)).toEqual(await colorOf(0.5));
+  });
+});
+
+describe('a PNG', () => {
+  it('is the same picture, drawn by the canvas', async () => {
+    const args = ['pos-embed', '--embed-dim', '8', '--length', '4'];
+    const png = await plotFile('plot.PNG', args);
+    expect(png.subarray(0, 8).toString('latin1')).toBe('\x89PNG\r\n\x1a\n');
+    const picture = await decode(png);
+    expect(picture.at(left + 20, top + 2 * 40 + 20)).toEqual(await colorOf(Math.sin(2)));
+    expect(picture.at(5, 5)).toEqual([255, 255, 255]);
+    let dark = 0;
+    for (let y = 25; y < 62; y++)
+      for (let x = left; x < picture.width; x++) if (picture.at(x, y)[0]! < 128) dark++;
+    expect(dark).toBeGreaterThan(500);
+  });
+
+  it('says what to install where the canvas, or any font, is missing', async () => {
+    const never = () => expect.unreachable();
+    const missing = () => Promise.reject(new Error("Cannot find module '@napi-rs/canvas'\nmore"));
+    await expect(drawPng(never, missing)).rejects.toThrow(
+      /npm install @napi-rs\/canvas, or name an \.svg \(Cannot find module '@napi-rs\/canvas'\)$/,
     );
-    expect(picture.width).toBeLessThan(2000);
-    expect(picture.at(left + 800, top + 20)).toEqual(await colorOf(1));
+    const bare = { ...canvas, GlobalFonts: { families: [] } } as unknown as typeof canvas;
+    await expect(drawPng(never, () => Promise.resolve(bare))).rejects.toThrow(/no.* name an \.svg/);
   });
 });
 
@@ -162,8 +217,7 @@ describe('plot', () => {
   it('pos-embed draws the table of a frame: columns first, then rows, sine before cosine', async () => {
     const picture = await plot('pos-embed', '--embed-dim', '64', '--grid', '16x16');
     // Cells of 17 x 2 pixels.
-    const cell = (token: number, channel: number) =>
-      picture.at(left + channel * 17 + 8, top + token * 2 + 1);
+    const cell = (token: number, channel: number) => picture.at(channel * 17 + 8, token * 2 + 1);
     for (const [token, channel, value] of [
       [0, 0, 0],
       [0, 16, 1],
@@ -190,16 +244,14 @@ describe('plot', () => {
       '--interpolation-scale',
       '2',
     );
-    const cell = (frame: number, channel: number) =>
-      picture.at(left + channel * 40 + 20, top + frame * 40 + 20);
+    const cell = (frame: number, channel: number) => picture.at(channel * 40 + 20, frame * 40 + 20);
     expect(cell(3, 0)).toEqual(await colorOf(Math.sin(1.5)));
     expect(cell(3, 4)).toEqual(await colorOf(Math.cos(1.5)));
   });
 
   it('timesteps draws cosine before sine, for the timesteps that are asked for', async () => {
     const picture = await plot('timesteps', '--num-channels', '8', '--timesteps', '5,-2.5');
-    const cell = (row: number, channel: number) =>
-      picture.at(left + channel * 40 + 20, top + row * 40 + 20);
+    const cell = (row: number, channel: number) => picture.at(channel * 40 + 20, row * 40 + 20);
     expect(cell(0, 0)).toEqual(await colorOf(Math.cos(5)));
     expect(cell(0, 4)).toEqual(await colorOf(Math.sin(5)));
     expect(cell(1, 4)).toEqual(await colorOf(Math.sin(-2.5)));
@@ -207,13 +259,13 @@ describe('plot', () => {
 
   it('timesteps draws all of 0 to 999 unless told otherwise', async () => {
     const picture = await plot('timesteps');
-    expect(picture.height).toBe(top + 1000 + 100);
-    expect(picture.at(left + 4 * 128 + 2, top + 2)).toEqual(await colorOf(Math.sin(2)));
+    expect(picture.height).toBe(1000);
+    expect(picture.at(4 * 128 + 2, 2)).toEqual(await colorOf(Math.sin(2)));
   });
 
   it('takes an odd number of channels, whose last column is zero', async () => {
     const picture = await plot('timesteps', '--num-channels', '7', '--steps', '2');
-    expect(picture.at(left + 6 * 40 + 20, top + 20)).toEqual(await colorOf(0));
+    expect(picture.at(6 * 40 + 20, 20)).toEqual(await colorOf(0));
   });
 
   it.each([
@@ -221,7 +273,7 @@ describe('plot', () => {
     [['pos-embed', '--embed-dim', '4096', '--grid', '4096x4096'], /too large for a picture/],
   ])('%j fails and leaves no file', async (args, message) => {
     const place = folder();
-    const { status, stderr } = await run(['plot', ...args, '-o', join(place, 'x.png')]);
+    const { status, stderr } = await run(['plot', ...args, '-o', join(place, 'x.svg')]);
     expect(stderr).toMatch(message);
     expect(status).toBe(1);
     expect(readdirSync(place)).toEqual([]);

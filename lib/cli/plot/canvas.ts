@@ -1,44 +1,37 @@
 import type * as Canvas from '@napi-rs/canvas';
-import { readFileSync } from 'node:fs';
-
-/** The name under which the pictures' font is known to the canvas. */
-const fontFamily = 'LattePlot';
-
-let loaded: typeof Canvas | undefined;
+import type { Picture } from './heat-map.js';
 
 /**
- * The canvas with its font (Source Sans 3), which comes in a package too, so that pictures are the
- * same on a server without fonts. Both are optional dependencies: only `plot` needs them.
- * @throws Error that says what to install where they are missing.
+ * Draws a picture as a PNG file with `@napi-rs/canvas`, an optional peer of this package.
+ * @param draw makes the picture with letters of a font.
+ * @param load gives the canvas.
+ * @throws Error that names what to install if the canvas, or any font, is missing.
  */
-export async function loadCanvas(): Promise<typeof Canvas> {
-  if (loaded !== undefined) return loaded;
+export async function drawPng(
+  draw: (fontFamily: string) => Picture,
+  load = (): Promise<typeof Canvas> => import('@napi-rs/canvas'),
+): Promise<Buffer> {
+  let canvas: typeof Canvas;
   try {
-    const canvas = await import('@napi-rs/canvas');
-    const font =
-      require.resolve('@fontsource-variable/source-sans-3/files/source-sans-3-latin-wght-normal.woff2');
-    if (canvas.GlobalFonts.register(readFileSync(font), fontFamily) === null) {
-      throw new Error(`${font} cannot be read`);
-    }
-    loaded = canvas;
-    return canvas;
+    canvas = await load();
   } catch (cause) {
+    const reason = (cause as Error).message.split('\n')[0];
     throw new Error(
-      'plot draws with two optional dependencies that are not there: ' +
-        'npm install @napi-rs/canvas @fontsource-variable/source-sans-3 ' +
-        `(${(cause as Error).message.split('\n')[0]})`,
+      `-o: a .png needs the optional package @napi-rs/canvas: npm install @napi-rs/canvas, or name an .svg (${reason})`,
       { cause },
     );
   }
-}
-
-/** Text of a size in pixels from now on, in weight 400 (regular) or 600 (semi-bold). */
-export function setFont(
-  context: Canvas.SKRSContext2D,
-  size: number,
-  weight: 400 | 600 = 400,
-): void {
-  context.font = `${weight} ${size}px ${fontFamily}`;
-  // Not every release of the canvas takes the weight of a variable font from `font`.
-  context.fontVariationSettings = `'wght' ${weight}`;
+  const { createCanvas, GlobalFonts, loadImage } = canvas;
+  const families = GlobalFonts.families.map(({ family }) => family);
+  const family = families.find((name) => /sans(?!.*mono)/i.test(name)) ?? families[0];
+  if (family === undefined) {
+    throw new Error('-o: a .png needs a font, and this system has none; name an .svg');
+  }
+  const { svg, width, height, cells } = draw(family);
+  const surface = createCanvas(width, height);
+  const context = surface.getContext('2d');
+  context.drawImage(await loadImage(Buffer.from(svg)), 0, 0);
+  // The canvas leaves images within an SVG out.
+  context.drawImage(await loadImage(cells.png), cells.x, cells.y);
+  return surface.toBuffer('image/png');
 }

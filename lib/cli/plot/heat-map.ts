@@ -1,6 +1,5 @@
-import type { Canvas, SKRSContext2D } from '@napi-rs/canvas';
-import { colorStep, colorSteps, divergingColors, type ColorTable } from './colors.js';
-import { loadCanvas, setFont } from './canvas.js';
+import { colorStep, colorSteps, type ColorTable } from './colors.js';
+import { encodePng } from './png.js';
 
 /** A table of values in [−1, 1] and what to write around it. */
 export interface HeatMap {
@@ -21,46 +20,64 @@ export interface HeatMap {
   rowUnit?: number;
 }
 
-// Lengths are in pixels of the picture.
+/** A picture, and where its cells lie in it. */
+export interface Picture {
+  svg: string;
+  /** In pixels, as are all lengths here. */
+  width: number;
+  height: number;
+  /** The cells alone, as a PNG file. */
+  cells: { png: Buffer; x: number; y: number };
+}
+
 const target = { width: 1100, height: 720 };
 const largest = { cell: 40, side: 1600 };
 const margin = { left: 130, top: 150, right: 170, bottom: 100 };
-const ink = '#222222';
-const faint = '#666666';
+/** The colour of NaN. */
+const missing = [128, 128, 128];
+/** The width of a letter, as a part of the font's size: more than that of any usual font. */
+const letterWidth = 0.58;
+
+// A page with a dark background gets a dark picture; what ignores style sheets gets a light one.
+const style =
+  '@media (prefers-color-scheme: dark) { .paper { fill: #1b1b1b } .ink { fill: #eeeeee } ' +
+  '.faint { fill: #b4b4b4 } .line { stroke: #9a9a9a } }';
 
 /**
  * Draws a table as a heat map with title, axes, ticks and a colour bar.
  *
- * A cell of the table is a whole number of pixels where the table fits; larger tables are averaged
+ * A cell of the table is a whole number of pixels if the table fits; larger tables are averaged
  * down to at most 1600 pixels a side.
- * @returns the bytes of a PNG file.
+ * @param fontFamily what the letters are drawn in, as CSS has it.
  */
-export async function drawHeatMap(map: HeatMap): Promise<Buffer> {
-  const { createCanvas } = await loadCanvas();
-  const colors = await divergingColors();
+export function drawHeatMap(map: HeatMap, colors: ColorTable, fontFamily: string): Picture {
+  const cells = averaged(map, largest.side);
   const width = sideLength(map.columns, target.width);
   const height = sideLength(map.rows, target.height);
-  const canvas = createCanvas(
-    margin.left + Math.max(width, 560) + margin.right,
-    margin.top + Math.max(height, 200) + margin.bottom,
-  );
-  const context = canvas.getContext('2d');
-  context.fillStyle = '#ffffff';
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  drawTitle(context, map);
-
-  context.translate(margin.left, margin.top);
-  const cells = createCanvas(map.columns, map.rows);
-  paintCells(cells, map, colors);
-  const enlarged = width >= map.columns && height >= map.rows;
-  context.imageSmoothingEnabled = !enlarged;
-  context.imageSmoothingQuality = 'high';
-  context.drawImage(cells, 0, 0, width, height);
-  frame(context, 0, 0, width, height);
-  drawColumnAxis(context, map, width, height);
-  drawRowAxis(context, map, height);
-  drawColorBar(context, colors, width + 40, Math.max(height, 200));
-  return canvas.toBuffer('image/png');
+  const letters = Math.max(map.title.length * 30, map.subtitle.length * 22) * letterWidth;
+  const size = {
+    width: margin.left + Math.max(width + margin.right, Math.ceil(letters) + 20, 730),
+    height: margin.top + Math.max(height, 200) + margin.bottom,
+  };
+  const png = paint(cells, width, height, colors);
+  const svg = [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${size.width}" height="${size.height}"`,
+    ` viewBox="0 0 ${size.width} ${size.height}" font-family="${escape(fontFamily)}" font-size="20">`,
+    `<title>${escape(map.title)}</title><style>${style}</style>`,
+    `<rect class="paper" width="${size.width}" height="${size.height}" fill="#ffffff"/>`,
+    label(map.title, margin.left, 52, { size: 30, weight: 600 }),
+    label(map.subtitle, margin.left, 84, { size: 22, kind: 'faint' }),
+    `<g transform="translate(${margin.left} ${margin.top})">`,
+    `<image width="${width}" height="${height}" preserveAspectRatio="none"`,
+    ' style="image-rendering: pixelated"',
+    ` href="data:image/png;base64,${png.toString('base64')}"/>`,
+    frame(width, height),
+    columnAxis(map, width, height),
+    rowAxis(map, height),
+    colorBar(colors, width + 40, Math.max(height, 200)),
+    '</g></svg>\n',
+  ].join('');
+  return { svg, ...size, cells: { png, x: margin.left, y: margin.top } };
 }
 
 /** The length of a side of the map that has `count` cells. */
@@ -69,93 +86,99 @@ function sideLength(count: number, wanted: number): number {
   return Math.min(count * cell, largest.side);
 }
 
-function paintCells(canvas: Canvas, map: HeatMap, colors: ColorTable): void {
-  const context = canvas.getContext('2d');
-  const image = context.createImageData(map.columns, map.rows);
-  for (let i = 0; i < map.rows * map.columns; i++) {
-    const value = map.values[i]!;
-    if (Number.isNaN(value)) {
-      image.data.set([128, 128, 128, 255], i * 4);
-      continue;
+interface Table {
+  rows: number;
+  columns: number;
+  values: ArrayLike<number>;
+}
+
+/** The table with `most` rows and columns at the most, each the mean of those that it stands for. */
+function averaged(table: Table, most: number): Table {
+  const rows = Math.min(table.rows, most);
+  const columns = Math.min(table.columns, most);
+  if (rows === table.rows && columns === table.columns) return table;
+  const sums = new Float64Array(rows * columns);
+  const counts = new Uint32Array(rows * columns);
+  for (let row = 0; row < table.rows; row++) {
+    const begin = Math.floor((row * rows) / table.rows) * columns;
+    for (let column = 0; column < table.columns; column++) {
+      const at = begin + Math.floor((column * columns) / table.columns);
+      sums[at]! += table.values[row * table.columns + column]!;
+      counts[at]!++;
     }
-    const step = colorStep(value) * 3;
-    image.data.set([colors[step]!, colors[step + 1]!, colors[step + 2]!, 255], i * 4);
   }
-  context.putImageData(image, 0, 0);
+  return { rows, columns, values: sums.map((sum, i) => sum / counts[i]!) };
 }
 
-function drawTitle(context: SKRSContext2D, map: HeatMap): void {
-  context.textBaseline = 'alphabetic';
-  context.textAlign = 'left';
-  context.fillStyle = ink;
-  setFont(context, 30, 600);
-  context.fillText(map.title, margin.left, 52);
-  context.fillStyle = faint;
-  setFont(context, 22);
-  context.fillText(map.subtitle, margin.left, 84);
-}
-
-function drawColumnAxis(context: SKRSContext2D, map: HeatMap, width: number, height: number): void {
-  const bandColumns = map.columns / map.bands.length;
-  text(context, 'center', 'alphabetic');
-  map.bands.forEach((name, i) => {
-    const left = (i * width) / map.bands.length;
-    const right = ((i + 1) * width) / map.bands.length;
-    context.fillStyle = ink;
-    context.fillText(name, (left + right) / 2, -20);
-    line(context, left + 3, -10, right - 3, -10);
-  });
-  const scale = width / map.columns;
-  const unit = Number.isInteger(bandColumns) ? bandColumns : undefined;
-  text(context, 'center', 'top');
-  for (const column of ticks(map.columns, scale, 60, unit)) {
-    const x = (column + 0.5) * scale;
-    line(context, x, height, x, height + 7);
-    context.fillText(String(column), x, height + 11);
-  }
-  setFont(context, 22);
-  context.fillText(map.xLabel, width / 2, height + 48);
-}
-
-function drawRowAxis(context: SKRSContext2D, map: HeatMap, height: number): void {
-  const scale = height / map.rows;
-  text(context, 'right', 'middle');
-  for (const row of ticks(map.rows, scale, 30, map.rowUnit)) {
-    const y = (row + 0.5) * scale;
-    line(context, -7, y, 0, y);
-    context.fillText(map.rowLabel?.(row) ?? String(row), -12, y);
-  }
-  context.save();
-  context.translate(-98, height / 2);
-  context.rotate(-Math.PI / 2);
-  text(context, 'center', 'middle');
-  setFont(context, 22);
-  context.fillText(map.yLabel, 0, 0);
-  context.restore();
-}
-
-function drawColorBar(
-  context: SKRSContext2D,
-  colors: ColorTable,
-  left: number,
-  height: number,
-): void {
-  const width = 26;
+/** The cells as a PNG of the size at which they are shown: not every viewer enlarges them sharply. */
+function paint(table: Table, width: number, height: number, colors: ColorTable): Buffer {
+  const { rows, columns, values } = table;
+  const pixels = new Uint8Array(width * height * 3);
   for (let y = 0; y < height; y++) {
-    const step = Math.round((1 - (y + 0.5) / height) * (colorSteps - 1)) * 3;
-    context.fillStyle = `rgb(${colors[step]},${colors[step + 1]},${colors[step + 2]})`;
-    context.fillRect(left, y, width, 1);
+    const row = Math.floor((y * rows) / height);
+    for (let x = 0; x < width; x++) {
+      const value = values[row * columns + Math.floor((x * columns) / width)]!;
+      const step = colorStep(value) * 3;
+      const color = Number.isNaN(value) ? missing : colors.subarray(step, step + 3);
+      pixels.set(color, (y * width + x) * 3);
+    }
   }
-  frame(context, left, 0, width, height);
-  text(context, 'left', 'middle');
-  for (const value of [1, 0.5, 0, -0.5, -1]) {
+  return encodePng(width, height, pixels);
+}
+
+function columnAxis(map: HeatMap, width: number, height: number): string {
+  const bandWidth = width / map.bands.length;
+  const bands = map.bands.map(
+    (name, i) =>
+      label(name, (i + 0.5) * bandWidth, -20, { anchor: 'middle' }) +
+      line(i * bandWidth + 3, -10, (i + 1) * bandWidth - 3, -10),
+  );
+  const scale = width / map.columns;
+  const bandColumns = map.columns / map.bands.length;
+  const unit = Number.isInteger(bandColumns) ? bandColumns : undefined;
+  const marks = ticks(map.columns, scale, 60, unit).map((column) => {
+    const x = (column + 0.5) * scale;
+    return (
+      line(x, height, x, height + 7) + label(String(column), x, height + 27, { anchor: 'middle' })
+    );
+  });
+  const name = label(map.xLabel, width / 2, height + 64, { size: 22, anchor: 'middle' });
+  return [...bands, ...marks, name].join('');
+}
+
+function rowAxis(map: HeatMap, height: number): string {
+  const scale = height / map.rows;
+  const marks = ticks(map.rows, scale, 30, map.rowUnit).map((row) => {
+    const y = (row + 0.5) * scale;
+    const text = map.rowLabel?.(row) ?? String(row);
+    return line(-7, y, 0, y) + label(text, -12, y + middle, { anchor: 'end' });
+  });
+  const name = label(map.yLabel, 0, middle, { size: 22, anchor: 'middle' });
+  return `${marks.join('')}<g transform="translate(-98 ${height / 2}) rotate(-90)">${name}</g>`;
+}
+
+function colorBar(colors: ColorTable, left: number, height: number): string {
+  const width = 26;
+  const stops = Array.from({ length: 33 }, (_, i) => {
+    const step = Math.round((1 - i / 32) * (colorSteps - 1)) * 3;
+    const color = colors.subarray(step, step + 3).join(',');
+    return `<stop offset="${i / 32}" stop-color="rgb(${color})"/>`;
+  });
+  const marks = [1, 0.5, 0, -0.5, -1].map((value) => {
     const y = ((1 - value) / 2) * height;
-    line(context, left + width, y, left + width + 7, y);
     // A true minus sign, as wide as the digits.
-    context.fillText(value.toFixed(1).replace('-', '\u2212'), left + width + 12, y);
-  }
-  text(context, 'left', 'alphabetic');
-  context.fillText('value', left, -22);
+    const text = value.toFixed(1).replace('-', '\u2212');
+    return line(width, y, width + 7, y) + label(text, width + 12, y + middle);
+  });
+  return [
+    `<linearGradient id="values" x1="0" y1="0" x2="0" y2="1">${stops.join('')}</linearGradient>`,
+    `<g transform="translate(${left} 0)">`,
+    `<rect width="${width}" height="${height}" fill="url(#values)"/>`,
+    frame(width, height),
+    ...marks,
+    label('value', 0, -22),
+    '</g>',
+  ].join('');
 }
 
 /**
@@ -178,35 +201,38 @@ export function ticks(count: number, scale: number, spacing: number, unit?: numb
   return found;
 }
 
-function text(
-  context: SKRSContext2D,
-  align: 'left' | 'center' | 'right',
-  baseline: 'alphabetic' | 'middle' | 'top',
-): void {
-  setFont(context, 20);
-  context.fillStyle = ink;
-  context.textAlign = align;
-  context.textBaseline = baseline;
+/** How far below its middle a line of text has its baseline, at the usual size. */
+const middle = 7;
+
+interface LabelOptions {
+  size?: number;
+  weight?: number;
+  kind?: 'ink' | 'faint';
+  anchor?: 'start' | 'middle' | 'end';
 }
 
-function line(context: SKRSContext2D, x0: number, y0: number, x1: number, y1: number): void {
-  context.strokeStyle = faint;
-  context.lineWidth = 1.5;
-  context.beginPath();
-  context.moveTo(x0, y0);
-  context.lineTo(x1, y1);
-  context.stroke();
+/** Text whose baseline begins, has its middle, or ends at a point. */
+function label(text: string, x: number, y: number, options: LabelOptions = {}): string {
+  const { size = 20, weight = 400, kind = 'ink', anchor = 'start' } = options;
+  const fill = kind === 'ink' ? '#222222' : '#666666';
+  return (
+    `<text class="${kind}" x="${x}" y="${y}" font-size="${size}" font-weight="${weight}"` +
+    ` text-anchor="${anchor}" fill="${fill}">${escape(text)}</text>`
+  );
+}
+
+function line(x1: number, y1: number, x2: number, y2: number): string {
+  return `<line class="line" x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}" stroke="#666666" stroke-width="1.5"/>`;
 }
 
 /** A hairline just outside a rectangle, so that it hides no value. */
-function frame(
-  context: SKRSContext2D,
-  left: number,
-  top: number,
-  width: number,
-  height: number,
-): void {
-  context.strokeStyle = faint;
-  context.lineWidth = 1;
-  context.strokeRect(left - 0.5, top - 0.5, width + 1, height + 1);
+function frame(width: number, height: number): string {
+  return (
+    `<rect class="line" x="-0.5" y="-0.5" width="${width + 1}" height="${height + 1}"` +
+    ' fill="none" stroke="#666666"/>'
+  );
+}
+
+function escape(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 }
