@@ -21,8 +21,18 @@ export function arrayOf(dtype: DType, values: ArrayLike<number>): Tensor['data']
     case 'int64':
       return BigInt64Array.from(Array.from(values, BigInt));
     default:
-      return new Uint16Array(new Float64Array(values).map((x) => bitsOf(dtype, x)));
+      return mapInto(new Uint16Array(values.length), values, (x) => bitsOf(dtype, x));
   }
+}
+
+/** A counted loop: several times as fast as TypedArray.map, which counts where millions are made. */
+function mapInto<T extends Uint16Array | Float64Array>(
+  target: T,
+  values: ArrayLike<number>,
+  convert: (x: number) => number,
+): T {
+  for (let i = 0; i < target.length; i++) target[i] = convert(values[i]!);
+  return target;
 }
 
 /** A tensor on the cpu with these values. */
@@ -41,7 +51,8 @@ export function fromStored({ dtype, shape, values }: StoredTensor): Tensor {
 
 /** Values as they are once stored in a dtype: what the reference has to start from. */
 export function quantized(dtype: DType, values: Float64Array): Float64Array {
-  return dtype === 'int32' || dtype === 'int64' ? values : values.map((x) => round(dtype, x));
+  if (dtype === 'int32' || dtype === 'int64' || dtype === 'float64') return values;
+  return mapInto(new Float64Array(values.length), values, (x) => round(dtype, x));
 }
 
 /** The raw elements of a tensor: 16-bit ones as bits, whatever array class the runtime shows them in. */
@@ -68,8 +79,8 @@ export function halfBits(tensor: Tensor): Uint16Array {
 export function valuesOf(tensor: Tensor, from = 0, to = tensor.size): Float64Array {
   const { dtype, data } = tensor;
   if (isHalf(dtype)) {
-    const values = new Float64Array(halfBits(tensor).subarray(from, to));
-    return values.map((bits) => valueOfBits(dtype, bits));
+    const bits = halfBits(tensor).subarray(from, to);
+    return mapInto(new Float64Array(bits.length), bits, (x) => valueOfBits(dtype, x));
   }
   if (dtype === 'int64')
     return Float64Array.from((data as BigInt64Array).subarray(from, to), Number);
