@@ -10,7 +10,6 @@ export default defineConfig(
       'bench/build/',
       'bench/python/.venv/',
       'dist/',
-      'coverage/',
       'demo-output/',
       'node_modules/',
     ],
@@ -54,7 +53,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['lib/cli/**', 'bench/**', 'examples/**', 'scripts/**'],
+    files: ['lib/cli/**', 'bench/**', 'scripts/**'],
     rules: { 'no-console': 'off' },
   },
   {

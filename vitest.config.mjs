@@ -42,31 +42,55 @@ const elsewhere = twin
     ]
   : ['test/npu/**'];
 
+// Seconds to minutes each, for many or large cases. `npm test` leaves them to `npm run test:all`, which
+// runs them last. CONTRIBUTING.md says how long each takes.
+const slow = [
+  'test/checkpoint/hostile.test.ts',
+  'test/lifecycle/04-worker-threads.test.ts',
+  'test/lifecycle/06-memory.test.ts',
+  'test/parity/{full-size,instruction-sets,threads}.test.ts',
+  'test/performance/**/*.test.ts',
+  'test/twin/mutants.test.ts',
+];
+const never = ['test/golden/**', 'test/**/fixtures/**', ...sanitized, ...elsewhere];
+
+// No test measures absolute time: this only stops what hangs. Full-size tensors and child processes take
+// their time on a small machine.
+const limits = {
+  testTimeout: (process.env.LATTE_SANITIZER ? 10 : 5) * 60_000,
+  hookTimeout: 5 * 60_000,
+};
+
+const onDevices = {
+  // The tests' side of the twin loads CANN's libraries before the addon does. CANN's signal
+  // handlers would then report the end of every vitest process.
+  env: twin ? { ASCEND_COREDUMP_SIGNAL: 'none' } : {},
+  setupFiles: twin ? ['test/support/twin-report.ts'] : [],
+};
+
 export default defineConfig({
   test: {
     // One process a test file: the addon's threads and memory of one file cannot reach another.
     pool: 'forks',
-    // Full-size tensors and child processes take their time on a small machine, more so under a
-    // sanitizer; no test measures absolute time, so this only stops what hangs.
-    testTimeout: 900_000,
-    hookTimeout: 300_000,
+    ...limits,
     projects: [
       {
         extends: true,
         test: {
+          ...onDevices,
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [
-            'test/package/**',
-            'test/golden/**',
-            'test/**/fixtures/**',
-            ...sanitized,
-            ...elsewhere,
-          ],
-          // The tests' side of the twin loads CANN's libraries before the addon does. CANN's signal
-          // handlers would then report the end of every vitest process.
-          env: twin ? { ASCEND_COREDUMP_SIGNAL: 'none' } : {},
-          setupFiles: twin ? ['test/support/twin-report.ts'] : [],
+          exclude: ['test/package/**', ...slow, ...never],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...onDevices,
+          name: 'slow',
+          include: slow,
+          exclude: never,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -76,9 +100,10 @@ export default defineConfig({
           name: 'package',
           include: ['test/package/**/*.test.ts'],
           exclude: ['test/**/fixtures/**'],
-          testTimeout: 900_000,
-          hookTimeout: 900_000,
+          testTimeout: 10 * 60_000,
+          hookTimeout: 15 * 60_000,
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

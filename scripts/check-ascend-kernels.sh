@@ -28,5 +28,5 @@ echo "The kernels compile over its Ascend C headers."
 "$root/scripts/check-acl-abi.sh" "$toolkit"
 if [ "$mutants" = yes ]; then
   cd "$root"
-  LATTE_KERNEL_TEST_BUILD=$build node_modules/.bin/vitest run --project unit test/twin/mutants
+  LATTE_KERNEL_TEST_BUILD=$build node_modules/.bin/vitest run --project slow test/twin/mutants
 fi

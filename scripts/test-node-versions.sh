@@ -45,6 +45,6 @@ for version in "${versions[@]}"; do
   fi
   echo "== Node.js $("$bin/node" --version)"
   # Child processes and workers of the tests use process.execPath, which is this version, too.
-  PATH=$bin:$PATH "$bin/node" node_modules/vitest/vitest.mjs run --project unit "$@" || status=$?
+  PATH=$bin:$PATH "$bin/node" node_modules/vitest/vitest.mjs run --project unit --project slow "$@" || status=$?
 done
 exit "$status"

@@ -94,7 +94,7 @@ check 'What GCC 10 lacks' scripts/check-gcc10.sh || true
 if [ "$built" = yes ]; then
   check 'Shared libraries' npm run --silent check:libraries || true
   check 'clang-tidy' npm run --silent lint:native || true
-  suite 'Tests' npm test -- || true
+  suite 'Tests' npm run test:all -- || true
   # What Node.js has a part in. The other files of test/parity compare kernels alone.
   for version in 22 24 26; do
     suite "Tests on Node.js $version" scripts/test-node-versions.sh "$version" -- \
@@ -115,15 +115,15 @@ if [ "$built" = yes ]; then
   # what computes without it, without the fused kernel, and on the first 910.
   on_npus=(parity/{exact,golden,parity,properties,residency,rounding}.test.ts checkpoint/golden)
   if check 'Twin' npm run --silent build:twin; then
-    suite 'Tests on the twin' scripts/twin.sh npm test -- || true
+    suite 'Tests on the twin' scripts/twin.sh npm run test:all -- || true
     suite 'Tests on the twin without kernels' env LATTE_ASCEND_KERNELS=off \
-      scripts/twin.sh npm test -- npu/{faults,in-flight,launches,memory,opening,tensors,timestep} \
+      scripts/twin.sh npm run test:all -- npu/{faults,in-flight,launches,memory,opening,tensors,timestep} \
       npu/{traffic,unregistered,uploads} "${on_npus[@]}" || true
     suite 'Tests on the twin without the fused kernel' env LATTE_ASCEND_FUSED_PATCH=0 \
       LATTE_ASCEND_KERNEL_BINARY=off \
-      scripts/twin.sh npm test -- npu/launches npu/faults "${on_npus[@]}" || true
+      scripts/twin.sh npm run test:all -- npu/launches npu/faults "${on_npus[@]}" || true
     suite 'Tests on the twin as the first 910' env LATTE_TWIN_SOC=Ascend910A \
-      scripts/twin.sh npm test -- npu/launches npu/faults "${on_npus[@]}" || true
+      scripts/twin.sh npm run test:all -- npu/launches npu/faults "${on_npus[@]}" || true
     suite 'Tests on the twin under sanitizers' npm run test:sanitize -- --twin \
       npu parity/golden parity/parity checkpoint/golden || true
   else

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -70,20 +70,6 @@ describe('a program of the user', () => {
   test('runs the command by name', async () => {
     const args = ['exec', '--offline', '--', 'latte-embeddings', 'devices', '--json'];
     expect(await runOk('npm', args, user.path)).toContain('"cpu"');
-  });
-
-  test('draws an SVG, and is told what a PNG needs', async () => {
-    const plot = (file: string) =>
-      run(
-        'npm',
-        ['exec', '--offline', '--', 'latte-embeddings', 'plot', 'timesteps', '-o', file],
-        user.path,
-      );
-    expect((await plot('plot.svg')).status).toBe(0);
-    expect(readFileSync(join(user.path, 'plot.svg'), 'utf8')).toMatch(/^<svg /);
-    const { status, stderr } = await plot('plot.png');
-    expect(stderr).toContain('npm install @napi-rs/canvas');
-    expect(status).toBe(1);
   });
 
   test('is told what to do when the addon is missing', async () => {

@@ -82,7 +82,7 @@ export function children({ addon = true } = {}): Children {
           env: { ...process.env, NODE_OPTIONS: '', ...env },
           stdio: ['ignore', 'pipe', 'pipe'],
           // Only what hangs is ended by this; no test measures time against it.
-          timeout: 800_000,
+          timeout: process.env.LATTE_SANITIZER ? 580_000 : 280_000,
           killSignal: 'SIGKILL',
         });
         let stdout = '';
