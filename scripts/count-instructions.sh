@@ -1,50 +1,63 @@
 #!/usr/bin/env bash
-# Counts the instructions of each CPU kernel at a small size under valgrind, and prints them as JSON:
-# the same in every run, whatever else the machine does. Needs `npm run build` first: the kernels are
-# the object files of the addon itself.
+# Counts the instructions of each CPU kernel at a small size, and prints them as JSON: the same in
+# every run, whatever else the machine does. One thread. The kernels are the object files of the addon
+# itself.
 #
-# One thread, and AVX2: valgrind knows no AVX-512.
-# --update writes the counts into test/performance/instructions.json: after a change that is meant.
+#   scripts/count-instructions.sh          AVX2, under valgrind, which knows no AVX-512; needs
+#                                          `npm run build` first
+#   scripts/count-instructions.sh --neon   AArch64, under qemu; needs scripts/check-aarch64.sh first,
+#                                          which calls this
+#
+# --update writes the counts into test/performance/instructions[-neon].json: after a change that is
+# meant. --check fails if a count is beyond the committed one.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-bounds=test/performance/instructions.json
 
-objects=build/CMakeFiles/latte_embeddings.dir/native
+neon='' option=''
+for argument in "$@"; do
+  case $argument in
+    --neon) neon=yes ;;
+    --update | --check) option=$argument ;;
+    *)
+      echo "unknown option $argument; there are --neon, --update and --check" >&2
+      exit 2
+      ;;
+  esac
+done
+if [ -n "$neon" ]; then
+  bounds=test/performance/instructions-neon.json build=build-aarch64/addon first=scripts/check-aarch64.sh
+  compiler=aarch64-linux-gnu-g++
+else
+  bounds=test/performance/instructions.json build=build first='npm run build'
+  compiler=${CXX:-g++}
+fi
+objects=$build/CMakeFiles/latte_embeddings.dir/native
 if [ ! -d "$objects/backend/cpu" ]; then
-  echo "There is no build yet: run 'npm run build' first." >&2
+  echo "There is no build yet: run '$first' first." >&2
   exit 2
 fi
 folder=$(mktemp -d "${TMPDIR:-/tmp}/latte-count.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
-compiler=${CXX:-g++}
 "$compiler" -std=c++20 -O1 -Inative test/performance/count_instructions.cc \
   "$objects"/core/*.o "$objects"/system/*.o "$objects"/backend/backend.cc.o "$objects"/backend/cpu/*.o "$objects"/backend/cpu/simd/*.o \
   -pthread -o "$folder/count"
-target=$(env LATTE_CPU_TARGET=AVX2 LATTE_NUM_THREADS=1 \
-  valgrind --tool=callgrind --callgrind-out-file="$folder/out" -q "$folder/count" 2>"$folder/errors") || {
-  cat "$folder/errors" >&2
-  exit 1
-}
+export LATTE_NUM_THREADS=1
+if [ -n "$neon" ]; then
+  # The plugin interface that qemu still takes: 1 before version 9, then 2.
+  major=$(qemu-aarch64 --version | sed -n 's/^qemu-aarch64 version \([0-9]*\).*/\1/p')
+  gcc -O2 -shared -fPIC -DQEMU_PLUGIN_VERSION=$((major < 9 ? 1 : 2)) test/performance/qemu_counter.c \
+    -o "$folder/counter.so"
+  qemu-aarch64 -L /usr/aarch64-linux-gnu -plugin "$folder/counter.so" "$folder/count" \
+    >"$folder/names" 2>"$folder/counts"
+  target=$(tail -n 1 "$folder/names")
+else
+  target=$(env LATTE_CPU_TARGET=AVX2 valgrind --tool=callgrind \
+    --callgrind-out-file="$folder/out" -q "$folder/count" 2>"$folder/errors") || {
+    cat "$folder/errors" >&2
+    exit 1
+  }
+fi
 
-# Each file names the case that it was written for, and its sum.
-node - "$folder" "$target" "$("$compiler" -dumpfullversion -dumpversion)" \
-  "$("$compiler" --version | head -n 1)" "${1:-}" "$bounds" <<'JS'
-const { readFileSync, readdirSync, writeFileSync } = require('node:fs');
-const { join } = require('node:path');
-const [folder, target, version, name, option, bounds] = process.argv.slice(2);
-const counts = readdirSync(folder)
-  .filter((file) => /^out\.\d+$/.test(file))
-  .sort((a, b) => Number(a.slice(4)) - Number(b.slice(4)))
-  .map((file) => readFileSync(join(folder, file), 'utf8'))
-  .map((text) => [
-    /^desc: Trigger: Client Request: (.*)$/m.exec(text)?.[1],
-    Number(/^(?:totals|summary): (\d+)$/m.exec(text)?.[1]),
-  ])
-  .filter(([title]) => title !== undefined);
-if (counts.length === 0) throw new Error('valgrind wrote no counts');
-const kind = name.includes('clang') ? 'clang' : 'gcc';
-const report = { compiler: `${kind} ${version}`, target, counts: Object.fromEntries(counts) };
-const text = `${JSON.stringify(report, null, 2)}\n`;
-if (option === '--update') writeFileSync(bounds, text);
-process.stdout.write(text);
-JS
+node scripts/lib/instruction-counts.mjs "$folder" "$target" \
+  "$("$compiler" -dumpfullversion -dumpversion)" "$("$compiler" --version | head -n 1)" \
+  "$bounds" "$option"

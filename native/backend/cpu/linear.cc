@@ -127,17 +127,24 @@ class LinearKernel {
       to += output.inner_rows == 1 ? i * output.outer_stride
                                    : i / output.inner_rows * output.outer_stride +
                                          i % output.inner_rows * output.inner_stride;
-      const float* bias = kernel->weights_.bias.data() + column;
+      V values[kPanelVectors];
 #pragma GCC unroll 16
       for (int v = 0; v < kPanelVectors; ++v) {
+        const float* bias = kernel->weights_.bias.data() + column;  // padded as the panels are
+        values[v] = hn::Add(sums[v], hn::LoadU(df, bias + v * static_cast<int64_t>(kLanes)));
+      }
+      // The layer's result is rounded before an activation, and that before a sum.
+      if (args.activation != Activation::kNone) {
+#pragma GCC unroll 16
+        for (int v = 0; v < kPanelVectors; ++v) values[v] = rounded<T>(values[v]);
+        activate(args.activation, values);
+      }
+#pragma GCC unroll 16
+      for (int v = 0; v < kPanelVectors; ++v, column += kLanes, to += kLanes) {
         const int64_t left = kernel->columns_ - column;
         if (left <= 0) return;
-        V value = hn::Add(sums[v], hn::LoadU(df, bias));
-        // The layer's result is rounded before an activation, and that before a sum.
-        if (args.activation != Activation::kNone) {
-          value = activate(args.activation, rounded<T>(value));
-        }
         const bool whole = left >= static_cast<int64_t>(kLanes);
+        V value = values[v];
         if (output.accumulate) {
           const V there = whole ? load(to) : load_some(to, static_cast<size_t>(left));
           value = hn::Add(rounded<T>(value), there);
@@ -147,9 +154,6 @@ class LinearKernel {
         } else {
           store_some(value, to, static_cast<size_t>(left));
         }
-        column += static_cast<int64_t>(kLanes);
-        bias += kLanes;
-        to += kLanes;
       }
     }
   };

@@ -113,13 +113,56 @@ HWY_INLINE void multiply_step(const float* HWY_RESTRICT a, const Columns<Panels>
   }
 }
 
+/// Whether two steps' values of A fill whole vectors, from the lanes of which they are multiplied.
+template <int Rows>
+constexpr bool kStepsByLane = kMultipliesByLane && 2 * Rows % static_cast<int>(kLanes) == 0;
+
+/// Two steps: `first` and `second` read vector v of a row of panel p.
+template <int Rows, int Panels, class First, class Second>
+HWY_INLINE void multiply_two(const float* HWY_RESTRICT a, const First& first, const Second& second,
+                             Sums<Rows, Panels>& sums) {
+  const TileFactors<Rows, 2> factors(a);
+#pragma GCC unroll 16
+  for (int p = 0; p < Panels; ++p) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kPanelVectors; ++v) {
+      factors.template multiply_add<0>(first(p, v),
+                                       [&](int r) HWY_ATTR -> V& { return sums[r][p][v]; });
+    }
+  }
+#pragma GCC unroll 16
+  for (int p = 0; p < Panels; ++p) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kPanelVectors; ++v) {
+      factors.template multiply_add<1>(second(p, v),
+                                       [&](int r) HWY_ATTR -> V& { return sums[r][p][v]; });
+    }
+  }
+}
+
 /// sums[r][p][v] += Σ_k a[k][r] · b[p][k][v] over `count` k; panels lie panel_stride elements
 /// apart.
 template <int Rows, int Panels, class B>
 HWY_INLINE void multiply(const float* HWY_RESTRICT a, const B* HWY_RESTRICT b, int64_t panel_stride,
                          int64_t count, Sums<Rows, Panels>& sums) {
   const auto read = [](const B* row, int64_t column) { return load(row + column); };
-  for (int64_t k = 0; k < count; ++k, a += Rows, b += kPanel) {
+  int64_t k = 0;
+  if constexpr (kStepsByLane<Rows>) {
+    const auto two = [&](const float* values, const B* row) HWY_ATTR {
+      const auto at = [&](int64_t step) HWY_ATTR {
+        return [&, step](int p, int v) HWY_ATTR {
+          return read(row + step * kPanel + p * panel_stride, v * static_cast<int64_t>(kLanes));
+        };
+      };
+      multiply_two<Rows, Panels>(values, at(0), at(1), sums);
+    };
+    for (; k + 4 <= count; k += 4, a += 4 * Rows, b += 4 * kPanel) {
+      two(a, b);
+      two(a + 2 * Rows, b + 2 * kPanel);
+    }
+    for (; k + 2 <= count; k += 2, a += 2 * Rows, b += 2 * kPanel) two(a, b);
+  }
+  for (; k < count; ++k, a += Rows, b += kPanel) {
     Columns<Panels> columns;
     read_columns<Panels>(b, panel_stride, read, columns);
     multiply_step<Rows, Panels>(a, columns, sums);
@@ -135,10 +178,19 @@ HWY_INLINE void multiply(const float* HWY_RESTRICT a, const BFloat* HWY_RESTRICT
   Columns<Panels> columns;
   int64_t k = 0;
   for (; k + 2 <= count; k += 2, a += int64_t{2} * Rows, b += 2 * kPanel) {
-    read_columns<Panels>(b, panel_stride, even, columns);
-    multiply_step<Rows, Panels>(a, columns, sums);
-    read_columns<Panels>(b, panel_stride, odd, columns);
-    multiply_step<Rows, Panels>(a + Rows, columns, sums);
+    if constexpr (kStepsByLane<Rows>) {
+      const auto at = [&](const auto& read) HWY_ATTR {
+        return [&](int p, int v) HWY_ATTR {
+          return read(b + p * panel_stride, v * static_cast<int64_t>(kLanes));
+        };
+      };
+      multiply_two<Rows, Panels>(a, at(even), at(odd), sums);
+    } else {
+      read_columns<Panels>(b, panel_stride, even, columns);
+      multiply_step<Rows, Panels>(a, columns, sums);
+      read_columns<Panels>(b, panel_stride, odd, columns);
+      multiply_step<Rows, Panels>(a + Rows, columns, sums);
+    }
   }
   if (k == count) return;
   read_columns<Panels>(b, panel_stride, even, columns);

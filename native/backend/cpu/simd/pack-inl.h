@@ -20,16 +20,9 @@ namespace latte::cpu::HWY_NAMESPACE {
 template <class A>
 constexpr int64_t kPerElement = std::is_same_v<A, BFloatPair> ? 2 : 1;
 
-/// kLanes elements of a tile from a row of which `left` elements remain; zeros where it ends.
-/// Pairs travel as the bits of a float32.
+/// kLanes elements of a tile from a row. Pairs travel as the bits of a float32.
 template <class A, class T>
-HWY_INLINE V load_for_tile(const T* from, int64_t left, Activation activation) {
-  constexpr int64_t kCount = kPerElement<A> * static_cast<int64_t>(kLanes);
-  HWY_ALIGN T padded[kCount] = {};
-  if (left < kCount) {
-    std::memcpy(padded, from, static_cast<size_t>(left) * sizeof(T));
-    from = padded;
-  }
+HWY_INLINE V load_for_tile(const T* from, Activation activation) {
   if constexpr (kPerElement<A> == 1) {
     const V value = load(from);
     if (activation == Activation::kNone) return value;
@@ -44,12 +37,21 @@ HWY_INLINE V load_for_tile(const T* from, int64_t left, Activation activation) {
   }
 }
 
-#if HWY_TARGET == HWY_SCALAR  // Highway before 1.0.5 knows no SSE2: vectors of one lane
-constexpr int kRowsAtOnce = 1;
-#else
-constexpr int kRowsAtOnce = 4;
+/// The same where the row ends after `left` elements: zeros behind them.
+template <class A, class T>
+HWY_INLINE V load_some_for_tile(const T* from, int64_t left, Activation activation) {
+  HWY_ALIGN T padded[kPerElement<A> * static_cast<int64_t>(kLanes)] = {};
+  std::memcpy(padded, from, static_cast<size_t>(left) * sizeof(T));
+  return load_for_tile<A>(padded, activation);
+}
 
-/// to[i · stride + r] = lane i of rows[r], for i below `count`.
+// to[i · stride + r] = lane i of rows[r], for i below `count`: 4, 2 or 1 rows.
+
+#if HWY_TARGET == HWY_SCALAR  // Highway before 1.0.5 knows no SSE2: vectors of one lane
+using RowsAtOnce = std::integer_sequence<int, 1>;
+#else
+using RowsAtOnce = std::integer_sequence<int, 4, 2, 1>;
+
 HWY_INLINE void store_transposed(const V (&rows)[4], int64_t count, int64_t stride, float* to) {
   const V lower_02 = hn::InterleaveLower(df, rows[0], rows[2]);
   const V lower_13 = hn::InterleaveLower(df, rows[1], rows[3]);
@@ -65,6 +67,17 @@ HWY_INLINE void store_transposed(const V (&rows)[4], int64_t count, int64_t stri
     std::memcpy(to + i * stride, &columns[i % 4][i / 4 * 4], 4 * sizeof(float));
   }
 }
+
+HWY_INLINE void store_transposed(const V (&rows)[2], int64_t count, int64_t stride, float* to) {
+  // Lane i of the two rows: half i % 2 of block i / 4, in the vector of the block's lower or upper
+  // lanes.
+  HWY_ALIGN float pairs[2][kLanes];
+  hn::Store(hn::InterleaveLower(df, rows[0], rows[1]), df, pairs[0]);
+  hn::Store(hn::InterleaveUpper(df, rows[0], rows[1]), df, pairs[1]);
+  for (int64_t i = 0; i < count; ++i) {
+    std::memcpy(to + i * stride, &pairs[i % 4 / 2][i / 4 * 4 + i % 2 * 2], 2 * sizeof(float));
+  }
+}
 #endif
 
 HWY_INLINE void store_transposed(const V (&rows)[1], int64_t count, int64_t stride, float* to) {
@@ -76,15 +89,36 @@ HWY_INLINE void store_transposed(const V (&rows)[1], int64_t count, int64_t stri
 template <int kRows, class A, class T>
 HWY_INLINE void pack_rows(const T* from, int64_t row_stride, int64_t rows, int64_t depth,
                           Activation activation, float* to) {
-  constexpr int64_t kCount = kPerElement<A> * static_cast<int64_t>(kLanes);
-  for (int64_t k = 0; k < depth; k += kCount, to += rows * static_cast<int64_t>(kLanes)) {
-    V values[kRows];
+  constexpr auto lanes = static_cast<int64_t>(kLanes);
+  constexpr int64_t kCount = kPerElement<A> * lanes;
+  V values[kRows];
+  int64_t k = 0;
+  for (; k + kCount <= depth; k += kCount, to += rows * lanes) {
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
-      values[r] = load_for_tile<A>(from + r * row_stride + k, depth - k, activation);
+      values[r] = load_for_tile<A>(from + r * row_stride + k, activation);
     }
-    const int64_t elements = (depth - k + kPerElement<A> - 1) / kPerElement<A>;
-    store_transposed(values, std::min<int64_t>(elements, kLanes), rows, to);
+    store_transposed(values, lanes, rows, to);
+  }
+  if (k == depth) return;
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; ++r) {
+    values[r] = load_some_for_tile<A>(from + r * row_stride + k, depth - k, activation);
+  }
+  store_transposed(values, (depth - k + kPerElement<A> - 1) / kPerElement<A>, rows, to);
+}
+
+/// The rows from r on, kFirst at once while there are so many left, then fewer.
+template <class A, class T, int kFirst, int... kFewer>
+HWY_INLINE void pack_rows(const T* rows_begin, int64_t row_stride, int64_t rows, int64_t depth,
+                          Activation activation, float* to, int64_t r,
+                          std::integer_sequence<int, kFirst, kFewer...>) {
+  for (; r + kFirst <= rows; r += kFirst) {
+    pack_rows<kFirst, A>(rows_begin + r * row_stride, row_stride, rows, depth, activation, to + r);
+  }
+  if constexpr (sizeof...(kFewer) > 0) {
+    pack_rows<A>(rows_begin, row_stride, rows, depth, activation, to, r,
+                 std::integer_sequence<int, kFewer...>());
   }
 }
 
@@ -92,15 +126,8 @@ HWY_INLINE void pack_rows(const T* from, int64_t row_stride, int64_t rows, int64
 template <class A, class T>
 HWY_INLINE void pack_tile(const T* rows_begin, int64_t row_stride, int64_t rows, int64_t depth,
                           Activation activation, A* tile) {
-  auto* to = reinterpret_cast<float*>(tile);
-  int64_t r = 0;
-  for (; r + kRowsAtOnce <= rows; r += kRowsAtOnce) {
-    pack_rows<kRowsAtOnce, A>(rows_begin + r * row_stride, row_stride, rows, depth, activation,
-                              to + r);
-  }
-  for (; r < rows; ++r) {
-    pack_rows<1, A>(rows_begin + r * row_stride, row_stride, rows, depth, activation, to + r);
-  }
+  pack_rows<A>(rows_begin, row_stride, rows, depth, activation, reinterpret_cast<float*>(tile), 0,
+               RowsAtOnce());
 }
 
 }  // namespace latte::cpu::HWY_NAMESPACE

@@ -105,7 +105,18 @@ struct PatchSums {
   /// sums[r][v] += Σ_k tile[k][r] · panel[k][v]
   HWY_INLINE void multiply(const float* HWY_RESTRICT tile, const float* HWY_RESTRICT panel,
                            int64_t depth) {
-    for (int64_t k = 0; k < depth; ++k, tile += kPatchRows, panel += kPatchPanel) {
+    int64_t k = 0;
+    if constexpr (kMultipliesByLane) {
+      constexpr int64_t kTwoRows = 2 * kPatchRows, kTwoPanels = 2 * kPatchPanel;
+      for (; k + 4 <= depth; k += 4, tile += 2 * kTwoRows, panel += 2 * kTwoPanels) {
+        multiply_two(tile, panel);
+        multiply_two(tile + kTwoRows, panel + kTwoPanels);
+      }
+      for (; k + 2 <= depth; k += 2, tile += kTwoRows, panel += kTwoPanels) {
+        multiply_two(tile, panel);
+      }
+    }
+    for (; k < depth; ++k, tile += kPatchRows, panel += kPatchPanel) {
       V columns[kPatchVectors];
 #pragma GCC unroll 16
       for (int v = 0; v < kPatchVectors; ++v) {
@@ -119,6 +130,24 @@ struct PatchSums {
           sums[r][v] = hn::MulAdd(value, columns[v], sums[r][v]);
         }
       }
+    }
+  }
+
+ private:
+  /// Two k: their values of the tile are whole vectors.
+  HWY_INLINE void multiply_two(const float* HWY_RESTRICT tile, const float* HWY_RESTRICT panel) {
+    const TileFactors<kPatchRows, 2> factors(tile);
+    multiply_one<0>(factors, panel);
+    multiply_one<1>(factors, panel + kPatchPanel);
+  }
+
+  template <int Step>
+  HWY_INLINE void multiply_one(const TileFactors<kPatchRows, 2>& factors,
+                               const float* HWY_RESTRICT panel) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kPatchVectors; ++v) {
+      const V column = hn::LoadU(df, panel + v * static_cast<int64_t>(kLanes));
+      factors.template multiply_add<Step>(column, [&](int r) HWY_ATTR -> V& { return sums[r][v]; });
     }
   }
 };

@@ -7,8 +7,10 @@
 #define LATTE_CPU_SIMD_INL_H_
 #endif
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "backend/backend.h"
 #include "backend/cpu/element.h"
@@ -155,6 +157,49 @@ HWY_INLINE V rounded(V value) {
   }
 }
 
+// Arm's multiply-add takes one factor from a lane of a register: no row's value needs a register of
+// its own, and no instruction that spreads it.
+constexpr bool kMultipliesByLane = HWY_ARCH_ARM_A64;
+
+/// sum + factors[kLane] · column
+template <int kLane>
+HWY_INLINE V multiply_add_lane(V factors, V column, V sum) {
+#if HWY_ARCH_ARM_A64
+  return V(vfmaq_laneq_f32(sum.raw, column.raw, factors.raw, kLane));
+#else
+  return hn::MulAdd(hn::Set(df, hn::ExtractLane(factors, kLane)), column, sum);
+#endif
+}
+
+/// The values of Steps steps along K of a tile with Rows rows, [Steps][Rows], as whole vectors.
+template <int Rows, int Steps>
+struct TileFactors {
+  static constexpr int kEach = static_cast<int>(kLanes);
+  static constexpr int kVectors = Steps * Rows / kEach;
+  static_assert(!kMultipliesByLane || kVectors * kEach == Steps * Rows);
+  V vectors[std::max(kVectors, 1)];
+
+  explicit HWY_INLINE TileFactors(const float* HWY_RESTRICT tile) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kVectors; ++i) vectors[i] = hn::LoadU(df, tile + i * kEach);
+  }
+
+  /// sums[r][...][v] += factor (step, r) · column: calls sum(r) for the sum of each row.
+  template <int Step, class Sum>
+  HWY_INLINE void multiply_add(V column, const Sum& sum) const {
+    multiply_add<Step>(column, sum, std::make_integer_sequence<int, Rows>());
+  }
+
+ private:
+  template <int Step, class Sum, int... kRows>
+  HWY_INLINE void multiply_add(V column, const Sum& sum,
+                               std::integer_sequence<int, kRows...>) const {
+    ((sum(kRows) = multiply_add_lane<(Step * Rows + kRows) % kEach>(
+          vectors[(Step * Rows + kRows) / kEach], column, sum(kRows))),
+     ...);
+  }
+};
+
 /// The first `count` lanes of a load or store, for the tail of a row.
 template <class T>
 HWY_INLINE V load_some(const T* from, size_t count) {
@@ -211,31 +256,52 @@ HWY_INLINE V gelu_erf(V x) {
   return hn::Load(df, lanes);
 }
 
-HWY_INLINE V activate(Activation activation, V x) {
+HWY_INLINE V silu(V x) { return hn::Mul(x, sigmoid(x)); }
+
+HWY_INLINE V gelu_tanh(V x) {
+  // 0.5·(1 + tanh(u)) = sigmoid(2u)
+  const V inner = hn::Mul(x, hn::MulAdd(hn::Mul(x, x), hn::Set(df, 0.044715f * 1.5957691216f),
+                                        hn::Set(df, 1.5957691216f)));
+  return hn::Mul(x, sigmoid(inner));
+}
+
+HWY_INLINE V relu(V x) { return hn::IfThenElse(hn::IsNaN(x), x, hn::Max(x, hn::Zero(df))); }
+
+HWY_INLINE V mish(V x) {
+  // tanh(ln(1 + e)) = e(e + 2) / (e(e + 2) + 2); from x = 20 on it is 1 in float32.
+  const V e = exp(hn::Min(x, hn::Set(df, 20.0f)));
+  const V n = hn::Mul(e, hn::Add(e, hn::Set(df, 2.0f)));
+  const V result = hn::Mul(x, hn::Div(n, hn::Add(n, hn::Set(df, 2.0f))));
+  return hn::IfThenElse(hn::IsNaN(x), x, result);
+}
+
+/// The activation of each vector: one choice for all of them, and constants that are loaded once.
+template <int kCount>
+HWY_INLINE void activate(Activation activation, V (&values)[kCount]) {
+  const auto apply = [&](const auto& function) HWY_ATTR {
+#pragma GCC unroll 16
+    for (int i = 0; i < kCount; ++i) values[i] = function(values[i]);
+  };
   switch (activation) {
     case Activation::kNone:
-      return x;
+      return;
     case Activation::kSilu:
-      return hn::Mul(x, sigmoid(x));
+      return apply([](V x) HWY_ATTR { return silu(x); });
     case Activation::kGelu:
-      return gelu_erf(x);
-    case Activation::kGeluTanh: {
-      // 0.5·(1 + tanh(u)) = sigmoid(2u)
-      const V inner = hn::Mul(x, hn::MulAdd(hn::Mul(x, x), hn::Set(df, 0.044715f * 1.5957691216f),
-                                            hn::Set(df, 1.5957691216f)));
-      return hn::Mul(x, sigmoid(inner));
-    }
+      return apply([](V x) HWY_ATTR { return gelu_erf(x); });
+    case Activation::kGeluTanh:
+      return apply([](V x) HWY_ATTR { return gelu_tanh(x); });
     case Activation::kRelu:
-      return hn::IfThenElse(hn::IsNaN(x), x, hn::Max(x, hn::Zero(df)));
-    case Activation::kMish: {
-      // tanh(ln(1 + e)) = e(e + 2) / (e(e + 2) + 2); from x = 20 on it is 1 in float32.
-      const V e = exp(hn::Min(x, hn::Set(df, 20.0f)));
-      const V n = hn::Mul(e, hn::Add(e, hn::Set(df, 2.0f)));
-      const V result = hn::Mul(x, hn::Div(n, hn::Add(n, hn::Set(df, 2.0f))));
-      return hn::IfThenElse(hn::IsNaN(x), x, result);
-    }
+      return apply([](V x) HWY_ATTR { return relu(x); });
+    case Activation::kMish:
+      return apply([](V x) HWY_ATTR { return mish(x); });
   }
-  return x;
+}
+
+HWY_INLINE V activate(Activation activation, V x) {
+  V values[1] = {x};
+  activate(activation, values);
+  return values[0];
 }
 
 }  // namespace latte::cpu::HWY_NAMESPACE

@@ -1,0 +1,69 @@
+// Reads what scripts/count-instructions.sh had counted, prints it as JSON, and with --update writes it
+// into the file of bounds, or with --check fails if a kernel takes more than is allowed.
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const [folder, target, version, name, bounds, option] = process.argv.slice(2);
+
+/** [case, instructions]: of callgrind's files, each of which names the case that it was written for. */
+function callgrindCounts() {
+  return readdirSync(folder)
+    .filter((file) => /^out\.\d+$/.test(file))
+    .sort((a, b) => Number(a.slice(4)) - Number(b.slice(4)))
+    .map((file) => readFileSync(join(folder, file), 'utf8'))
+    .map((text) => [
+      /^desc: Trigger: Client Request: (.*)$/m.exec(text)?.[1],
+      Number(/^(?:totals|summary): (\d+)$/m.exec(text)?.[1]),
+    ])
+    .filter(([title]) => title !== undefined);
+}
+
+/** The same of the lines of qemu's plugin, the number of a case and its count, and of the names. */
+function pluginCounts() {
+  const names = readFileSync(join(folder, 'names'), 'utf8').split('\n');
+  return readFileSync(join(folder, 'counts'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' ').map(Number))
+    .map(([number, count]) => [names[number - 1], count]);
+}
+
+/**
+ * What a kernel may take beyond the committed count. The same compiler gives the same count in every
+ * run; another version of it allocates registers and unrolls differently, which only a kernel that
+ * lost its vector code exceeds.
+ */
+const sameCompiler = 1.05;
+const otherCompiler = 1.6;
+
+/** What is wrong with the counts of a report, by the committed ones; empty if nothing is. */
+function beyond(report, committed) {
+  const titles = (counts) => JSON.stringify(Object.keys(counts));
+  if (report.target !== committed.target || titles(report.counts) !== titles(committed.counts)) {
+    return ['the counts are of other kernels than the committed ones'];
+  }
+  const allowance = report.compiler === committed.compiler ? sameCompiler : otherCompiler;
+  return Object.entries(report.counts)
+    .filter(([title, count]) => count > committed.counts[title] * allowance)
+    .map(
+      ([title, count]) =>
+        `${title}: ${count} instructions by ${report.compiler}, ` +
+        `${committed.counts[title]} by ${committed.compiler}; ` +
+        'scripts/count-instructions.sh --update takes a change that is meant',
+    );
+}
+
+const counts = existsSync(join(folder, 'names')) ? pluginCounts() : callgrindCounts();
+if (counts.length === 0 || counts.some(([, count]) => !Number.isInteger(count))) {
+  throw new Error('nothing was counted');
+}
+const kind = name.includes('clang') ? 'clang' : 'gcc';
+const report = { compiler: `${kind} ${version}`, target, counts: Object.fromEntries(counts) };
+const text = `${JSON.stringify(report, null, 2)}\n`;
+if (option === '--update') writeFileSync(bounds, text);
+process.stdout.write(text);
+if (option === '--check') {
+  const failures = beyond(report, JSON.parse(readFileSync(bounds, 'utf8')));
+  for (const failure of failures) console.error(failure);
+  if (failures.length > 0) process.exit(1);
+}
