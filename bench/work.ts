@@ -1,3 +1,4 @@
+import { latteCases } from '../test/parity/latte-cases.js';
 import { randomNormal, get2dSincosPosEmbed } from './product.js';
 
 /** What product and peers compute in a case: a layer of Latte-XL's kind, with its sizes. */
@@ -46,6 +47,34 @@ export interface Array32 {
 export interface Data {
   weights: Record<string, Array32>;
   inputs: Record<string, Array32>;
+}
+
+/** A case of the parity table, as peers take it. */
+export function workOf(id: keyof typeof latteCases): PatchWork | CaptionWork | TimestepWork {
+  const one = latteCases[id];
+  switch (one.op) {
+    case 'PatchEmbed': {
+      const { patchSize: patch, embedDim: dim } = one.options;
+      const [batch, channels, height, width] = one.inputs.latent as [
+        number,
+        number,
+        number,
+        number,
+      ];
+      const layerNorm = 'layerNorm' in one.options && one.options.layerNorm;
+      return { layer: 'PatchEmbed', batch, channels, height, width, patch, dim, layerNorm };
+    }
+    case 'CaptionProjection': {
+      const { inFeatures, hiddenSize: dim } = one.options;
+      const [batch, tokens] = one.inputs.caption as [number, number, number];
+      return { layer: 'CaptionProjection', batch, tokens, inFeatures, dim };
+    }
+    case 'TimestepEmbedding': {
+      const { inChannels: inFeatures, timeEmbedDim: dim } = one.options;
+      const [rows] = one.inputs.sample as [number, number];
+      return { layer: 'TimestepEmbedding', rows, inFeatures, dim };
+    }
+  }
 }
 
 const seed = 7;

@@ -6,6 +6,7 @@ import {
   dataOf,
   outputShape,
   sizeOf,
+  workOf,
   type CaptionWork,
   type PatchWork,
   type TimestepWork,
@@ -29,30 +30,20 @@ const allDTypes: Ours[] = [
   ['bfloat16', 'out'],
 ];
 
-export function patchWork(
-  batch: number,
-  size: number,
-  options: Partial<PatchWork> = {},
-): PatchWork {
-  return {
-    layer: 'PatchEmbed',
-    batch,
-    channels: 4,
-    height: size,
-    width: size,
-    patch: 2,
-    dim,
-    layerNorm: false,
-    ...options,
-  };
+const patchWorkOf = (id: 'patch-32' | 'patch-32-norm' | 'patch-2' | 'patch-1'): PatchWork =>
+  workOf(id) as PatchWork;
+
+/** Other sizes than those that the tests compare. */
+function patchWork(batch: number, size: number, options: Partial<PatchWork> = {}): PatchWork {
+  return { ...patchWorkOf('patch-1'), batch, height: size, width: size, ...options };
 }
 
 function captionWork(tokens: number): CaptionWork {
-  return { layer: 'CaptionProjection', batch: 2, tokens, inFeatures: 4096, dim };
+  return { ...(workOf('caption-120') as CaptionWork), tokens };
 }
 
 function timestepWork(rows: number): TimestepWork {
-  return { layer: 'TimestepEmbedding', rows, inFeatures: 256, dim };
+  return { ...(workOf('timestep-2') as TimestepWork), rows };
 }
 
 /** Multiplications and additions of the products, which are all but nothing of the work. */
@@ -217,7 +208,7 @@ function shapeCases(): Case[] {
 /** In the order of the report. */
 export function allCases(): Case[] {
   return [
-    patchCase('patch-32', `PatchEmbed [32, 4, 64, 64] → 151 MB`, patchWork(32, 64), [
+    patchCase('patch-32', `PatchEmbed [32, 4, 64, 64] → 151 MB`, patchWorkOf('patch-32'), [
       ...allDTypes,
       ['float32', 'first use'],
       ['float32', 'forward'],
@@ -225,14 +216,14 @@ export function allCases(): Case[] {
     patchCase(
       'patch-32-norm',
       'PatchEmbed [32, 4, 64, 64] with layer norm',
-      patchWork(32, 64, { layerNorm: true }),
+      patchWorkOf('patch-32-norm'),
       allDTypes,
     ),
-    patchCase('patch-2', 'PatchEmbed [2, 4, 128, 128] → 37.7 MB', patchWork(2, 128), [
+    patchCase('patch-2', 'PatchEmbed [2, 4, 128, 128] → 37.7 MB', patchWorkOf('patch-2'), [
       ...allDTypes,
       ['float32', 'pooled'],
     ]),
-    patchCase('patch-1', 'PatchEmbed [1, 4, 64, 64] → 4.72 MB', patchWork(1, 64), [
+    patchCase('patch-1', 'PatchEmbed [1, 4, 64, 64] → 4.72 MB', patchWorkOf('patch-1'), [
       ...allDTypes,
       ['float32', 'pooled'],
       ['float32', 'forward'],
@@ -246,11 +237,11 @@ export function allCases(): Case[] {
     conditioningCase({
       layer: 'Conditioning',
       steps: 50,
-      patch: patchWork(32, 64),
+      patch: patchWorkOf('patch-32'),
       caption: captionWork(120),
     }),
-    eventLoopCase(patchWork(32, 64)),
-    ...processCases(patchWork(32, 64)),
+    eventLoopCase(patchWorkOf('patch-32')),
+    ...processCases(patchWorkOf('patch-32')),
     ...shapeCases(),
     ...growthCases(),
   ];

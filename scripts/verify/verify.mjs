@@ -61,7 +61,16 @@ function runParity(env) {
   if (!existsSync(vitest)) return { failed: 'vitest is not installed: npm ci' };
   const file = join(scratch, 'parity.json');
   rmSync(file, { force: true });
-  const args = ['run', '--project', 'unit', '--reporter=json', `--outputFile=${file}`, ...tests];
+  const args = [
+    'run',
+    '--project',
+    'unit',
+    '--project',
+    'slow',
+    '--reporter=json',
+    `--outputFile=${file}`,
+    ...tests,
+  ];
   const { status, signal, stderr } = run(process.execPath, [vitest, ...args], env);
   if (!existsSync(file)) return { failed: { status, signal, stderr: stderr.slice(-4000) } };
   const all = JSON.parse(readFileSync(file, 'utf8')).testResults.flatMap((suite) =>

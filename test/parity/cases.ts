@@ -1,6 +1,7 @@
 import type { DType } from '../../lib/index.js';
 import { functionCases } from './cases-functions.js';
 import { patchEmbedCases } from './cases-patch-embed.js';
+import { latteCases } from './latte-cases.js';
 import { everyDtype, floats, type Row } from './rows.js';
 import type { Case, InputCase } from './run.js';
 
@@ -33,11 +34,7 @@ const timestepEmbedding = everyDtype('TimestepEmbedding', [
     inputs: { sample: [67, 33] },
   },
   { note: 'big K', options: { inChannels: 2051, timeEmbedDim: 9 }, inputs: { sample: [5, 2051] } },
-  {
-    note: 'Latte width',
-    options: { inChannels: 256, timeEmbedDim: 1152, outDim: 52 },
-    inputs: { sample: [2, 256] },
-  },
+  { note: 'Latte width', ...latteCases['timestep-2'] },
   ...['silu', 'swish', 'gelu', 'relu', 'mish', 'SiLU', 'GELU'].map((actFn) => ({
     note: actFn,
     options: { ...mlp, actFn },

@@ -6,32 +6,16 @@ import { patchEmbed, type Token } from '../reference/patch-embed.js';
 import type { Float } from '../reference/rounding.js';
 import { hash } from '../support/random.js';
 import { quantized, valuesOf } from '../support/tensors.js';
+import { latteCases } from './latte-cases.js';
+import { everyDtype } from './rows.js';
 import { tensorsOf, weightsOf, type Case } from './run.js';
 
-const latte = { height: 64, width: 64, patchSize: 2, inChannels: 4, embedDim: 1152 };
-const latent = { shape: [32, 4, 64, 64] };
-const floats = ['float32', 'float16', 'bfloat16'] as const;
+const { 'timestep-2': _, ...large } = latteCases;
 
-/** What Latte-XL at 512×512 with 16 frames and guidance asks for: results that exceed every cache. */
-export const fullSizeCases: readonly Case[] = [
-  ...floats.flatMap((dtype): Case[] => [
-    { op: 'PatchEmbed', dtype, note: 'full size', options: latte, inputs: { latent } },
-    {
-      op: 'PatchEmbed',
-      dtype,
-      note: 'full size, layer norm',
-      options: { ...latte, layerNorm: true },
-      inputs: { latent },
-    },
-  ]),
-  ...floats.map((dtype): Case => ({
-    op: 'CaptionProjection',
-    dtype,
-    note: 'full size',
-    options: { inFeatures: 4096, hiddenSize: 1152 },
-    inputs: { caption: { shape: [2, 120, 4096] } },
-  })),
-];
+/** Results that exceed the caches, in every dtype. The small 'timestep-2' is in `cases.ts`. */
+export const fullSizeCases: readonly Case[] = Object.entries(large).flatMap(([note, rest]) =>
+  everyDtype(rest.op, [{ note, options: rest.options, inputs: { ...rest.inputs } }]),
+);
 
 /** The first, the last and some rows between, the same in every run. */
 function sampleRows(count: number, samples: number): number[] {

@@ -2,9 +2,7 @@ import {
   add,
   concatColumns,
   converted,
-  exact,
   reshape,
-  sizeOf,
   stored,
   takeRows,
   type Approx,
@@ -184,9 +182,4 @@ export function combinedParameters(prefix: string, options: CombinedOptions): [s
     ...mlpParameters(`${prefix}resolution_embedder.`, 256, sizeEmbDim, sizeEmbDim),
     ...mlpParameters(`${prefix}aspect_ratio_embedder.`, 256, sizeEmbDim, sizeEmbDim),
   ];
-}
-
-/** Zeros of a shape, for layers whose values do not matter. */
-export function zeros(shape: readonly number[]): Approx {
-  return exact(shape, new Float64Array(sizeOf(shape)));
 }
