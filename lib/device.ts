@@ -8,11 +8,11 @@ export type { DeviceInfo };
 export interface DeviceDiagnostics {
   npu: {
     available: boolean;
-    /** In words that say what to do about it. */
+    /** A sentence for people, which names what to do. */
     reason: string;
     /** The CANN library that was tried. */
     libraryPath: string | undefined;
-    /** What the loader said of it. */
+    /** The dynamic loader's message about it. */
     loaderMessage: string | undefined;
     /** The chip ('Ascend910B3' …). */
     soc: string | undefined;
@@ -24,7 +24,7 @@ export interface DeviceDiagnostics {
     deviceCount: number;
     /** Whether Ascend C kernels were found and, once an NPU is open, run on it. */
     kernelsPlugin: boolean;
-    /** Where it was found, or looked for. */
+    /** The path at which it was found, or expected. */
     kernelsPluginPath: string | undefined;
     /**
      * What the NPU that was opened last computes with: 'fused', 'kernels' or 'operations', with the
@@ -61,7 +61,7 @@ export async function openDevice(name: string): Promise<void> {
   await settled(native.openDevice(checkDevice(name)));
 }
 
-/** What is known about the NPU's absence or presence, for people who look for the reason. */
+/** Why NPUs are, or are not, available to this process. Opens none. */
 export function deviceDiagnostics(): DeviceDiagnostics {
   const npu = native.deviceDiagnostics();
   return {
@@ -87,7 +87,9 @@ export function deviceDiagnostics(): DeviceDiagnostics {
 }
 
 /**
- * Checks a device that came from the caller, and gives its full name ('npu:0' for 'npu').
+ * Checks a device that came from the caller.
+ * @returns its full name ('npu:0' for 'npu').
+ * @throws LatteError ERR_VALUE, ERR_DEVICE_UNAVAILABLE.
  * @internal
  */
 export function checkDevice(device: unknown): string {
@@ -106,7 +108,7 @@ export function checkDevice(device: unknown): string {
   throw new LatteError('ERR_DEVICE_UNAVAILABLE', `device ${show(device)} is not available: ${why}`);
 }
 
-/** Which NPUs there are, for somebody who asked for another. */
+/** Which NPUs there are, for the message about another one. */
 function describeNpus(count: number): string {
   const list = process.env.ASCEND_RT_VISIBLE_DEVICES;
   const range = count === 1 ? 'npu:0' : `npu:0 to npu:${count - 1}`;
@@ -118,8 +120,8 @@ function describeNpus(count: number): string {
 let announced = false;
 
 /**
- * The device of a layer: 'auto', the default, takes the first NPU, else the cpu, and says once that
- * it fell back.
+ * The device of a layer. 'auto', the default, means the first NPU, else the cpu; the first fallback
+ * emits a process warning.
  * @internal
  */
 export function resolveDevice(device: unknown): string {

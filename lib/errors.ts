@@ -58,7 +58,7 @@ const typedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype) as objec
  * no code of the value's own.
  */
 export function typedArrayKind(value: unknown): string | undefined {
-  // A getter of the prototype, called on the value: it asks what the value is, not what it says.
+  // A getter of the prototype, called on the value: the result is the value's true kind, not what a property of it claims.
   return Reflect.get(typedArrayPrototype, Symbol.toStringTag, value) as string | undefined;
 }
 

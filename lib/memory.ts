@@ -17,7 +17,7 @@ export interface MemoryUsage {
 
 /**
  * What the library's pool on a device holds, in the whole process: worker threads share it.
- * @param options device 'cpu' unless told otherwise.
+ * @param options device: default 'cpu'.
  * @throws LatteError ERR_VALUE, ERR_DEVICE_UNAVAILABLE.
  */
 export function memoryUsage(options?: { device?: string }): MemoryUsage {

@@ -14,7 +14,7 @@ import { stateOf, wrapHandle, type Tensor } from './tensor/tensor.js';
 // No axis of a table is longer, so that what is computed on the way to a table stays small beside it.
 const mostLength = 2 ** 24;
 
-/** The dtype of a position table; 'float32' unless told otherwise. */
+/** The dtype of a position table. Default 'float32'. */
 export type TableDType = 'float32' | 'float64';
 
 export interface SincosFromGridOptions {

@@ -12,7 +12,7 @@ import { isTensorDType, type StoredDType, type StoredTensor } from './stored-ten
 
 const scratchBytes = 1024 * 1024;
 
-/** What a checkpoint says of one of its tensors. */
+/** A tensor of a checkpoint, as its directory describes it. */
 export interface TensorInfo {
   /** A dtype of {@link Tensor}, or the name of one that can be listed but not loaded ('int8', 'bool' …). */
   dtype: StoredDType;

@@ -54,7 +54,7 @@ const kinds: readonly Kind[] = [
 /**
  * Explains why a file could not be read by what it really is.
  * @param error why it could not be read.
- * @returns an error that says what the file is, else `error`.
+ * @returns an error that names what the file is, else `error`.
  * @internal
  */
 export async function explain(file: CheckpointFile, error: unknown): Promise<unknown> {

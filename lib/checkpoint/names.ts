@@ -16,7 +16,7 @@ export interface FoundParameter {
   readonly tensor: string;
 }
 
-/** What {@link findParameters} gives. @internal */
+/** The result of {@link findParameters}. @internal */
 export interface FoundParameters {
   readonly scheme: string;
   readonly parameters: readonly FoundParameter[];
@@ -37,7 +37,7 @@ interface Wanted {
   readonly parameter: string;
   readonly shape: readonly number[];
   readonly required: boolean;
-  /** The tensor's name in each family of names; undefined where the family does not store it. */
+  /** The tensor's name in each family of names; undefined if the family does not store it. */
   readonly names: Readonly<Record<Family, string | undefined>>;
 }
 

@@ -8,7 +8,7 @@ import { readContents, type CheckpointContents } from './safetensors.js';
 import type { StoredTensor } from './stored-tensor.js';
 
 /**
- * Opens every shard that an index names, and checks that each tensor is where the index says. A file
+ * Opens every shard that an index names, and checks that each tensor is in the shard that the index names for it. A file
  * is opened once, however many names it has. Symbolic links are followed (Hugging Face's cache is
  * made of them); names cannot leave the index's folder.
  * @throws LatteError ERR_CHECKPOINT.

@@ -5,7 +5,7 @@ import { JsonReader } from './json-reader.js';
 import { Budget, limits, maxAxes } from './limits.js';
 import { bitWidth, storedBytes, type StoredDType, type StoredTensor } from './stored-tensor.js';
 
-/** The format's own limit; nothing larger is allocated for a header, whatever the file says. */
+/** The format's own limit; nothing larger is allocated for a header, whatever length the file claims. */
 const maxHeaderBytes = limits.directoryBytes;
 
 /** Of one tensor: three are known, later versions of the format may add some. */

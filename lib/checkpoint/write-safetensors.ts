@@ -145,7 +145,7 @@ interface Content {
 }
 
 async function replaceFile(path: string, contents: readonly Content[]): Promise<void> {
-  // Not the whole name: the temporary one may be too long where the file's own is not.
+  // Not the whole name: the temporary one may be too long even if the file's own is not.
   const begin = basename(path).slice(0, 40);
   const temporary = join(dirname(path), `.${begin}.${randomBytes(6).toString('hex')}.tmp`);
   try {

@@ -20,7 +20,7 @@ interface Diagnosis {
   host: HostFacts;
 }
 
-/** `doctor`: what layers can run on here, and what to do where an NPU is not among it. */
+/** `doctor`: which devices layers can run on here, and what to do if no NPU is among them. */
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('find out why an NPU is, or is not, available, and test the layers on it')
@@ -43,7 +43,7 @@ Exit status 0: layers run, on NPUs if anything here asks for one. 1: something i
     });
 }
 
-/** Writes what it finds as it goes: where a device hangs, the reader sees at what. */
+/** Writes each finding at once: if a device hangs, the last line shows in which step. */
 async function diagnose(write: (text: string) => void): Promise<Diagnosis> {
   const diagnosis: Diagnosis = {
     ...{ healthy: false, version: packageVersion(), node: process.version },
@@ -118,7 +118,7 @@ function wrapped(text: string, indent: number): string[] {
   return new Help().boxWrap(text, Math.max(width - indent, 40)).split('\n');
 }
 
-/** The table of the self-test, where it says more than its findings, and the verdict. */
+/** The table of the self-test, if it has more than its findings, and the verdict. */
 function conclude({ selfTest: tests, findings: all, devices, host }: Diagnosis): string {
   const npus = devices.filter(({ kind }) => kind === 'npu').map(({ name }) => name);
   const tables = npus

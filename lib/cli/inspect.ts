@@ -11,7 +11,7 @@ interface Listed {
   name: string;
   dtype: string;
   shape: number[];
-  /** In the file; 0 where it cannot be told (strings). */
+  /** The size in the file; 0 if the file does not tell it (strings). */
   bytes: number;
 }
 

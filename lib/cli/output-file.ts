@@ -49,7 +49,7 @@ async function writeBeside(path: string, write: (path: string) => Promise<void>)
   const special = existsSync(path) && !statSync(path).isFile();
   // A move is one step only within a file system. The folder also takes what `write` itself may
   // leave half-written when the program is interrupted.
-  // Not the whole name: the folder's may be too long where the file's own is not.
+  // Not the whole name: the folder's may be too long even if the file's own is not.
   const begin = `.${basename(target).slice(0, 40)}.`;
   const folder = mkdtempSync(join(special ? tmpdir() : dirname(target), begin));
   unfinished.add(folder);

@@ -1,6 +1,6 @@
 import { Presets, SingleBar } from 'cli-progress';
 
-/** A progress bar, or nothing where no person watches. */
+/** A progress bar, or nothing if standard error is no terminal. */
 export interface Progress {
   /** Shows how much of all work is done, from 0 to 1, and what is being done now. */
   show(done: number, activity: string): void;

@@ -34,7 +34,7 @@ export function leaveOnOutputErrors(): void {
     );
   });
   process.stderr.on('error', (error: NodeJS.ErrnoException) => {
-    // There is nowhere left to say it; the status of a failure stays what it is.
+    // Nothing can be printed any more; the exit status still shows the failure.
     if (error.code !== 'EPIPE') process.exitCode ??= 1;
   });
 }

@@ -39,7 +39,7 @@ export interface PrepareOptions {
   timesteps: readonly number[] | Float32Array | Float64Array | Int32Array | BigInt64Array | Tensor;
   /** [B, L, K]: the text encoder's output, any floating dtype. */
   caption: Tensor;
-  /** [b, 2] height and width, with b a divisor of the batch; needed where the checkpoint has size conditions, else ignored. */
+  /** [b, 2] height and width, with b a divisor of the batch; needed if the checkpoint has size conditions, else ignored. */
   resolution?: TensorLike;
   /** [b, 1] or [b]; as `resolution`. */
   aspectRatio?: TensorLike;
@@ -75,7 +75,7 @@ export class LatteEmbeddings {
    * Loads the layers from a folder with config.json and a checkpoint (.safetensors, sharded or not,
    * or MindSpore .ckpt; names of diffusers, mindone or the original PixArt). Only their own tensors
    * are read, those of the transformer's blocks never.
-   * @param folder the folder itself, the one above its `transformer`, or, where a folder holds
+   * @param folder the folder itself, the one above its `transformer`, or, if a folder holds
    *   several checkpoints, the path of one of them with config.json beside it.
    * @throws LatteError ERR_CHECKPOINT, with `path`, naming the file, field or tensor that is missing
    *   or wrong; ERR_DTYPE for tensors without floating-point numbers; ERR_VALUE,

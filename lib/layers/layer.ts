@@ -107,7 +107,7 @@ export abstract class Layer<Inputs extends unknown[], Result> {
   }
 
   /**
-   * Takes new weights; where anything is wrong with them the layer keeps its old ones. Tensors of
+   * Takes new weights. If anything is wrong with them, the layer keeps its old ones. Tensors of
    * another floating dtype are converted. On an NPU this waits for the device, which it opens first
    * if need be.
    * @throws LatteError ERR_STATE for a missing tensor, ERR_VALUE for an extra one (when strict),
@@ -161,7 +161,7 @@ export abstract class Layer<Inputs extends unknown[], Result> {
 
   /**
    * The weights by name, on the cpu, in the layer's dtype.
-   * @throws LatteError ERR_STATE where no weights were loaded, ERR_DISPOSED.
+   * @throws LatteError ERR_STATE if no weights were loaded, ERR_DISPOSED.
    */
   stateDict(): Record<string, Tensor> {
     checkArgumentCount(arguments, 0, 'stateDict()');
@@ -242,7 +242,7 @@ export abstract class Layer<Inputs extends unknown[], Result> {
       try {
         native.cancel(id);
       } catch {
-        // A listener has nobody to throw to: the forward goes on.
+        // Nothing can catch what an event listener throws: the forward goes on.
       }
     };
     // Marked before anything starts, and released whatever happens.
@@ -251,7 +251,7 @@ export abstract class Layer<Inputs extends unknown[], Result> {
     try {
       forget = signal && onAbort(signal, cancel);
       await settled(native.forward(layer, inputs, results, call.numbers, id));
-      // Another listener of the signal may have kept the event from ours.
+      // Another listener may have stopped the event before it reached ours.
       if (signal && isAborted(signal)) throw abortError(signal);
       return finish(results, call);
     } catch (error) {
@@ -278,7 +278,7 @@ export function checkTensor(value: unknown, name: string): Tensor {
   throw new LatteError('ERR_VALUE', `${name} must be a Tensor, but is ${show(value)}`);
 }
 
-/** Checks the rank and says what was expected. @internal */
+/** Throws ERR_SHAPE, which names the expected shape, if the rank is another. @internal */
 export function checkRank(tensor: Tensor, name: string, rank: number, expected: string): void {
   if (tensor.shape.length !== rank) {
     throw new LatteError(

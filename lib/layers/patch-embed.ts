@@ -58,11 +58,11 @@ type PatchEmbedInputs = [latent: Tensor, options?: ForwardOptions];
  * (trailing pixels that fill no patch are dropped), an optional layer norm, and a 2-D sinusoidal
  * position table (see `get2dSincosPosEmbed`) with base size ⌊height/patchSize⌋.
  *
- * At the configured size the table is the one that upstream builds at construction, for a
+ * At the configured size the table is the one that the reference builds at construction, for a
  * ⌊√N⌋ × ⌊√N⌋ grid; at any other size it is that of the latent's own grid. So a configured grid
- * that is not square, but has a square number of tokens, uses a square table, as upstream does.
- * If upstream's table cannot be added at all (upstream raises a broadcasting error), the table of the
- * grid itself is used.
+ * that is not square, but has a square number of tokens, uses a square table, as in the reference.
+ * If the reference's table cannot be added (it raises a broadcasting error), the table of the grid
+ * itself is used.
  *
  * `forward(latent, options?)` takes a latent [B, C, H, W] of any floating dtype, with B ≥ 0. It returns
  * [B, N, D] with N = ⌊H/p⌋·⌊W/p⌋. With `flatten: false` it returns [B, D, ⌊H/p⌋, ⌊W/p⌋], if a table

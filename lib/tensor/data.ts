@@ -37,7 +37,8 @@ export function checkShape(shape: unknown, bytesPerElement: number, name = 'shap
 }
 
 /**
- * Checks data that came from the caller, and gives an array over it whose length cannot grow.
+ * Checks data that came from the caller.
+ * @returns an array over it whose length cannot grow.
  * @internal
  */
 export function checkArray(dtype: DType, data: TensorData): TensorData {
@@ -64,7 +65,7 @@ export function checkArray(dtype: DType, data: TensorData): TensorData {
     throw new LatteError('ERR_STATE', 'data lies in a detached ArrayBuffer');
   }
   // An array that follows its buffer's length would outgrow the tensor's shape. Uint16Array bits of
-  // float16 are shown as a Float16Array where the runtime has it.
+  // float16 are shown as a Float16Array if the runtime has it.
   return isResizable(buffer) || Kind !== OwnKind
     ? new OwnKind(buffer, typedArrayField(data, 'byteOffset'), typedArrayField(data, 'length'))
     : data;

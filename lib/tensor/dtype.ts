@@ -6,7 +6,7 @@ export type DType = 'float64' | 'float32' | 'float16' | 'bfloat16' | 'int32' | '
 /** The element types in which layers hold weights and give results. */
 export type FloatDType = 'float32' | 'float16' | 'bfloat16';
 
-/** A Float16Array where the runtime has one; its elements are 16 bits wide either way. */
+/** A Float16Array, if the runtime has that class; its elements are 16 bits wide either way. */
 export interface Float16ArrayLike {
   readonly length: number;
   readonly byteLength: number;

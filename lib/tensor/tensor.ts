@@ -51,7 +51,7 @@ export let wrapHandle: (handle: NativeTensor) => Tensor;
  * A tensor made from a typed array wraps it without copying and does not own it. A tensor that the
  * library made owns its memory, which comes from a pool and returns there when the tensor is
  * disposed or collected. Dispose large tensors as soon as they are no longer needed: the garbage
- * collector sees only after a turn of the event loop what a synchronous loop leaves behind.
+ * collector frees what a synchronous loop leaves behind only after a turn of the event loop.
  */
 export class Tensor {
   readonly #state: TensorState;
@@ -62,7 +62,7 @@ export class Tensor {
    *   bfloat16 data as Uint16Array bits), or an array of numbers (values, copied and rounded to
    *   nearest, ties to even).
    * @param shape the length of each axis; [data.length] when left out.
-   * @throws LatteError ERR_DTYPE for an array of another kind, ERR_SHAPE where shape and length
+   * @throws LatteError ERR_DTYPE for an array of another kind, ERR_SHAPE if shape and length
    *   disagree, ERR_VALUE for shared memory or numbers that the dtype cannot hold, ERR_STATE for a
    *   detached array.
    */
@@ -129,7 +129,7 @@ export class Tensor {
 
   /**
    * A tensor of zeros in the library's own aligned memory. On an NPU this waits for the device.
-   * @param options dtype 'float32' and device 'cpu' unless told otherwise.
+   * @param options dtype: default 'float32'. device: default 'cpu'.
    * @throws LatteError ERR_SHAPE, ERR_DTYPE, ERR_OUT_OF_MEMORY, ERR_DEVICE_UNAVAILABLE.
    */
   static zeros(shape: readonly number[], options?: { dtype?: DType; device?: string }): Tensor {
@@ -147,7 +147,7 @@ export class Tensor {
    * not free it. Work on the tensor runs after `event`, which the owner has recorded on its own
    * stream behind what fills the memory, and keeps until the first work on the tensor is done. That
    * work is rejected if the device cannot wait for the event, and the next one tries again. Without
-   * an event, the memory must be filled already. The device is not asked for anything here.
+   * an event, the memory must be filled already. This function itself does not use the device.
    * @param pointer the address in the device's memory, a multiple of the dtype's size.
    * @param options event an aclrtEvent, as a bigint.
    * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_SHAPE, ERR_DEVICE_UNAVAILABLE.
@@ -216,7 +216,7 @@ export class Tensor {
 
   /**
    * The elements as a typed array over the tensor's memory (no copy; in a runtime that refuses
-   * arrays over an addon's memory, the tensor moves to the array). float16: Float16Array where
+   * arrays over an addon's memory, the tensor moves to the array). float16: Float16Array if
    * the runtime has it, else Uint16Array bits; bfloat16: Uint16Array bits. Disposing a tensor that
    * owns its memory detaches the array.
    * @throws LatteError ERR_DISPOSED; ERR_STATE for a tensor that is not on the cpu.
@@ -238,8 +238,8 @@ export class Tensor {
   }
 
   /**
-   * This tensor on another device, in another dtype, or both (to nearest, ties to even). Where
-   * nothing changes the new tensor shares the memory of this one; each is disposed on its own.
+   * This tensor on another device, in another dtype, or both (to nearest, ties to even). If
+   * nothing changes, the new tensor shares the memory of this one; each is disposed on its own.
    * @throws LatteError ERR_DEVICE_UNAVAILABLE, ERR_DTYPE, ERR_DISPOSED, ERR_OUT_OF_MEMORY,
    *   ERR_DEVICE; ERR_STATE for a tensor on the cpu that a forward is still writing.
    */
@@ -275,7 +275,7 @@ export class Tensor {
   }
 
   /**
-   * The values as a new Float32Array (converted where the dtype is another).
+   * The values as a new Float32Array (converted if the dtype is another).
    * @throws LatteError ERR_STATE for a tensor that is not on the cpu, ERR_DISPOSED.
    */
   toFloat32Array(): Float32Array {

@@ -27,7 +27,7 @@ export const latteXl: Sizes = {
   tokens: 120,
   repetitions: 50,
 };
-/** So small that it says nothing of speed: that everything runs. */
+/** Too small to measure speed: shows only that everything runs. */
 export const small: Sizes = { dim: 48, text: 64, latent: [2, 4, 8, 8], tokens: 7, repetitions: 3 };
 
 export interface Timing {
@@ -173,7 +173,7 @@ async function time(
   };
 }
 
-/** Every layer in each of `dtypes`, one after another; `show` hears which is next. */
+/** Every layer in each of `dtypes`, one after another; `show` is called with the name of the next. */
 export async function timeLayers(
   library: Library,
   sizes: Sizes,

@@ -14,9 +14,9 @@ export interface HeatMap {
   yLabel: string;
   /** Ranges of columns that are named above the map, all of the same width. */
   bands: readonly string[];
-  /** What a tick of the y axis says; the row's number when left out. */
+  /** The text of a tick of the y axis. Default: the row's number. */
   rowLabel?: (row: number) => string;
-  /** Ticks of the y axis lie at multiples of this where it is given. */
+  /** If given, ticks of the y axis lie at multiples of this. */
   rowUnit?: number;
 }
 
