@@ -38,7 +38,8 @@ printf '%s\n' "${shared[@]}" "${system_test[@]}" "${device_stress[@]}" "${forwar
   xargs -P "$(nproc)" -I{} bash -c 'compile {}'
 extra=()
 link system_test "${system_test[@]}"
-extra=("$objects"/backend/cpu/*.o "$objects"/backend/cpu/simd/*.o)
+extra=()
+for source in native/backend/cpu/{,simd/}*.cc; do extra+=("$objects/${source#native/}.o"); done
 link device_stress "${device_stress[@]}"
 link forward_stress "${backend[@]}" "${forward_stress[@]}"
 

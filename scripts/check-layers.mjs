@@ -1,11 +1,14 @@
-// Checks that dependencies point down only, as the design says. Usage: check-layers.mjs [root]
+// Checks that dependencies point down only, as the design says. Usage: check-layers.mjs [root], or
+// check-layers.mjs --graph to draw them into docs/architecture.md.
 //
 //   C++   binding → layers → backend → system → core; a device's own folder (backend/cpu, backend/ascend)
 //         is known to backend/registry alone; Node-API appears in binding alone, ACL in ascend alone
 //   TS    cli → index → the rest; layers know nothing of checkpoints; one file loads the addon
 //
-// Neither language may have an include or import cycle. Prints one line a violation; exit status 1.
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+// Neither language may have a cycle of includes or imports, be it of files or of folders, and the
+// graphs in docs/architecture.md have to be those of the sources. Prints one line a violation; exit
+// status 1.
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
@@ -42,9 +45,8 @@ function checkInclude(from, to) {
   return undefined;
 }
 
-function checkNative(root) {
+function checkNative(root, graph) {
   const problems = [];
-  const graph = new Map();
   for (const from of filesIn(root, 'native', /\.(cc|cpp|h|hpp|inc|inl)$/)) {
     const text = readFileSync(join(root, from), 'utf8');
     const layer = from.split('/')[1];
@@ -91,9 +93,8 @@ function checkImport(from, to) {
   return undefined;
 }
 
-function checkTypeScript(root) {
+function checkTypeScript(root, graph) {
   const problems = [];
-  const graph = new Map();
   for (const from of filesIn(root, 'lib', /\.m?ts$/)) {
     const text = readFileSync(join(root, from), 'utf8');
     if (from !== 'lib/native.ts' && /\bdlopen\s*\(|\.node['"`]/.test(text)) {
@@ -136,10 +137,67 @@ function cyclesOf(graph) {
   return cycles;
 }
 
-const root = resolve(process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), '..'));
-const problems = [...checkNative(root), ...checkTypeScript(root)];
+/** The node of a file in the graph of folders: its folder, or a file that is used on its own. */
+function nodeOf(path) {
+  const alone = /^(native\/backend\/registry|lib\/[^/]+|lib\/tensor\/dtype)\.\w+$/.exec(path);
+  return alone?.[1] ?? (path.startsWith('lib/cli/') ? 'lib/cli' : dirname(path));
+}
+
+/** The same graph between folders. */
+function folderGraph(files) {
+  const graph = new Map();
+  for (const [from, targets] of files) {
+    const node = nodeOf(from);
+    if (!graph.has(node)) graph.set(node, new Set());
+    for (const to of targets) if (nodeOf(to) !== node) graph.get(node).add(nodeOf(to));
+  }
+  return graph;
+}
+
+/** A graph without cycles in Mermaid's notation, without the arrows that follow from others. */
+function mermaidOf(graph) {
+  const reachable = (from, to) =>
+    [...(graph.get(from) ?? [])].some((next) => next === to || reachable(next, to));
+  const lines = ['```mermaid', 'flowchart TD'];
+  const nodes = [...graph.keys()].sort();
+  const name = (node) => `n${nodes.indexOf(node)}`;
+  for (const node of nodes) lines.push(`  ${name(node)}["${node}"]`);
+  for (const node of nodes) {
+    for (const to of [...graph.get(node)].sort()) {
+      const others = [...graph.get(node)].filter((other) => other !== to);
+      if (!others.some((other) => reachable(other, to))) {
+        lines.push(`  ${name(node)} --> ${name(to)}`);
+      }
+    }
+  }
+  return [...lines, '```'].join('\n');
+}
+
+/** The page with the graphs in the place of those that it has. */
+function withGraphs(page, graphs) {
+  let next = 0;
+  return page.replace(/```mermaid[\s\S]*?```/g, () => mermaidOf(graphs[next++]));
+}
+
+const draws = process.argv[2] === '--graph';
+const given = draws ? undefined : process.argv[2];
+const root = resolve(given ?? join(dirname(fileURLToPath(import.meta.url)), '..'));
+const native = new Map();
+const typescript = new Map();
+const problems = [...checkNative(root, native), ...checkTypeScript(root, typescript)];
 for (const folder of ['native', 'lib']) {
   if (!existsSync(join(root, folder))) problems.push(`${join(root, folder)} does not exist`);
+}
+const graphs = [folderGraph(native), folderGraph(typescript)];
+const folderCycles = graphs.flatMap(cyclesOf);
+problems.push(...folderCycles.map((cycle) => `folders: ${cycle}`));
+const page = join(root, 'docs', 'architecture.md');
+if (existsSync(page) && folderCycles.length === 0) {
+  const text = readFileSync(page, 'utf8');
+  const drawn = withGraphs(text, graphs);
+  if (draws) writeFileSync(page, drawn);
+  else if (drawn !== text)
+    problems.push(`${page} is behind: node scripts/check-layers.mjs --graph`);
 }
 for (const problem of problems) console.error(problem);
 if (problems.length > 0) process.exitCode = 1;

@@ -36,11 +36,15 @@ if [ ! -d "$objects/backend/cpu" ]; then
   echo "There is no build yet: run '$first' first." >&2
   exit 2
 fi
+# Of the sources that there are: a build folder keeps the objects of those that were moved.
+kernels=()
+for source in native/{core,system,backend/cpu,backend/cpu/simd}/*.cc native/backend/backend.cc; do
+  kernels+=("$objects/${source#native/}.o")
+done
 folder=$(mktemp -d "${TMPDIR:-/tmp}/latte-count.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 "$compiler" -std=c++20 -O1 -Inative test/performance/count_instructions.cc \
-  "$objects"/core/*.o "$objects"/system/*.o "$objects"/backend/backend.cc.o "$objects"/backend/cpu/*.o "$objects"/backend/cpu/simd/*.o \
-  -pthread -o "$folder/count"
+  "${kernels[@]}" -pthread -o "$folder/count"
 export LATTE_NUM_THREADS=1
 if [ -n "$neon" ]; then
   # The plugin interface that qemu still takes: 1 before version 9, then 2.

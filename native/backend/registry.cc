@@ -23,7 +23,9 @@ Device& open_device(std::string_view name) {
   if (name.starts_with(kNpu)) {
     const char* end = name.data() + name.size();
     const auto parsed = std::from_chars(name.data() + kNpu.size(), end, index);
-    if (parsed.ec == std::errc() && parsed.ptr == end) return ascend::open_device(index);
+    if (parsed.ec == std::errc() && parsed.ptr == end) {
+      return ascend::open_device(index, cpu::device());
+    }
   }
   fail(ErrorCode::kDeviceUnavailable, "there is no device '", name, "'");
 }

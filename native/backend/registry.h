@@ -1,12 +1,11 @@
 // Devices by name. They live as long as the process.
 #pragma once
 
-#include <cstdint>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "backend/backend.h"
+#include "backend/npu_diagnostics.h"
 
 namespace latte {
 
@@ -21,21 +20,7 @@ void check_settings();
 /// The devices of this process, the CPU first.
 std::vector<DeviceInfo> list_devices();
 
-/// Why NPUs are, or are not, available. Empty strings where there is nothing to say.
-struct NpuDiagnostics {
-  bool available = false;
-  std::string reason;          // in words that say what to do about it
-  std::string library_path;    // of the CANN library that was tried
-  std::string loader_message;  // what the loader said of it
-  std::string soc;             // 'Ascend910B3' …
-  std::string chip_note;       // what to expect of a chip that was not tried; else empty
-  std::string acl_version;     // of ACL's interface, not of the toolkit: '1.14.0'
-  bool kernels_plugin = false;
-  std::string kernels_plugin_path;
-  std::string kernels_rung;    // of the last device that was opened: which kernels it uses
-  std::string kernels_reason;  // why the kernels plugin is not used
-  uint32_t device_count = 0;
-};
+/// Why NPUs are, or are not, available.
 NpuDiagnostics npu_diagnostics();
 
 /// A JavaScript environment (the main thread's, or a worker's) begins to use devices, or has ended:

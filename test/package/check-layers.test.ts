@@ -71,6 +71,25 @@ describe('C++', () => {
   });
 });
 
+test('a device that reaches for the registry makes a cycle of folders', async () => {
+  const result = await checkWith('native/backend/ascend/seed.cc', '#include "backend/registry.h"');
+  expect(result.stderr).toMatch(
+    /folders: cycle: .*native\/backend\/(ascend|registry) → native\/backend/,
+  );
+  expect(result.status).toBe(1);
+});
+
+test('graphs that are behind the sources', async () => {
+  const page = join(folder.path, 'docs', 'architecture.md');
+  mkdirSync(dirname(page));
+  cpSync(join(projectRoot, 'docs', 'architecture.md'), page);
+  const result = await checkWith('native/core/seed.h', '#include "core/error.h"');
+  expect(result.stderr).toBe('');
+  const behind = await checkWith('lib/sincos.ts', "import './memory.js';");
+  expect(behind.stderr).toMatch(/architecture\.md is behind/);
+  rmSync(dirname(page), { recursive: true });
+});
+
 describe('TypeScript', () => {
   test.each([
     ['lib/errors.ts', "import { run } from './cli/main.js';", /only the command line/],

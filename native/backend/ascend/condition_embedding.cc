@@ -9,7 +9,6 @@
 #include <span>
 
 #include "backend/ascend/queue.h"
-#include "backend/registry.h"
 #include "core/dtype.h"
 
 namespace latte::ascend {
@@ -60,22 +59,20 @@ struct HostLinear {
   explicit HostLinear(int64_t out, int64_t in)
       : out_features(out), in_features(in), weight(elements(out, in)), bias(elements(out, 1)) {}
 
-  void convert_to(DType dtype, std::span<const float> from, void* to) const {
+  static void convert_to(Device& device, DType dtype, std::span<const float> from, void* to) {
     const Shape shape = {static_cast<int64_t>(from.size())};
     const TensorView source{{DType::kFloat32, shape}, const_cast<float*>(from.data())};
-    run_and_wait(open_device("cpu"), [&](Queue& queue) {
-      queue.convert(source, {{dtype, shape}, to});
-    });
+    run_and_wait(device, [&](Queue& queue) { queue.convert(source, {{dtype, shape}, to}); });
   }
 
-  static HostLinear of(const LinearWeights& weights) {
+  static HostLinear of(Device& device, const LinearWeights& weights) {
     HostLinear host(weights.out_features, weights.in_features);
     const size_t item = item_size(weights.dtype);
     std::vector<std::byte> weight(host.weight.size() * item), bias(host.bias.size() * item);
     weights.unpack(weight.data(), bias.data());
     const auto to_floats = [&](std::vector<std::byte>& from, std::vector<float>& to) {
       const Shape shape = {static_cast<int64_t>(to.size())};
-      run_and_wait(open_device("cpu"), [&](Queue& queue) {
+      run_and_wait(device, [&](Queue& queue) {
         queue.convert({{weights.dtype, shape}, from.data()}, {{DType::kFloat32, shape}, to.data()});
       });
     };
@@ -128,12 +125,12 @@ const MergedLinears* AscendQueue::merged_linears(const ConditionEmbeddingArgs& a
   if (bytes > kMostBytes) return nullptr;
   HostLinear first(hidden, inputs);
   HostLinear second(args.linear_2->out_features, hidden);
-  first.put(HostLinear::of(*args.linear_1), 0, 0);
-  second.put(HostLinear::of(*args.linear_2), 0, 0);
+  first.put(HostLinear::of(resources_.host, *args.linear_1), 0, 0);
+  second.put(HostLinear::of(resources_.host, *args.linear_2), 0, 0);
   int64_t hidden_row = dim, column = channels, channel = 0;
   for (const auto& size : args.sizes) {
-    const HostLinear size_first = HostLinear::of(*size.linear_1);
-    const HostLinear size_second = HostLinear::of(*size.linear_2);
+    const HostLinear size_first = HostLinear::of(resources_.host, *size.linear_1);
+    const HostLinear size_second = HostLinear::of(resources_.host, *size.linear_2);
     for (int64_t value = 0; value < size.values; ++value) {
       first.put(size_first, hidden_row, column);
       second.put(size_second, channel, hidden_row);
@@ -163,10 +160,10 @@ const MergedLinears* AscendQueue::folded_linears(const Ascend& first, const Asce
   if (count * item_size(first.dtype) > kMostBytes) return nullptr;
   HostLinear wide_first(hidden + kBeside, inputs + kBeside);
   HostLinear wide_second(second.out_features, hidden + kBeside);
-  wide_first.put(HostLinear::of(first), 0, 0);
+  wide_first.put(HostLinear::of(resources_.host, first), 0, 0);
   wide_first.bias[static_cast<size_t>(hidden)] = kSiluMakesOne;
   wide_first.fold_bias(inputs);
-  wide_second.put(HostLinear::of(second), 0, 0);
+  wide_second.put(HostLinear::of(resources_.host, second), 0, 0);
   wide_second.fold_bias(hidden);
   return known.emplace(std::move(ids), to_device(first, wide_first, wide_second))
       .first->second.get();
@@ -185,7 +182,7 @@ std::shared_ptr<const MergedLinears> AscendQueue::to_device(const Ascend& like,
     const auto copied = [&](const std::vector<float>& from) {
       const TensorSpec spec{weights.dtype, {static_cast<int64_t>(from.size())}};
       std::byte* rounded = staging(spec.bytes());
-      host.convert_to(weights.dtype, from, rounded);
+      HostLinear::convert_to(resources_.host, weights.dtype, from, rounded);
       auto buffer = resources_.memory.allocate(spec.bytes());
       copy_to_device({spec, buffer->data()}, rounded);
       return buffer;
@@ -247,7 +244,7 @@ bool AscendQueue::condition_embedding(const ConditionEmbeddingArgs& args) {
     std::vector<float> floats(static_cast<size_t>(numbers.size()));
     const void* host = uploads_.host_copy(numbers.data, numbers.bytes());
     if (host == nullptr) return std::vector<float>();
-    run_and_wait(open_device("cpu"), [&](Queue& queue) {
+    run_and_wait(resources_.host, [&](Queue& queue) {
       queue.convert({numbers, const_cast<void*>(host)},
                     {{DType::kFloat32, numbers.shape}, floats.data()});
     });

@@ -1,6 +1,5 @@
 // convert: aclnnCast, or on the host if the values are there.
 #include "backend/ascend/queue.h"
-#include "backend/registry.h"
 
 namespace latte::ascend {
 
@@ -22,7 +21,7 @@ void AscendQueue::convert(const TensorView& from, const TensorView& to) {
   if (host != nullptr && (only_here || from.bytes() <= kHostConversionBytes)) {
     const TensorView source{from, const_cast<void*>(host)};
     const TensorView converted{to, staging(to.bytes())};
-    run_and_wait(open_device("cpu"), [&](Queue& queue) { queue.convert(source, converted); });
+    run_and_wait(resources_.host, [&](Queue& queue) { queue.convert(source, converted); });
     overwrite(to.data, to.bytes());
     // Nobody looks into scratch memory after the work; a result has to be there.
     return is_scratch(to.data, to.bytes()) ? upload_later(to, converted.data)

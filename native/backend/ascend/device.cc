@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "backend/ascend/queue.h"
-#include "backend/registry.h"
 
 namespace latte::ascend {
 
@@ -57,10 +56,11 @@ class AscendDevice::AscendFlight final : public Flight {
   void launch() override {
     if (work_->cancelled) fail(ErrorCode::kAborted, "the operation was aborted");
     queue_ = std::make_unique<AscendQueue>(
-        QueueResources{device_.acl_, device_.name_, device_.memory_, device_.operations_,
-                       device_.constants_, device_.ladder_.kernels(), device_.ladder_.fused(),
-                       device_.cores_, device_.thread_, device_.thread_.stream(),
-                       device_.chip_.float16_only(), device_.resets_, device_.l2_bytes_},
+        QueueResources{device_.acl_, device_.host_, device_.name_, device_.memory_,
+                       device_.operations_, device_.constants_, device_.ladder_.kernels(),
+                       device_.ladder_.fused(), device_.cores_, device_.thread_,
+                       device_.thread_.stream(), device_.chip_.float16_only(), device_.resets_,
+                       device_.l2_bytes_},
         &work_->cancelled);
     work_->run(*queue_);
   }
@@ -78,8 +78,10 @@ class AscendDevice::AscendFlight final : public Flight {
   std::unique_ptr<AscendQueue> queue_;
 };
 
-AscendDevice::AscendDevice(const AclFunctions& acl, int32_t index, Chip chip, KernelSources sources)
+AscendDevice::AscendDevice(const AclFunctions& acl, Device& host, int32_t index, Chip chip,
+                           KernelSources sources)
     : acl_(acl),
+      host_(host),
       index_(index),
       name_("npu:" + std::to_string(index)),
       chip_(std::move(chip)),
@@ -191,7 +193,7 @@ std::shared_ptr<Buffer> AscendDevice::allocate_staging(size_t bytes) {
   // The pool may be asked on any thread, the runtime may not; the device's thread then copies from
   // ordinary memory into a pinned block, which is there the next time.
   if (auto pinned = memory_.take_pinned(bytes)) return pinned;
-  return open_device("cpu").allocate(bytes);
+  return host_.allocate(bytes);
 }
 
 void AscendDevice::submit(std::shared_ptr<Work> work) {
@@ -223,9 +225,9 @@ std::shared_ptr<Buffer> AscendDevice::to_device(const TensorView& host, DType dt
   std::shared_ptr<Buffer> converted;
   if (host.dtype != dtype) {
     rounded.dtype = dtype;
-    converted = open_device("cpu").allocate(rounded.bytes());
+    converted = host_.allocate(rounded.bytes());
     rounded.data = converted->data();
-    run_and_wait(open_device("cpu"), [&](Queue& queue) { queue.convert(host, rounded); });
+    run_and_wait(host_, [&](Queue& queue) { queue.convert(host, rounded); });
   }
   auto buffer = allocate(rounded.bytes());
   copy_in(buffer->data(), rounded.data, rounded.bytes());

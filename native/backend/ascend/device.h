@@ -19,7 +19,8 @@ namespace latte::ascend {
 class AscendDevice final : public Device {
  public:
   /// The device opens at its first work, copy or allocation.
-  AscendDevice(const AclFunctions& acl, int32_t index, Chip chip, KernelSources sources);
+  AscendDevice(const AclFunctions& acl, Device& host, int32_t index, Chip chip,
+               KernelSources sources);
 
   const std::string& name() const override { return name_; }
   DeviceInfo info() const override;
@@ -62,6 +63,7 @@ class AscendDevice final : public Device {
   std::shared_ptr<Buffer> to_device(const TensorView& host, DType dtype);
 
   const AclFunctions& acl_;
+  Device& host_;
   const int32_t index_;
   const std::string name_;
   const Chip chip_;

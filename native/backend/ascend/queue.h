@@ -20,6 +20,7 @@ namespace latte::ascend {
 /// What a device's queues share.
 struct QueueResources {
   const AclFunctions& acl;
+  Device& host;  // of the host's memory: converts and projects what the NPU does not
   const std::string& device_name;
   DeviceMemory& memory;
   Operations& operations;

@@ -17,7 +17,7 @@ namespace {
 
 class Runtime {
  public:
-  Device& open_device(int index) {
+  Device& open_device(int index, Device& host) {
     const std::lock_guard lock(mutex_);
     probe();
     if (!found_.available) {
@@ -31,7 +31,7 @@ class Runtime {
     }
     auto& device = devices_[index];
     if (!device) {
-      device = std::make_unique<AscendDevice>(acl_, index, chip_,
+      device = std::make_unique<AscendDevice>(acl_, host, index, chip_,
                                               KernelSources{plugin_.get(), kernel_binary_});
     }
     return *device;
@@ -181,7 +181,7 @@ void check_settings() {
   KernelLadder::check_settings();
 }
 
-Device& open_device(int index) { return runtime().open_device(index); }
+Device& open_device(int index, Device& host) { return runtime().open_device(index, host); }
 std::vector<DeviceInfo> list_devices() { return runtime().list_devices(); }
 NpuDiagnostics diagnostics() { return runtime().diagnostics(); }
 void shut_down() { runtime().shut_down(); }

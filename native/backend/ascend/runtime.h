@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "backend/backend.h"
-#include "backend/registry.h"
+#include "backend/npu_diagnostics.h"
 
 namespace latte::ascend {
 
@@ -14,9 +14,10 @@ namespace latte::ascend {
 /// Throws ERR_VALUE if a LATTE_ASCEND variable cannot be honoured. Touches nothing of CANN.
 void check_settings();
 
-/// Throws ERR_DEVICE_UNAVAILABLE with the reason. The device itself opens on its own thread, at its
-/// first work, copy or allocation, which fails with the same code if it cannot.
-Device& open_device(int index);
+/// The NPU of this index. It converts on `host`, the device of the host's memory, what it does not
+/// convert itself. Throws ERR_DEVICE_UNAVAILABLE with the reason. The device itself opens on its
+/// own thread, at its first work, copy or allocation, which fails with the same code if it cannot.
+Device& open_device(int index, Device& host);
 
 /// The NPUs there are, with their memory if they are open; empty where there is none. Opens none
 /// of them, and waits for none.

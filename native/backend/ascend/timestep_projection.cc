@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "backend/ascend/queue.h"
-#include "backend/registry.h"
 
 namespace latte::ascend {
 
@@ -24,7 +23,7 @@ void AscendQueue::project_on_host(const TimestepProjectionArgs& args,
   TimestepProjectionArgs on_host = args;
   on_host.timesteps.data = const_cast<float*>(timesteps.data());
   on_host.output.data = staging(args.output.bytes());
-  run_and_wait(open_device("cpu"), [&](Queue& queue) { queue.timestep_projection(on_host); });
+  run_and_wait(resources_.host, [&](Queue& queue) { queue.timestep_projection(on_host); });
   overwrite(args.output.data, args.output.bytes());
   copy_to_device(args.output, on_host.output.data);
 }

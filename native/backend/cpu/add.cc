@@ -1,5 +1,5 @@
 // Broadcasting sums. Only unflattened patch embeddings need them, so they are written for clarity.
-#include "backend/cpu/element.h"
+#include "backend/cpu/simd/element.h"
 #include "backend/cpu/operations.h"
 
 namespace latte::cpu {

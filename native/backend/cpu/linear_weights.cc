@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "backend/cpu/convert.h"
-#include "backend/cpu/element.h"
+#include "backend/cpu/simd/element.h"
 #include "core/byte_count.h"
 
 namespace latte::cpu {

@@ -26,7 +26,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "backend/cpu/bfloat_dot.h"
+#include "backend/cpu/simd/bfloat_dot.h"
 #include "backend/cpu/simd/simd-inl.h"
 #include "backend/cpu/simd/targets.h"
 

@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "backend/cpu/bfloat_dot.h"
+#include "backend/cpu/simd/bfloat_dot.h"
 #include "backend/cpu/simd/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();

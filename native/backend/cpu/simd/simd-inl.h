@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "backend/backend.h"
-#include "backend/cpu/element.h"
+#include "backend/cpu/simd/element.h"
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
 

@@ -1,4 +1,4 @@
-#include "backend/cpu/bfloat_dot.h"
+#include "backend/cpu/simd/bfloat_dot.h"
 
 #include "backend/cpu/simd/processor.h"
 #include "backend/cpu/simd/targets.h"
