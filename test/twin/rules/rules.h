@@ -21,7 +21,9 @@ struct Rule {
   std::function<bool()> break_it;
 };
 
-std::vector<Rule> runtime_rules();
+std::vector<Rule> context_rules();
+std::vector<Rule> memory_rules();
+std::vector<Rule> stream_rules();
 std::vector<Rule> executor_rules();
 std::vector<Rule> operation_rules();
 
@@ -40,6 +42,22 @@ struct Npu {
   aclrtContext context = nullptr;
   aclrtStream stream = nullptr;
 };
+
+constexpr size_t kBytes = 4096;
+
+/// Memory on both sides, for a copy that is wrong in one point.
+struct Copy {
+  explicit Copy(Npu& npu) : device(npu.device_memory(kBytes)), host(npu.pinned_memory(kBytes)) {}
+  void* device;
+  void* host;
+};
+
+inline void to_device(Npu& npu, void* to, size_t most, const void* from, size_t bytes) {
+  aclrtMemcpyAsync(to, most, from, bytes, ACL_MEMCPY_HOST_TO_DEVICE, npu.stream);
+}
+
+/// The result of a rule whose last call returns nothing to look at.
+inline bool done() { return true; }
 
 /// A dense tensor in memory of its own, filled with ones where its dtype is FLOAT.
 struct Operand {
