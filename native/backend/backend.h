@@ -28,7 +28,7 @@ class Buffer {
   virtual void await_content() {}
 };
 
-/// A tensor that keeps its memory alive. `buffer` is null where the memory belongs to the caller.
+/// A tensor that keeps its memory alive. `buffer` is null if the memory belongs to the caller.
 struct Tensor : TensorView {
   std::shared_ptr<Buffer> buffer;
   Device* device = nullptr;  // whose memory it is; null: the caller's, on the host

@@ -12,7 +12,7 @@ namespace latte {
 /// The length of each axis; empty for a scalar.
 using Shape = std::vector<int64_t>;
 
-/// The product of the lengths; throws ERR_SHAPE where it, in bytes of any dtype, overflows.
+/// The product of the lengths; throws ERR_SHAPE if it overflows in bytes of any dtype.
 int64_t element_count(const Shape& shape);
 
 /// `[2, 4, 64, 64]`, for messages.
@@ -21,7 +21,7 @@ struct ShowShape {
 };
 std::ostream& operator<<(std::ostream& out, const ShowShape& show);
 
-/// What a tensor is, without where it is.
+/// The dtype and the shape of a tensor, without its memory.
 struct TensorSpec {
   DType dtype = DType::kFloat32;
   Shape shape;

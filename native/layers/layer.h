@@ -52,7 +52,7 @@ class Layer {
   /// Takes new weights, all or none: host tensors under the names of parameters(), whose shapes
   /// were checked.
   virtual void load(const StateDict& state) = 0;
-  /// The weights on the host, in the layer's dtype. Throws ERR_STATE where none were loaded.
+  /// The weights on the host, in the layer's dtype. Throws ERR_STATE if none were loaded.
   virtual StateDict state() const = 0;
   /// Checks the inputs (their data is not looked at). Throws ERR_SHAPE, ERR_DTYPE, ERR_STATE.
   virtual Plan plan(const std::vector<std::optional<TensorSpec>>& inputs,

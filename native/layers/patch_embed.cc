@@ -18,7 +18,7 @@ std::vector<float> as_floats(const TensorView& tensor) {
   return floats;
 }
 
-/// The shape of a + b in numpy's rules; throws where there is none.
+/// The shape of a + b in numpy's rules; throws ERR_SHAPE if they do not broadcast.
 Shape broadcast(const Shape& a, const Shape& b) {
   Shape out(std::max(a.size(), b.size()));
   for (size_t i = 0; i < out.size(); ++i) {
@@ -150,7 +150,7 @@ Plan PatchEmbed::plan(const std::vector<std::optional<TensorSpec>>& inputs, cons
   return plan;
 }
 
-/// [B, D, h, w] plus a table [1, N, D]: legal only where broadcasting happens to allow it.
+/// [B, D, h, w] plus a table [1, N, D]: legal only if their shapes broadcast.
 Plan PatchEmbed::plan_unflattened(const LatentView& view, Grid grid) {
   const TensorSpec projected{dtype(),
                              {view.outer * view.inner, config_.embed_dim, grid.height, grid.width}};

@@ -1,4 +1,4 @@
-// Memory for tensors: aligned, huge-page backed where large, reused, bounded.
+// Memory for tensors: aligned, huge-page backed if large, reused, bounded.
 //
 // Memory never goes back to malloc and its addresses are never unmapped: what is over the bound, or
 // was not wanted for some seconds, is handed back to the system (it reads as zeros from then on)

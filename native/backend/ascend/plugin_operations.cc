@@ -1,4 +1,5 @@
-// The operations that the plugin's kernels take over, each with a way out where they do not serve.
+// The operations that the plugin's kernels take over. Each function returns false if there is no
+// kernel for the case: aclnn operations then compute it.
 #include "backend/ascend/kernels/tiling.h"
 #include "backend/ascend/queue.h"
 

@@ -139,7 +139,7 @@ class Runtime {
     }
     plugin_ = KernelPlugin::load(found_.kernels_plugin_path, found_.kernels_reason);
     found_.kernels_plugin = plugin_ != nullptr;
-    // A binary tells no version: it is the one that was built with the plugin.
+    // A binary has no version of its own: it is the one that was built with the plugin.
     if (plugin_ != nullptr) kernel_binary_ = KernelBinary::find(found_.kernels_plugin_path);
   }
 

@@ -19,13 +19,13 @@ void check_settings();
 /// own thread, at its first work, copy or allocation, which fails with the same code if it cannot.
 Device& open_device(int index, Device& host);
 
-/// The NPUs there are, with their memory if they are open; empty where there is none. Opens none
+/// The NPUs there are, with their memory if they are open; empty if there is none. Opens none
 /// of them, and waits for none.
 std::vector<DeviceInfo> list_devices();
 
 NpuDiagnostics diagnostics();
 
-/// Ends every device, and ACL where it was this process' part to start it. Only when no JavaScript
+/// Ends every device, and ACL if this process started it. Only when no JavaScript
 /// environment of the process is left: nothing of ACL works afterwards.
 void shut_down();
 

@@ -6,12 +6,12 @@
 //   threads  Each begins in a stretch of rows of its own, so that no two of them touch the same
 //            huge page of fresh memory for the first time at once.
 //   direct   A tile's product with a panel goes from the registers to the output: past the caches,
-//            by streaming stores, where the output is larger than they are.
+//            by streaming stores, if the output is larger than they are.
 //   norm     The weights are centred over the channels once. So are their products with a patch,
 //            and the variance follows from the patch alone, in K²/2 products: the patch is scaled
 //            by 1/σ before it is multiplied, and the layer norm costs no pass.
 //   buffered Some rows at a time go through a float32 buffer that stays in the second-level cache:
-//            where K is cut into blocks, and for a layer norm with large K.
+//            if K is cut into blocks, and for a layer norm with large K.
 //
 // Half types are rounded once, at the end. The reference rounds the convolution, and its layer
 // norm, as well; what is kept here is nearer to the exact result.
@@ -58,7 +58,7 @@ class PatchKernel {
     const int threads = Context::threads_for(std::max(bytes / 12, products / 32));
     buffered_ = depth_ > kPatchDepth || (args_.layer_norm && !centred_) || args_.channels_first;
     // Vectors must not straddle lines: from the output's begin on, and from the middle of a row on
-    // where rows are finished half by half.
+    // if rows are finished half by half.
     const auto whole = [](size_t lengths) { return lengths % kLine == 0; };
     stream_ = bytes >= kStreamBytes && !args_.channels_first &&
               whole(reinterpret_cast<uintptr_t>(args_.output.data)) && whole(dim_ * sizeof(T)) &&

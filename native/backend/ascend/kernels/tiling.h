@@ -27,7 +27,7 @@ std::optional<latte_timestep_tiling> timestep_tiling(CoreCounts cores,
 std::optional<latte_patchify_tiling> patchify_tiling(CoreCounts cores, const LatentView& latent,
                                                      int64_t patch_size);
 
-/// `latent` already has the layer's dtype. `positions` is null where no table is added.
+/// `latent` already has the layer's dtype. `positions` is null if no table is added.
 std::optional<latte_fused_tiling> fused_tiling(CoreCounts cores, const LatentView& latent,
                                                int64_t patch_size, int64_t dim,
                                                const PositionTable* positions);

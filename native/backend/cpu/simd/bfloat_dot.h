@@ -22,7 +22,7 @@ bool has_bfloat_dot();
 
 /// sums[r][p][c] += Σ_k a[k][r] · b[p][k][c] over `count` pairs, for a tile of `rows` rows times
 /// `panels` panels as gemm-inl.h cuts them for AVX-512. Panels lie panel_stride pairs apart.
-/// Only where has_bfloat_dot().
+/// To be called only if has_bfloat_dot().
 void multiply_bfloat_pairs(int rows, int panels, const BFloatPair* a, const BFloatPair* b,
                            int64_t panel_stride, int64_t count, float* sums);
 

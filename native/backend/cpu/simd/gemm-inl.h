@@ -295,7 +295,7 @@ HWY_INLINE void with_rows(int64_t rows, const Function& function,
 }
 
 /// Calls emit(row, panel, sums) for every row and panel of the piece, once all of K is summed.
-/// `block` is how much of K to take at a time: all of it where there is no `partial`.
+/// `block` is how much of K to take at a time: all of it if there is no `partial`.
 template <class B, class A, class Emit>
 HWY_INLINE void multiply_piece(const Piece<B, A>& piece, int64_t block, const Emit& emit) {
   const int64_t block_bytes =

@@ -37,7 +37,7 @@ HWY_INLINE V load_for_tile(const T* from, Activation activation) {
   }
 }
 
-/// The same where the row ends after `left` elements: zeros behind them.
+/// The same if the row ends after `left` elements: zeros behind them.
 template <class A, class T>
 HWY_INLINE V load_some_for_tile(const T* from, int64_t left, Activation activation) {
   HWY_ALIGN T padded[kPerElement<A> * static_cast<int64_t>(kLanes)] = {};
@@ -122,7 +122,7 @@ HWY_INLINE void pack_rows(const T* rows_begin, int64_t row_stride, int64_t rows,
   }
 }
 
-/// Packs one tile of A: tile[k][r] = row(r)[k] of `depth` elements, a pair of them where A is one.
+/// Packs one tile of A: tile[k][r] = row(r)[k] of `depth` elements, a pair of them if A is a pair.
 template <class A, class T>
 HWY_INLINE void pack_tile(const T* rows_begin, int64_t row_stride, int64_t rows, int64_t depth,
                           Activation activation, A* tile) {

@@ -52,7 +52,7 @@ X86Features detect() {
 
   constexpr unsigned kF = bit(16), kDq = bit(17), kCd = bit(28), kBw = bit(30), kVl = bit(31);
   features.avx512 = features.avx2 && has(saved, kZmm) && has(seven.b, kF | kDq | kCd | kBw | kVl);
-  // Leaf 7 tells in EAX how many subleaves it has.
+  // EAX of leaf 7 is the number of its subleaves.
   constexpr unsigned kBf16 = bit(5);
   features.avx512_bf16 = features.avx512 && seven.a >= 1 && has(cpuid(7, 1).a, kBf16);
   return features;

@@ -37,7 +37,7 @@ Target target();
 /// 'SSE2', 'AVX2', 'AVX3' or 'NEON'.
 const char* target_name();
 
-/// Bytes of a core's second-level cache, or of a small one where the system does not say.
+/// Bytes of a core's second-level cache, or of a small one if the system does not report it.
 int64_t second_level_cache();
 
 /// The version of a kernel for target(); a version that was not compiled is null.
