@@ -33,6 +33,13 @@ export interface DeviceDiagnostics {
     kernelsRung: string | undefined;
     /** Why it is not used, or not all of its kernels. */
     kernelsReason: string | undefined;
+    /**
+     * Whether the NPU that was opened last captures the timestep path and replays it; undefined
+     * while no NPU is open.
+     */
+    captures: boolean | undefined;
+    /** Why it does not, or did not once. */
+    captureReason: string | undefined;
   };
   /** The two variables that hide or show NPUs to a process. */
   visibility: {
@@ -78,6 +85,8 @@ export function deviceDiagnostics(): DeviceDiagnostics {
       kernelsPluginPath: npu.kernelsPluginPath,
       kernelsRung: npu.kernelsRung,
       kernelsReason: npu.kernelsReason,
+      captures: npu.captures,
+      captureReason: npu.captureReason,
     },
     visibility: {
       ASCEND_RT_VISIBLE_DEVICES: process.env.ASCEND_RT_VISIBLE_DEVICES,

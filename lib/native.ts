@@ -149,6 +149,8 @@ export interface NativeDiagnostics {
   kernelsPluginPath?: string;
   kernelsRung?: string;
   kernelsReason?: string;
+  captures?: boolean;
+  captureReason?: string;
 }
 
 /** A device that layers can live on. */

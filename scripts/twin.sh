@@ -9,6 +9,7 @@
 #   LATTE_TWIN_MEMORY     bytes of memory of each (2 GiB)
 #   LATTE_TWIN_SEED       of the random delays on its streams (1); LATTE_TWIN_DELAY: the longest in µs
 #   LATTE_TWIN_STOP_MODE  0: streams cannot stop on failure (aclrtSetStreamFailureMode: 207000)
+#   LATTE_TWIN_CAPTURE    0: streams cannot be captured (207000); differs: replays leave out a task
 #   LATTE_TWIN_STRICT     0: a process that broke a rule may end well all the same
 #   LATTE_TWIN            the folder that scripts/build-twin.sh built (build-twin)
 set -euo pipefail

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace latte {
@@ -17,8 +18,10 @@ struct NpuDiagnostics {
   std::string acl_version;     // of ACL's interface, not of the toolkit: '1.14.0'
   bool kernels_plugin = false;
   std::string kernels_plugin_path;
-  std::string kernels_rung;    // of the last device that was opened: which kernels it uses
-  std::string kernels_reason;  // why the kernels plugin is not used
+  std::string kernels_rung;      // of the last device that was opened: which kernels it uses
+  std::string kernels_reason;    // why the kernels plugin is not used
+  std::optional<bool> captures;  // whether that device captures and replays forwards
+  std::string capture_reason;    // why not, or not all; else empty
   uint32_t device_count = 0;
 };
 

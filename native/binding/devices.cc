@@ -82,6 +82,8 @@ napi_value device_diagnostics(const Call& call) {
   record.set_if_any("kernelsPluginPath", npu.kernels_plugin_path);
   record.set_if_any("kernelsRung", npu.kernels_rung);
   record.set_if_any("kernelsReason", npu.kernels_reason);
+  if (npu.captures) record.set_boolean("captures", *npu.captures);
+  record.set_if_any("captureReason", npu.capture_reason);
   return record.object();
 }
 

@@ -35,12 +35,14 @@ const absent: DeviceDiagnostics['npu'] = {
   loaderMessage: 'libacl_rt.so: cannot open shared object file: No such file or directory',
   ...{ soc: undefined, chipNote: undefined, aclVersion: undefined },
   ...{ kernelsPluginPath: undefined, kernelsRung: undefined, kernelsReason: 'no NPU is available' },
+  ...{ captures: undefined, captureReason: undefined },
 };
 const present: DeviceDiagnostics['npu'] = {
   ...{ available: true, reason: '', deviceCount: 1, kernelsPlugin: true },
   ...{ libraryPath: '/cann/lib64/libascendcl.so', loaderMessage: undefined },
   ...{ soc: 'Ascend910B3', chipNote: undefined, aclVersion: '1.14.0' },
   ...{ kernelsPluginPath: '/addon/kernels.so', kernelsRung: undefined, kernelsReason: undefined },
+  ...{ captures: undefined, captureReason: undefined },
 };
 const cpu: DeviceInfo = {
   ...{ name: 'cpu', kind: 'cpu', instructionSet: 'AVX2', threads: 1 },

@@ -70,6 +70,7 @@ describe('a setting that cannot be honoured', () => {
     ['LATTE_ADDON', __filename, 'devices.test'],
     ['LATTE_ASCEND_SYNC', 'yes', '0 or 1'],
     ['LATTE_ASCEND_FUSED_PATCH', 'true', '0 or 1'],
+    ['LATTE_ASCEND_CAPTURE', 'off', '0 or 1'],
     ['LATTE_ASCEND_KERNELS', '/nonexistent/kernels.so', 'off or a file'],
     ['LATTE_ASCEND_KERNEL_BINARY', '/nonexistent/kernels.o', 'off or a file'],
     ['LATTE_ASCEND_TRIAL_MS', '0', 'whole number from 1 to 1000000'],

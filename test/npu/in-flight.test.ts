@@ -1,7 +1,13 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CaptionProjection, LatteError, PatchEmbed, Tensor } from '../../lib/index.js';
-import { mlpParameters } from '../reference/layers.js';
+import {
+  CaptionProjection,
+  CombinedTimestepSizeEmbeddings,
+  LatteError,
+  PatchEmbed,
+  Tensor,
+} from '../../lib/index.js';
+import { combinedParameters, mlpParameters } from '../reference/layers.js';
 import { patchEmbedWeights, randomWeights } from '../support/layers.js';
 import { uniform } from '../support/random.js';
 import { tensorOf } from '../support/tensors.js';
@@ -36,6 +42,16 @@ const works: Record<string, () => Work> = {
     layer.loadStateDict(patchEmbedWeights(options, 'float16'));
     const latents = inputs('latent', [2, 4, 8, 8]);
     return { forward: (i) => layer.forward(latents[i]!), dispose: () => layer.dispose() };
+  },
+  // Captured and replayed, where that works.
+  CombinedTimestepSizeEmbeddings: () => {
+    const options = { embeddingDim: 48, sizeEmbDim: 16, useAdditionalConditions: false };
+    const layer = new CombinedTimestepSizeEmbeddings({ ...options, device, dtype: 'float16' });
+    layer.loadStateDict(randomWeights(combinedParameters('', options), 'float16'));
+    return {
+      forward: (i) => layer.forward({ timestep: [999 - 90 * i, 3 + i] }),
+      dispose: () => layer.dispose(),
+    };
   },
 };
 

@@ -8,39 +8,40 @@
 #include <type_traits>
 
 // Every enumerator and constant of acl_api.h; the script fails if one is missing here.
-#define LATTE_CONSTANTS(X)                \
-  X(ACL_FLOAT)                            \
-  X(ACL_FLOAT16)                          \
-  X(ACL_INT32)                            \
-  X(ACL_INT64)                            \
-  X(ACL_DOUBLE)                           \
-  X(ACL_BF16)                             \
-  X(ACL_FORMAT_ND)                        \
-  X(ACL_MEM_MALLOC_HUGE_FIRST)            \
-  X(ACL_MEMCPY_HOST_TO_DEVICE)            \
-  X(ACL_MEMCPY_DEVICE_TO_HOST)            \
-  X(ACL_MEMCPY_DEVICE_TO_DEVICE)          \
-  X(ACL_HBM_MEM)                          \
-  X(ACL_EVENT_RECORDED_STATUS_NOT_READY)  \
-  X(ACL_EVENT_RECORDED_STATUS_COMPLETE)   \
-  X(ACL_DEVICE_INFO_AI_CORE_NUM)          \
-  X(ACL_DEVICE_INFO_VECTOR_CORE_NUM)      \
-  X(ACL_DEVICE_INFO_L2_SIZE)              \
-  X(ACL_EVENT_SYNC)                       \
-  X(ACL_STOP_ON_FAILURE)                  \
-  X(ACL_SUCCESS)                          \
-  X(ACL_ERROR_REPEAT_INITIALIZE)          \
-  X(ACL_ERROR_BAD_ALLOC)                  \
-  X(ACL_ERROR_STORAGE_OVER_LIMIT)         \
-  X(ACL_ERROR_RT_PARAM_INVALID)           \
-  X(ACL_ERROR_RT_CONTEXT_NULL)            \
-  X(ACL_ERROR_RT_STREAM_CONTEXT)          \
-  X(ACL_ERROR_RT_FEATURE_NOT_SUPPORT)     \
-  X(ACL_ERROR_RT_MEMORY_ALLOCATION)       \
-  X(ACL_ERROR_RT_LOST_HEARTBEAT)          \
-  X(ACL_ERROR_RT_STREAM_SYNC_TIMEOUT)     \
-  X(ACL_ERROR_RT_DEVICE_MEM_ERROR)        \
-  X(ACL_ERROR_RT_HBM_MULTI_BIT_ECC_ERROR) \
+#define LATTE_CONSTANTS(X)                  \
+  X(ACL_FLOAT)                              \
+  X(ACL_FLOAT16)                            \
+  X(ACL_INT32)                              \
+  X(ACL_INT64)                              \
+  X(ACL_DOUBLE)                             \
+  X(ACL_BF16)                               \
+  X(ACL_FORMAT_ND)                          \
+  X(ACL_MEM_MALLOC_HUGE_FIRST)              \
+  X(ACL_MEMCPY_HOST_TO_DEVICE)              \
+  X(ACL_MEMCPY_DEVICE_TO_HOST)              \
+  X(ACL_MEMCPY_DEVICE_TO_DEVICE)            \
+  X(ACL_HBM_MEM)                            \
+  X(ACL_EVENT_RECORDED_STATUS_NOT_READY)    \
+  X(ACL_EVENT_RECORDED_STATUS_COMPLETE)     \
+  X(ACL_DEVICE_INFO_AI_CORE_NUM)            \
+  X(ACL_DEVICE_INFO_VECTOR_CORE_NUM)        \
+  X(ACL_DEVICE_INFO_L2_SIZE)                \
+  X(ACL_MODEL_RI_CAPTURE_MODE_THREAD_LOCAL) \
+  X(ACL_EVENT_SYNC)                         \
+  X(ACL_STOP_ON_FAILURE)                    \
+  X(ACL_SUCCESS)                            \
+  X(ACL_ERROR_REPEAT_INITIALIZE)            \
+  X(ACL_ERROR_BAD_ALLOC)                    \
+  X(ACL_ERROR_STORAGE_OVER_LIMIT)           \
+  X(ACL_ERROR_RT_PARAM_INVALID)             \
+  X(ACL_ERROR_RT_CONTEXT_NULL)              \
+  X(ACL_ERROR_RT_STREAM_CONTEXT)            \
+  X(ACL_ERROR_RT_FEATURE_NOT_SUPPORT)       \
+  X(ACL_ERROR_RT_MEMORY_ALLOCATION)         \
+  X(ACL_ERROR_RT_LOST_HEARTBEAT)            \
+  X(ACL_ERROR_RT_STREAM_SYNC_TIMEOUT)       \
+  X(ACL_ERROR_RT_DEVICE_MEM_ERROR)          \
+  X(ACL_ERROR_RT_HBM_MULTI_BIT_ECC_ERROR)   \
   X(ACL_ERROR_RT_DRV_INTERNAL_ERROR)
 
 namespace latte::ascend {
@@ -111,6 +112,7 @@ LATTE_ENUM(aclrtMemcpyKind)
 LATTE_ENUM(aclrtMemAttr)
 LATTE_ENUM(aclrtEventRecordedStatus)
 LATTE_ENUM(aclDeviceInfo)
+LATTE_ENUM(aclmdlRICaptureMode)
 #undef LATTE_ENUM
 
 #define LATTE_OPAQUE(name) \
@@ -133,6 +135,7 @@ LATTE_SAME_TYPE(aclnnStatus)
 LATTE_SAME_TYPE(aclrtContext)
 LATTE_SAME_TYPE(aclrtStream)
 LATTE_SAME_TYPE(aclrtEvent)
+LATTE_SAME_TYPE(aclmdlRI)
 #undef LATTE_SAME_TYPE
 
 template <class T>

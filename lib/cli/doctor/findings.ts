@@ -261,11 +261,13 @@ function checkSwitches(environment: HostFacts['environment']): Finding[] {
       'each operation is waited for, which is slow: for finding errors alone',
     ],
     ['LATTE_ASCEND_FUSED_PATCH', '0', 'PatchEmbed does not take the fused kernel'],
+    ['LATTE_ASCEND_CAPTURE', '0', 'forwards are neither captured nor replayed'],
     ['LATTE_ASCEND_KERNEL_BINARY', 'off', "kernels are launched by the plugin's functions alone"],
   ];
   const usual = new Map([
     ['LATTE_ASCEND_SYNC', '0'],
     ['LATTE_ASCEND_FUSED_PATCH', '1'],
+    ['LATTE_ASCEND_CAPTURE', '1'],
   ]);
   const list: Finding[] = [];
   for (const [name, wanted, effect] of switches) {

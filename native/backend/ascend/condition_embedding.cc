@@ -52,6 +52,13 @@ auto& merged_with(const Ascend& first, uint64_t resets) {
   return first.merged;
 }
 
+/// The start of a part's key: what it is, and numbers that decide its launches.
+std::string part_key(const char* what, std::initializer_list<int64_t> numbers) {
+  std::string key = what;
+  for (const int64_t number : numbers) key += ' ' + std::to_string(number);
+  return key;
+}
+
 }  // namespace
 
 /// A linear on the host, in float32: its blocks are put together there.
@@ -196,49 +203,88 @@ std::shared_ptr<const MergedLinears> AscendQueue::to_device(const Ascend& like,
 }
 
 bool AscendQueue::linear_pair(const LinearArgs& first, const LinearArgs& second) {
+  const int64_t rows = first.rows();
+  if (rows == 0 || rows > kMostSamples) return false;
+  const Ascend &weights_1 = ascend(first.weights), &weights_2 = ascend(second.weights);
+  const DType dtype = weights_1.dtype;
+  const LinearOutput& result = second.output;
+  const int64_t features = weights_2.out_features;
+  ReplayedPart part;
+  part.weights = {&weights_1, &weights_2};
+  part.output = {{dtype, {rows, features}}, result.data};
+  part.input = first.input;
+  part.device = first.input.data;
+  part.host = uploads_.host_copy(part.device, part.input.bytes());
+  const MergedLinears* folded = nullptr;
+  if (part.host != nullptr) {
+    folded = folded_for(first, second, static_cast<const uint16_t*>(part.host));
+  }
+  const bool dense = result.inner_rows == 1 && result.outer_stride == features;
+  const bool replays = resources_.graphs.on() && dense && !result.accumulate;
+  if (folded == nullptr && !replays) return false;
+  if (folded != nullptr) {
+    part.host = widened(static_cast<const uint16_t*>(part.host), rows, weights_1.in_features);
+    part.device = nullptr;
+    part.input.shape[1] += kBeside;
+  }
+  const Ascend& used_1 = folded == nullptr ? weights_1 : folded->first;
+  const Ascend& used_2 = folded == nullptr ? weights_2 : folded->second;
+  part.launch = [&](void* input, void* output) {
+    LinearArgs pair_1 = first, pair_2 = second;
+    pair_1.input = {{dtype, {rows, used_1.in_features}}, input};
+    pair_1.weights = &used_1;
+    pair_2.input = scratch_tensor({dtype, {rows, used_1.out_features}});
+    pair_1.output = LinearOutput::dense(pair_2.input);
+    linear(pair_1);
+    pair_2.weights = &used_2;
+    pair_2.output.data = output;
+    linear(pair_2);
+  };
+  if (!replays) {
+    run_launches(part, nullptr);
+    return true;
+  }
+  const auto number = [](Activation activation) { return static_cast<int64_t>(activation); };
+  part.key = part_key("pair",
+                      {static_cast<int64_t>(weights_1.id), static_cast<int64_t>(weights_2.id), rows,
+                       folded != nullptr, number(first.input_activation), number(first.activation),
+                       number(second.input_activation), number(second.activation)});
+  run_part(part);
+  return true;
+}
+
+const MergedLinears* AscendQueue::folded_for(const LinearArgs& first, const LinearArgs& second,
+                                             const uint16_t* samples) {
   const Ascend &weights_1 = ascend(first.weights), &weights_2 = ascend(second.weights);
   if (weights_1.dtype != DType::kBFloat16 || !weights_1.has_bias || !weights_2.has_bias ||
       first.activation != Activation::kSilu || first.input_activation != Activation::kNone ||
       second.input_activation != Activation::kNone) {
-    return false;
+    return nullptr;
   }
-  const int64_t rows = first.rows();
-  if (rows == 0 || rows > kMostSamples) return false;
-  // On the device the ones beside a sample would have to be put there, by operations.
-  const auto width = static_cast<size_t>(weights_1.in_features);
-  const size_t count = static_cast<size_t>(rows) * width;
-  const auto* samples =
-      static_cast<const uint16_t*>(uploads_.host_copy(first.input.data, count * sizeof(uint16_t)));
   // Zero times what is not finite would be NaN instead of the one that the second bias meets.
   const auto finite = [](uint16_t bits) { return std::isfinite(bfloat_to_float(bits)); };
-  if (samples == nullptr || !std::all_of(samples, samples + count, finite)) return false;
-  const MergedLinears* folded = folded_linears(weights_1, weights_2);
-  if (folded == nullptr) return false;
-
-  const auto wide = static_cast<size_t>(folded->first.in_features);
-  const TensorView input = scratch_tensor({DType::kBFloat16, {rows, folded->first.in_features}});
-  std::byte* wide_samples = staging(input.bytes());
-  auto* row = reinterpret_cast<uint16_t*>(wide_samples);
-  for (int64_t i = 0; i < rows; ++i, row += wide, samples += width) {
-    std::fill(std::copy_n(samples, width, row), row + wide, uint16_t{0});
-    row[width] = float_to_bfloat(1);
+  if (!std::all_of(samples, samples + elements(first.rows(), weights_1.in_features), finite)) {
+    return nullptr;
   }
-  upload_later(input, wide_samples);
-  LinearArgs wide_first = first, wide_second = second;
-  wide_second.input = scratch_tensor({DType::kBFloat16, {rows, folded->first.out_features}});
-  wide_first.input = input;
-  wide_first.weights = &folded->first;
-  wide_first.output = LinearOutput::dense(wide_second.input);
-  linear(wide_first);
-  wide_second.weights = &folded->second;
-  linear(wide_second);
-  return true;
+  return folded_linears(weights_1, weights_2);
+}
+
+const void* AscendQueue::widened(const uint16_t* samples, int64_t rows, int64_t width) {
+  const auto columns = static_cast<size_t>(width);
+  std::byte* wide = staging(elements(rows, width + kBeside) * sizeof(uint16_t));
+  auto* row = reinterpret_cast<uint16_t*>(wide);
+  for (int64_t i = 0; i < rows; ++i, row += columns + kBeside, samples += columns) {
+    std::fill(std::copy_n(samples, columns, row), row + columns + kBeside, uint16_t{0});
+    row[columns] = float_to_bfloat(1);
+  }
+  return wide;
 }
 
 bool AscendQueue::condition_embedding(const ConditionEmbeddingArgs& args) {
   if (args.batch() == 0 || args.batch() > kMostSamples) return false;
-  // One embedding has nothing to merge with.
-  if (args.sizes.empty() && !folds_biases(args)) return false;
+  // One embedding has nothing to merge with: it is here to be replayed.
+  const bool merges = !args.sizes.empty() || folds_biases(args);
+  if (!merges && !resources_.graphs.on()) return false;
   // Numbers that only the device knows would have to be gathered there, by an operation each.
   const auto host_floats = [&](const TensorView& numbers) {
     std::vector<float> floats(static_cast<size_t>(numbers.size()));
@@ -263,43 +309,80 @@ bool AscendQueue::condition_embedding(const ConditionEmbeddingArgs& args) {
                                     [](float number) { return std::isfinite(number); });
     if (!finite) return false;
   }
-  const MergedLinears* merged = merged_linears(args);
-  if (merged == nullptr) return false;
+  const MergedLinears* merged = merges ? merged_linears(args) : nullptr;
+  if (merges && merged == nullptr) return false;
+  const Ascend& linear_1 = merges ? merged->first : ascend(args.linear_1);
+  const Ascend& linear_2 = merges ? merged->second : ascend(args.linear_2);
 
   // A sample's numbers side by side.
-  const int64_t width = numbers_of(args), count = args.batch() * width;
-  auto* numbers = reinterpret_cast<float*>(staging(elements(count, 1) * sizeof(float)));
-  std::fill_n(numbers, count, 0.0F);
-  for (int64_t sample = 0; sample < args.batch(); ++sample) {
-    float* next = numbers + sample * width;
+  const int64_t width = numbers_of(args), batch = args.batch(), count = batch * width;
+  std::vector<float> numbers(elements(count, 1));
+  for (int64_t sample = 0; sample < batch; ++sample) {
+    float* next = &numbers[elements(sample, width)];
     for (size_t i = 0; i < columns.size(); ++i) {
       for (int64_t value = 0; value < values[i]; ++value) {
         *next++ = columns[i][static_cast<size_t>(sample * values[i] + value) % columns[i].size()];
       }
     }
   }
-  const TensorView uploaded = scratch_tensor({DType::kFloat32, {count}});
-  upload_later(uploaded, numbers);
 
-  const DType dtype = merged->first.dtype;
+  const DType dtype = linear_1.dtype;
   const int64_t channels = args.sinusoids->dim;
+  const auto run_linears = [&](void* sinusoids, void* output) {
+    LinearArgs first, second;
+    first.input = {{dtype, {batch, width * channels}}, sinusoids};
+    first.weights = &linear_1;
+    first.activation = args.activation;
+    second.input = scratch_tensor({dtype, {batch, linear_1.out_features}});
+    first.output = LinearOutput::dense(second.input);
+    linear(first);
+    second.weights = &linear_2;
+    second.output = LinearOutput::dense({{dtype, {batch, linear_2.out_features}}, output});
+    linear(second);
+  };
   TimestepProjectionArgs projection;
-  projection.timesteps = uploaded;
+  projection.timesteps = {{DType::kFloat32, {count}}, nullptr};
   projection.sinusoids = args.sinusoids;
-  projection.output = scratch_tensor({dtype, {count, channels}});
-  timestep_projection(projection);
-  const TensorView hidden = scratch_tensor({dtype, {args.batch(), merged->first.out_features}});
-  LinearArgs first;
-  first.input = {{dtype, {args.batch(), width * channels}}, projection.output.data};
-  first.weights = &merged->first;
-  first.activation = args.activation;
-  first.output = LinearOutput::dense(hidden);
-  linear(first);
-  LinearArgs second;
-  second.input = hidden;
-  second.weights = &merged->second;
-  second.output = LinearOutput::dense(args.output);
-  linear(second);
+  projection.output = {{dtype, {count, channels}}, nullptr};
+  const auto project_and_run = [&](void* timesteps, void* output) {
+    projection.timesteps.data = timesteps;
+    projection.output = scratch_tensor(projection.output);
+    timestep_projection(projection);
+    run_linears(projection.output.data, output);
+  };
+
+  ReplayedPart part;
+  part.output = args.output;
+  const bool by_kernel = projects_by_kernel(projection);
+  if (by_kernel || !projects_on_host(projection)) {
+    part.input = projection.timesteps;
+    part.host = copied_to_staging(numbers);
+    part.launch = project_and_run;
+  } else {
+    part.input = {dtype, {batch, width * channels}};
+    part.host = sinusoids_on_host(projection, numbers);
+    part.launch = run_linears;
+  }
+  if (!by_kernel && !projects_on_host(projection)) {
+    // What the operations of CANN compute is decided by the host, from the numbers.
+    run_launches(part, nullptr);
+    return true;
+  }
+  part.weights = {&ascend(args.linear_1), &ascend(args.linear_2)};
+  part.key = part_key("embedding", {batch, by_kernel, channels, args.sinusoids->flip_sin_to_cos,
+                                    static_cast<int64_t>(args.activation)});
+  for (const auto& size : args.sizes) {
+    part.weights.push_back(&ascend(size.linear_1));
+    part.weights.push_back(&ascend(size.linear_2));
+    part.key += part_key(" +", {size.values});
+  }
+  for (const Ascend* used : part.weights) part.key += ' ' + std::to_string(used->id);
+  const auto append = [&](const float* values, size_t number) {
+    part.key.append(reinterpret_cast<const char*>(values), number * sizeof(float));
+  };
+  append(&args.sinusoids->scale, 1);
+  append(args.sinusoids->frequencies.data(), args.sinusoids->frequencies.size());
+  run_part(part);
   return true;
 }
 

@@ -57,10 +57,10 @@ class AscendDevice::AscendFlight final : public Flight {
     if (work_->cancelled) fail(ErrorCode::kAborted, "the operation was aborted");
     queue_ = std::make_unique<AscendQueue>(
         QueueResources{device_.acl_, device_.host_, device_.name_, device_.memory_,
-                       device_.operations_, device_.constants_, device_.ladder_.kernels(),
-                       device_.ladder_.fused(), device_.cores_, device_.thread_,
-                       device_.thread_.stream(), device_.chip_.float16_only(), device_.resets_,
-                       device_.l2_bytes_},
+                       device_.operations_, device_.constants_, device_.graphs_,
+                       device_.ladder_.kernels(), device_.ladder_.fused(), device_.cores_,
+                       device_.thread_, device_.thread_.stream(), device_.chip_.float16_only(),
+                       device_.resets_, device_.l2_bytes_},
         &work_->cancelled);
     work_->run(*queue_);
   }
@@ -87,8 +87,9 @@ AscendDevice::AscendDevice(const AclFunctions& acl, Device& host, int32_t index,
       chip_(std::move(chip)),
       sources_(chip_.runs_kernels() ? std::move(sources) : KernelSources{}),
       operations_(acl, chip_.float16_only()),
-      memory_(acl, thread_),
+      memory_(acl, thread_, [this] { graphs_.drop_expired(); }),
       constants_(memory_),
+      graphs_(acl),
       probe_(acl),
       thread_(acl, index, hooks()) {
   thread_.start();
@@ -102,14 +103,16 @@ DeviceThread::Hooks AscendDevice::hooks() {
     memory_.trim();
     operations_.trim();
   };
-  hooks.failed = [this] {
+  hooks.failed = [this](bool stopped) {
+    graphs_.context_ends(stopped);
     // Executors are of the context; copies of constants may not have arrived.
     operations_.clear();
     constants_.clear();
     ++resets_;
   };
   hooks.recovered = [this] { recovered(); };
-  hooks.closing = [this] {
+  hooks.closing = [this](bool stopped) {
+    graphs_.context_ends(stopped);
     ladder_.close();
     probe_.close();
     operations_.clear();
@@ -122,6 +125,18 @@ DeviceThread::Hooks AscendDevice::hooks() {
 bool AscendDevice::close() {
   thread_.stop();
   return !thread_.left_something();
+}
+
+void AscendDevice::drop_graphs() noexcept {
+  try {
+    thread_.post([this] { graphs_.drop_expired(); });
+  } catch (...) {
+    // No memory: they end before the device's memory is next given back.
+  }
+}
+
+AscendLinearWeights::~AscendLinearWeights() {
+  if (captured) static_cast<AscendDevice*>(device)->drop_graphs();
 }
 
 void AscendDevice::recovered() {
@@ -138,13 +153,19 @@ void AscendDevice::opened() {
   l2_bytes_ = l2_bytes_of(acl_, index_);
   look_at_memory();
   probe_.write(thread_);
-  ladder_.climb(acl_, thread_, sources_);
+  ladder_.climb(acl_, thread_, sources_, chip_);
+  if (ladder_.captures()) {
+    graphs_.switch_on();
+  } else {
+    graphs_.switch_off(ladder_.capture_reason());
+  }
   found_kernels_ = {ladder_.kernels() != nullptr, ladder_.rung(), ladder_.reason()};
 }
 
 void AscendDevice::opening_failed() {
   ladder_.close();
   ladder_ = {};
+  graphs_.clear();
   probe_.close();
   operations_.clear();
   constants_.clear();

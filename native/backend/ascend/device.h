@@ -7,6 +7,7 @@
 
 #include "backend/ascend/chip.h"
 #include "backend/ascend/constants.h"
+#include "backend/ascend/graphs.h"
 #include "backend/ascend/acl/device_memory.h"
 #include "backend/ascend/acl/device_thread.h"
 #include "backend/ascend/kernels/tiling.h"
@@ -46,6 +47,13 @@ class AscendDevice final : public Device {
   /// Null if the device is not open.
   const FoundKernels* kernels() const { return thread_.is_open() ? &found_kernels_ : nullptr; }
 
+  /// Whether forwards are captured and replayed.
+  bool captures() const { return graphs_.on(); }
+  /// Why not, or not always; empty if there is nothing to say.
+  std::string capture_reason() const { return graphs_.reason(); }
+  /// Weights are gone: soon ends the graphs that read them. On any thread.
+  void drop_graphs() noexcept;
+
   /// Lands what is in flight, then gives back everything that belongs to ACL. Returns false if
   /// something had to be left to the end of the process: ACL must not be finalised then.
   bool close();
@@ -79,6 +87,7 @@ class AscendDevice final : public Device {
   Operations operations_;
   DeviceMemory memory_;
   Constants constants_;
+  Graphs graphs_;  // end before the memory that they use
   MemoryProbe probe_;
   // The thread uses everything above: it is made last and ends first. DeviceMemory has a reference
   // to it, which it does not use before.

@@ -4,12 +4,16 @@
 #include <vector>
 
 #include "backend/ascend/acl/acl_call.h"
+#include "backend/ascend/capture_trial.h"
 #include "backend/ascend/trial_cases.h"
+#include "backend/ascend/trial_context.h"
 #include "core/setting.h"
 
 namespace latte::ascend {
 
 namespace {
+
+bool capture_wanted() { return flag_setting("LATTE_ASCEND_CAPTURE", true); }
 
 bool fused_wanted() { return flag_setting("LATTE_ASCEND_FUSED_PATCH", true); }
 
@@ -20,23 +24,18 @@ int32_t deadline() {
   return number_setting("LATTE_ASCEND_TRIAL_MS", kMost).value_or(10'000);
 }
 
-/// Cases on a context of their own, which is current while this lives. What a hanging kernel uses
-/// is left to it.
+/// Cases on a context of their own, which is current while this lives.
 class Trial {
  public:
-  Trial(const AclFunctions& acl, DeviceThread& thread)
-      : acl_(acl), context_(thread.scratch_context()) {}
+  Trial(const AclFunctions& acl, DeviceThread& thread) : acl_(acl), context_(acl, thread) {}
   Trial(const Trial&) = delete;
   ~Trial() {
-    if (hangs_) {
+    // Also after a launch that failed: what came before it still runs.
+    if (context_.hangs()) {
       (void)binary_.release();
-      return;
+    } else {
+      context_.wait();
     }
-    // Also after a launch that failed: what came before it still uses the memory.
-    acl_.aclrtSynchronizeStream(context_.stream());
-    binary_.reset();
-    if (device_ != nullptr) acl_.aclrtFree(device_);
-    if (host_ != nullptr) acl_.aclrtFreeHost(host_);
   }
 
   /// Kernels of the binary at `path`, for this context.
@@ -47,28 +46,32 @@ class Trial {
 
   /// Why the kernels cannot be used; empty if all cases are right.
   std::string compute(const Kernels& kernels, const std::vector<TrialCase>& cases) {
-    allocate(cases);
+    size_t bytes = 0;
+    for (const TrialCase& trial : cases) {
+      for (const auto& input : trial.inputs) bytes += padded(input.size());
+      bytes += padded(trial.output_bytes);
+    }
+    context_.allocate(bytes);
     size_t offset = 0;
     std::vector<size_t> outputs;
     for (const TrialCase& trial : cases) {
-      std::vector<const void*> inputs;
       for (const auto& input : trial.inputs) {
-        std::memcpy(host_ + offset, input.data(), input.size());
-        inputs.push_back(device_ + offset);
+        std::memcpy(context_.host() + offset, input.data(), input.size());
         offset += padded(input.size());
       }
       outputs.push_back(offset);
       // What a kernel leaves out is NaN.
-      std::memset(host_ + offset, 0xff, trial.output_bytes);
+      std::memset(context_.host() + offset, 0xff, trial.output_bytes);
       offset += padded(trial.output_bytes);
     }
-    copy(device_, host_, ACL_MEMCPY_HOST_TO_DEVICE);
+    context_.copy_in();
     launch(kernels, cases);
-    copy(host_ + bytes_, device_, ACL_MEMCPY_DEVICE_TO_HOST);
-    hangs_ = !context_.synchronise_within(deadline());
-    if (hangs_) return "did not end within " + std::to_string(deadline()) + " ms";
+    context_.copy_out();
+    if (!context_.ends_within(deadline())) {
+      return "did not end within " + std::to_string(deadline()) + " ms";
+    }
     for (size_t i = 0; i < cases.size(); ++i) {
-      if (!cases[i].is_right(host_ + bytes_ + outputs[i])) return cases[i].name + " is wrong";
+      if (!cases[i].is_right(context_.result() + outputs[i])) return cases[i].name + " is wrong";
     }
     return "";
   }
@@ -76,43 +79,23 @@ class Trial {
  private:
   static size_t padded(size_t bytes) { return (bytes + 63) / 64 * 64 + 64; }
 
-  void allocate(const std::vector<TrialCase>& cases) {
-    for (const TrialCase& trial : cases) {
-      for (const auto& input : trial.inputs) bytes_ += padded(input.size());
-      bytes_ += padded(trial.output_bytes);
-    }
-    void* memory = nullptr;
-    LATTE_ACL(acl_, aclrtMalloc, &memory, bytes_, ACL_MEM_MALLOC_HUGE_FIRST);
-    device_ = static_cast<std::byte*>(memory);
-    LATTE_ACL(acl_, aclrtMallocHost, &memory, 2 * bytes_);
-    host_ = static_cast<std::byte*>(memory);
-  }
-
-  void copy(void* to, const void* from, aclrtMemcpyKind kind) {
-    LATTE_ACL(acl_, aclrtMemcpyAsync, to, bytes_, from, bytes_, kind, context_.stream());
-  }
-
   void launch(const Kernels& kernels, const std::vector<TrialCase>& cases) {
     size_t offset = 0;
     for (const TrialCase& trial : cases) {
       std::vector<const void*> inputs;
       for (const auto& input : trial.inputs) {
-        inputs.push_back(device_ + offset);
+        inputs.push_back(context_.device() + offset);
         offset += padded(input.size());
       }
       check(acl_, trial.name.c_str(),
-            trial.launch(kernels, context_.stream(), inputs, device_ + offset));
+            trial.launch(kernels, context_.stream(), inputs, context_.device() + offset));
       offset += padded(trial.output_bytes);
     }
   }
 
   const AclFunctions& acl_;
-  ScratchContext context_;
+  TrialContext context_;
   std::unique_ptr<const KernelBinary> binary_;
-  std::byte* device_ = nullptr;
-  std::byte* host_ = nullptr;  // what goes there, then what comes back
-  size_t bytes_ = 0;
-  bool hangs_ = false;
 };
 
 /// Why a way of launching does not serve; empty if the cases are right.
@@ -130,11 +113,32 @@ std::string try_cases(const AclFunctions& acl, DeviceThread& thread, const Kerne
 
 void KernelLadder::check_settings() {
   (void)fused_wanted();
+  (void)capture_wanted();
   (void)deadline();
 }
 
 void KernelLadder::climb(const AclFunctions& acl, DeviceThread& thread,
-                         const KernelSources& sources) {
+                         const KernelSources& sources, const Chip& chip) {
+  climb_kernels(acl, thread, sources);
+  capture_reason_ = reason_not_to_capture(acl, thread, sources, chip);
+}
+
+/// Empty if launches can be captured.
+std::string KernelLadder::reason_not_to_capture(const AclFunctions& acl, DeviceThread& thread,
+                                                const KernelSources& sources,
+                                                const Chip& chip) const {
+  if (!capture_wanted()) return "switched off by LATTE_ASCEND_CAPTURE=0";
+  if (flag_setting("LATTE_ASCEND_SYNC")) return "LATTE_ASCEND_SYNC=1 waits after each operation";
+  // What CANN 8.1 documents; newer releases name the 310P and 950, too (docs/ascend.md).
+  if (!chip.runs_kernels()) return "not tried on " + chip.soc;
+  if (kernels_ != nullptr && binary_ == nullptr) {
+    return "the plugin's launch functions allocate memory, which cannot be captured";
+  }
+  return try_capture(acl, thread, binary_ == nullptr ? "" : sources.binary, deadline());
+}
+
+void KernelLadder::climb_kernels(const AclFunctions& acl, DeviceThread& thread,
+                                 const KernelSources& sources) {
   kernels_ = nullptr;
   fused_ = false;
   reason_.clear();

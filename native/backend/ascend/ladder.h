@@ -7,6 +7,7 @@
 #include <string>
 
 #include "backend/ascend/acl/device_thread.h"
+#include "backend/ascend/chip.h"
 #include "backend/ascend/kernel_binary.h"
 #include "backend/ascend/kernel_plugin.h"
 #include "backend/ascend/kernels/tiling.h"
@@ -25,7 +26,8 @@ class KernelLadder {
   static void check_settings();
   /// On the device's thread. Each rung computes small cases on a context of its own within a
   /// deadline, and compares. Throws nothing that a rung can be left for.
-  void climb(const AclFunctions& acl, DeviceThread& thread, const KernelSources& sources);
+  void climb(const AclFunctions& acl, DeviceThread& thread, const KernelSources& sources,
+             const Chip& chip);
   /// Loads again what was lost with a context, into the one that is current.
   void renew(const AclFunctions& acl, const KernelSources& sources);
   /// Gives back what belongs to the current context, before that ends.
@@ -42,13 +44,21 @@ class KernelLadder {
   /// 'fused', 'kernels' or 'operations', and the way of launching.
   std::string rung() const;
 
+  /// Whether launches may be captured and replayed, and if not, why.
+  bool captures() const { return capture_reason_.empty(); }
+  const std::string& capture_reason() const { return capture_reason_; }
+
  private:
+  void climb_kernels(const AclFunctions& acl, DeviceThread& thread, const KernelSources& sources);
+  std::string reason_not_to_capture(const AclFunctions& acl, DeviceThread& thread,
+                                    const KernelSources& sources, const Chip& chip) const;
   void leave(const std::string& rung, const std::string& why);
 
   std::unique_ptr<const KernelBinary> binary_;
   const Kernels* kernels_ = nullptr;
   bool fused_ = false;
   std::string reason_;
+  std::string capture_reason_ = "no trial of it was made";
 };
 
 }  // namespace latte::ascend

@@ -20,6 +20,11 @@ bool has_plugin_patch(PatchSize patch) { return patch.frames == 1 && patch.heigh
 
 }  // namespace
 
+bool AscendQueue::projects_by_kernel(const TimestepProjectionArgs& args) const {
+  return resources_.kernels != nullptr && args.sinusoids->dim >= 2 &&
+         timestep_tiling(resources_.cores, args).has_value();
+}
+
 bool AscendQueue::plugin_timestep_projection(const TimestepProjectionArgs& args) {
   if (resources_.kernels == nullptr) return false;
   const auto tiling = timestep_tiling(resources_.cores, args);

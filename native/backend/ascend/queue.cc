@@ -20,13 +20,14 @@ bool is_copy_aligned(const void* address) { return reinterpret_cast<uintptr_t>(a
 }  // namespace
 
 void AscendQueue::check_cancelled() const {
+  if (capturing_ != nullptr) return;  // what is captured is not this work's
   if (cancelled_ != nullptr && cancelled_->load(std::memory_order_relaxed)) {
     fail(ErrorCode::kAborted, "the operation was aborted");
   }
 }
 
 void AscendQueue::after(const char* operation) {
-  if (!synchronise_always()) return;
+  if (!synchronise_always() || capturing_ != nullptr) return;
   resources_.thread.synchronise(operation);
 }
 
@@ -34,19 +35,35 @@ void AscendQueue::run(const OperationCall& call) {
   check_cancelled();
   for (const OperandView& input : call.inputs) read(input.data, input.storage_bytes());
   for (const OperandView& output : call.outputs) overwrite(output.data, output.storage_bytes());
-  resources_.operations.run(call, resources_.stream,
-                            [this](size_t bytes) { return scratch(bytes); });
+  resources_.operations.run(
+      call, resources_.stream, [this](size_t bytes) { return scratch(bytes); },
+      capturing_ != nullptr);
   after(call.name);
 }
 
 void* AscendQueue::scratch(size_t bytes) {
+  if (capturing_ != nullptr) {
+    const auto& blocks = capturing_->scratch;
+    if (captured_blocks_ == blocks.size() || blocks[captured_blocks_]->bytes() < bytes) {
+      refuse_in_capture("more scratch memory than before");
+    }
+    return blocks[captured_blocks_++]->data();
+  }
+  if (scratch_sizes_ != nullptr) scratch_sizes_->push_back(bytes);
   held_.push_back(resources_.memory.allocate(bytes));
   return held_.back()->data();
 }
 
 std::byte* AscendQueue::staging(size_t bytes) {
+  refuse_in_capture("memory of the host");
   held_.push_back(resources_.memory.allocate_pinned(bytes));
   return static_cast<std::byte*>(held_.back()->data());
+}
+
+const void* AscendQueue::copied_to_staging(const std::vector<float>& values) {
+  std::byte* copy = staging(values.size() * sizeof(float));
+  std::memcpy(copy, values.data(), values.size() * sizeof(float));
+  return copy;
 }
 
 TensorView AscendQueue::upload(const TensorView& host) {
@@ -91,6 +108,7 @@ void AscendQueue::overwrite(const void* address, size_t bytes) {
 void AscendQueue::copy_to_device(const TensorView& to, const void* host) {
   const size_t bytes = to.bytes();
   if (bytes == 0) return;
+  refuse_in_capture("a copy");
   if (!is_copy_aligned(to.data)) {
     const TensorView aligned{to, scratch(bytes)};
     copy_to_device(aligned, host);
@@ -110,6 +128,7 @@ void AscendQueue::copy_to_device(const TensorView& to, const void* host) {
 void AscendQueue::copy_on_device(const TensorView& from, const TensorView& to) {
   const size_t bytes = from.bytes();
   if (bytes == 0) return;
+  refuse_in_capture("a copy");
   if (!is_copy_aligned(from.data) || !is_copy_aligned(to.data)) {
     return copy_view(OperandView::flat(from), OperandView::flat(to));
   }
@@ -122,6 +141,7 @@ void AscendQueue::copy_on_device(const TensorView& from, const TensorView& to) {
 
 void AscendQueue::download(const TensorView& from, void* host) {
   check_cancelled();
+  refuse_in_capture("a copy");
   const size_t bytes = from.bytes();
   if (bytes == 0) return;
   if (!is_copy_aligned(from.data)) {
@@ -139,6 +159,7 @@ void AscendQueue::download(const TensorView& from, void* host) {
 }
 
 void AscendQueue::finish() {
+  if (!replayed_.empty()) resources_.graphs.succeeded();
   for (const Download& download : downloads_) {
     std::memcpy(download.host, download.staging, download.bytes);
   }
@@ -146,6 +167,7 @@ void AscendQueue::finish() {
 
 void AscendQueue::fill_zero(const TensorView& to) {
   if (to.bytes() == 0) return;
+  refuse_in_capture("aclrtMemsetAsync");
   overwrite(to.data, to.bytes());
   LATTE_ACL(acl_, aclrtMemsetAsync, to.data, to.bytes(), 0, to.bytes(), resources_.stream);
   after("aclrtMemsetAsync");

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <array>
+#include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -10,6 +12,7 @@
 #include "backend/ascend/constants.h"
 #include "backend/ascend/acl/device_memory.h"
 #include "backend/ascend/acl/device_thread.h"
+#include "backend/ascend/graphs.h"
 #include "backend/ascend/kernels.h"
 #include "backend/ascend/kernels/tiling.h"
 #include "backend/ascend/acl/operation.h"
@@ -25,6 +28,7 @@ struct QueueResources {
   DeviceMemory& memory;
   Operations& operations;
   Constants& constants;
+  Graphs& graphs;
   const Kernels* kernels;  // null: none, or not for this chip
   bool fused;              // whether the fused projection is one of them
   CoreCounts cores;
@@ -43,14 +47,18 @@ struct HostLinear;
 struct MergedLinears;
 
 /// Weights as they came: [out, in] and [out] in device memory.
-class AscendLinearWeights final : public LinearWeights {
+class AscendLinearWeights final : public LinearWeights,
+                                  public std::enable_shared_from_this<AscendLinearWeights> {
  public:
+  AscendLinearWeights() = default;
+  ~AscendLinearWeights() override;
   Device* device = nullptr;
   std::shared_ptr<Buffer> weight, bias;
   /// For the fused projection, since the device's last reset. On the device's thread.
   mutable std::map<FusedLayout, std::shared_ptr<Buffer>> fused_operands;
   mutable uint64_t fused_resets = 0;
   uint64_t id = 0;  // never that of other weights, also not of ones that are gone
+  mutable std::atomic<bool> captured = false;  // a graph was made that reads them
   /// This linear, merged with those of these ids, since the device's last reset. On the device's
   /// thread.
   mutable std::map<std::vector<uint64_t>, std::shared_ptr<const MergedLinears>> merged;
@@ -98,6 +106,18 @@ class AscendQueue final : public Queue {
   /// Copies what was downloaded to where it belongs. Once the stream has come past it.
   void finish();
 
+  /// A part of a forward that may be captured: launches that read one dense tensor, weights and
+  /// constants, and write another one.
+  struct ReplayedPart {
+    std::string key;  // of all that the launches depend on, but for addresses
+    std::vector<const AscendLinearWeights*> weights;  // the first one's id is the layer's
+    TensorSpec input;
+    const void* host = nullptr;  // the input on the host, if that knows it
+    void* device = nullptr;      // its place in the device's memory, if it has one
+    TensorView output;
+    std::function<void(void* input, void* output)> launch;
+  };
+
  private:
   struct Download {
     const void* staging;
@@ -123,6 +143,14 @@ class AscendQueue final : public Queue {
   std::byte* staging(size_t bytes);
 
   void run(const OperationCall& call);
+  /// Runs a part: as one replay if it was captured, else launch by launch.
+  void run_part(const ReplayedPart& part);
+  void run_launches(const ReplayedPart& part, std::vector<size_t>* scratch_sizes);
+  void replay(Graphs::Entry& entry, const ReplayedPart& part);
+  /// Captures a part that has just been run, with scratch blocks of these sizes.
+  std::shared_ptr<Graph> capture(const ReplayedPart& part, const std::vector<size_t>& scratch);
+  /// Throws ERR_STATE while launches are captured: `what` is nothing that can be.
+  void refuse_in_capture(const char* what) const;
   void check_cancelled() const;
   /// y = x with one operation each.
   void activate(Activation activation, const OperandView& x, const OperandView& y);
@@ -141,12 +169,24 @@ class AscendQueue final : public Queue {
                                const latte_fused_tiling& tiling);
   bool plugin_timestep_projection(const TimestepProjectionArgs& args);
   void project_on_host(const TimestepProjectionArgs& args, const std::vector<float>& timesteps);
+  /// Sinusoids of the host, in pinned memory.
+  const std::byte* sinusoids_on_host(const TimestepProjectionArgs& args,
+                                     const std::vector<float>& timesteps);
+  bool projects_by_kernel(const TimestepProjectionArgs& args) const;
+  /// Whether few enough sinusoids are wanted for the host, if that knows the timesteps.
+  static bool projects_on_host(const TimestepProjectionArgs& args);
+  const void* copied_to_staging(const std::vector<float>& values);
   /// These floats in device memory, copied there once.
   const void* constant(const std::vector<float>& values);
   /// A position table as an addend of tokens of this dtype.
   OperandView addend(const AscendPositions& positions, DType dtype);
   /// The two linears of a condition embedding as one each; null if they would be too large.
   const MergedLinears* merged_linears(const ConditionEmbeddingArgs& args);
+  /// The folded linears of a pair, if that may have them; else null. `samples` [rows, in_features].
+  const MergedLinears* folded_for(const LinearArgs& first, const LinearArgs& second,
+                                  const uint16_t* samples);
+  /// Samples with a 1 and zeros beside each, in pinned memory.
+  const void* widened(const uint16_t* samples, int64_t rows, int64_t width);
   /// Two linears with their biases as columns of the weights; null if they would be too large.
   const MergedLinears* folded_linears(const AscendLinearWeights& first,
                                       const AscendLinearWeights& second);
@@ -162,6 +202,10 @@ class AscendQueue final : public Queue {
   std::vector<std::shared_ptr<Buffer>> held_;
   Uploads uploads_;
   std::vector<Download> downloads_;
+  std::vector<std::shared_ptr<Graph>> replayed_;  // not destroyed before they have run
+  std::vector<size_t>* scratch_sizes_ = nullptr;  // notes what scratch() gives, if not null
+  Graph* capturing_ = nullptr;                    // whose blocks scratch() gives, if not null
+  size_t captured_blocks_ = 0;                    // that it has given
 };
 
 }  // namespace latte::ascend

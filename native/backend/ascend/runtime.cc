@@ -145,7 +145,10 @@ class Runtime {
 
   void note_kernels(const AscendDevice& device, NpuDiagnostics& found) const {
     const auto* kernels = device.kernels();
-    if (!found.kernels_plugin || kernels == nullptr) return;
+    if (kernels == nullptr) return;
+    found.captures = device.captures();
+    found.capture_reason = device.capture_reason();
+    if (!found.kernels_plugin) return;
     found.kernels_rung = kernels->rung;
     if (kernels->reason.empty()) return;
     found.kernels_plugin = kernels->any;

@@ -20,12 +20,23 @@ constexpr int64_t kHostSinusoids = int64_t{64} << 10;
 
 void AscendQueue::project_on_host(const TimestepProjectionArgs& args,
                                   const std::vector<float>& timesteps) {
+  const std::byte* sinusoids = sinusoids_on_host(args, timesteps);
+  overwrite(args.output.data, args.output.bytes());
+  copy_to_device(args.output, sinusoids);
+}
+
+const std::byte* AscendQueue::sinusoids_on_host(const TimestepProjectionArgs& args,
+                                                const std::vector<float>& timesteps) {
+  std::byte* sinusoids = staging(args.output.bytes());
   TimestepProjectionArgs on_host = args;
   on_host.timesteps.data = const_cast<float*>(timesteps.data());
-  on_host.output.data = staging(args.output.bytes());
+  on_host.output.data = sinusoids;
   run_and_wait(resources_.host, [&](Queue& queue) { queue.timestep_projection(on_host); });
-  overwrite(args.output.data, args.output.bytes());
-  copy_to_device(args.output, on_host.output.data);
+  return sinusoids;
+}
+
+bool AscendQueue::projects_on_host(const TimestepProjectionArgs& args) {
+  return args.count() * args.sinusoids->dim <= kHostSinusoids;
 }
 
 void AscendQueue::timestep_projection(const TimestepProjectionArgs& args) {
@@ -40,7 +51,7 @@ void AscendQueue::timestep_projection(const TimestepProjectionArgs& args) {
   const size_t bytes = timesteps.size() * sizeof(float);
   if (const void* host = uploads_.host_copy(args.timesteps.data, bytes)) {
     std::memcpy(timesteps.data(), host, bytes);
-    if (count * dim <= kHostSinusoids) return project_on_host(args, timesteps);
+    if (projects_on_host(args)) return project_on_host(args, timesteps);
   } else {
     std::byte* copy = staging(bytes);
     read(args.timesteps.data, bytes);

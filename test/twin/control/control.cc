@@ -8,6 +8,7 @@
 
 #include "control/foreign.h"
 #include "nnop/tensors.h"
+#include "runtime/capture.h"
 #include "runtime/exports.h"
 #include "runtime/memory.h"
 #include "runtime/stream.h"
@@ -106,6 +107,7 @@ std::map<std::string, int64_t> live_handles() {
   add(scalars());
   add(arrays());
   add(executors());
+  add(graphs());
   return live;
 }
 

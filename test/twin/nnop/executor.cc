@@ -140,6 +140,13 @@ aclnnStatus run_executor(const char* operation, void* workspace, uint64_t bytes,
   int code = 0;
   const auto target = stream_of(entry, stream, operation, code);
   if (target == nullptr) return code;
+  // Our reading: what can run once cannot run at each replay.
+  if (target->is_captured() && !executor->repeatable) {
+    target->invalidate_capture();
+    return misuse(
+        ACLNN_ERR_PARAM_INVALID,
+        format("%s: an executor that runs once, on a stream that is captured", operation));
+  }
   const uint64_t needed = executor->workspace_bytes;
   Held held;
   std::string wrong;
@@ -171,11 +178,14 @@ aclnnStatus run_executor(const char* operation, void* workspace, uint64_t bytes,
     if (compute) compute(inputs, outputs);
     return scribble(workspace, bytes) ? ACL_SUCCESS : ACL_ERROR_RT_AICORE_EXCEPTION;
   };
-  count("launches");
-  count(std::string("launch ") + operation);
+  task.count_launch = [operation] {
+    count("launches");
+    count(std::string("launch ") + operation);
+  };
   if (executor->kernels != nullptr) {
-    executor->kernels->count_run(target->device(), views_of(executor->inputs),
-                                 views_of(executor->outputs), workspace);
+    task.count_kernels = [kernels = executor->kernels, device = target->device(),
+                          in = views_of(executor->inputs), out = views_of(executor->outputs),
+                          workspace] { kernels->count_run(device, in, out, workspace); };
   }
   return target->push(std::move(task));
 }

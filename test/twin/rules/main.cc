@@ -94,8 +94,8 @@ int check(const Rule& rule) {
 
 int main(int count, char** arguments) {
   using namespace latte::twin::rules;
-  for (const auto& rules :
-       {context_rules(), memory_rules(), stream_rules(), executor_rules(), operation_rules()}) {
+  for (const auto& rules : {context_rules(), memory_rules(), stream_rules(), capture_rules(),
+                            executor_rules(), operation_rules()}) {
     for (const Rule& rule : rules) {
       if (count < 2) {
         std::printf("%s\n", rule.name);

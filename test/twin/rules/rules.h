@@ -24,6 +24,7 @@ struct Rule {
 std::vector<Rule> context_rules();
 std::vector<Rule> memory_rules();
 std::vector<Rule> stream_rules();
+std::vector<Rule> capture_rules();
 std::vector<Rule> executor_rules();
 std::vector<Rule> operation_rules();
 

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "runtime/capture.h"
 #include "runtime/init.h"
 #include "runtime/memory.h"
 #include "runtime/stream.h"
@@ -102,6 +103,8 @@ Entry enter(const char* function, Needs needs, const char* group, int device) {
                       state == InitState::kFinalised ? "after aclFinalize" : "before aclInit"));
     return entry;
   }
+  entry.code = refuse_while_capturing(function, group);
+  if (entry.code != 0) return entry;
   if (needs != Needs::kInitialised) {
     entry.context = current_context();
     if (entry.context == nullptr) {
@@ -268,6 +271,11 @@ aclError aclrtDestroyContext(aclrtContext context) {
   const size_t events = live_events_of(context);
   if (events > 0)
     latte_twin_violation("aclrtDestroyContext of a context with %zu event(s)", events);
+  // Those of a failed context end with it (context.cc, TearDownModelsOnContextTearDown).
+  const size_t graphs = end_graphs_of(context);
+  if (graphs > 0 && found->status() == 0) {
+    latte_twin_violation("aclrtDestroyContext of a context with %zu graph(s)", graphs);
+  }
   contexts().remove(context, "aclrtDestroyContext");
   return ACL_SUCCESS;
 }

@@ -131,6 +131,12 @@ int Memory::free(void* pointer) {
     latte_twin_violation("aclrtFree of device memory %p (%zu bytes) that queued work still uses",
                          pointer, allocation->bytes);
   }
+  // "After tasks were captured, their resources must stay valid until the model is destroyed"
+  // (hicann/runtime 681ef76, dev_guide/04-01_single_stream_capture.md, restriction 7).
+  if (allocation->captured_uses > 0) {
+    latte_twin_violation("aclrtFree of device memory %p (%zu bytes) that a captured graph uses",
+                         pointer, allocation->bytes);
+  }
   if (!allocation->pages.slack_is_intact()) {
     latte_twin_violation("device memory %p was written beyond its %zu bytes", pointer,
                          allocation->bytes);
@@ -210,6 +216,23 @@ Use Memory::hold(const void* pointer, size_t bytes, std::string& reason) {
 void Memory::release(const Use& use) {
   const std::lock_guard lock(mutex_);
   --use->queued_uses;
+}
+
+bool Memory::hold_again(const Use& use) {
+  const std::lock_guard lock(mutex_);
+  if (use->freed) return false;
+  ++use->queued_uses;
+  return true;
+}
+
+void Memory::capture(const Use& use) {
+  const std::lock_guard lock(mutex_);
+  ++use->captured_uses;
+}
+
+void Memory::end_capture(const Use& use) {
+  const std::lock_guard lock(mutex_);
+  --use->captured_uses;
 }
 
 HostUse Memory::hold_host(const void* pointer, size_t bytes) {

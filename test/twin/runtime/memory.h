@@ -36,8 +36,9 @@ struct DeviceAllocation {
   uint64_t address = 0;
   size_t bytes;
   int device = 0;
-  int queued_uses = 0;  // guarded by the memory's mutex
-  bool freed = false;   // likewise
+  int queued_uses = 0;    // guarded by the memory's mutex
+  int captured_uses = 0;  // likewise: by graphs, which may run again
+  bool freed = false;     // likewise
   GuardedPages pages;
 };
 
@@ -67,6 +68,10 @@ class __attribute__((visibility("default"))) Memory {
   /// `reason`.
   Use hold(const void* pointer, size_t bytes, std::string& reason);
   void release(const Use& use);
+  /// Whether held memory was not freed; held once more then.
+  bool hold_again(const Use& use);
+  void capture(const Use& use);
+  void end_capture(const Use& use);
   HostUse hold_host(const void* pointer, size_t bytes);
   void release(const HostUse& use);
 

@@ -106,9 +106,42 @@ int Stream::push(Task task) {
   }
   task.ended_hangs = ended_hangs();
   const std::lock_guard lock(mutex_);
+  if (capture_ != nullptr) {
+    // Nothing of it runs now.
+    for (const Use& use : task.uses) {
+      Memory::instance().capture(use);
+      Memory::instance().release(use);
+    }
+    capture_->tasks.push_back(std::move(task));
+    return 0;
+  }
+  if (task.count_launch) task.count_launch();
+  if (task.count_kernels) task.count_kernels();
   tasks_.push_back(std::move(task));
   changed_.notify_all();
   return 0;
+}
+
+bool Stream::begin_capture() {
+  const std::lock_guard lock(mutex_);
+  if (capture_ != nullptr) return false;
+  capture_ = std::make_unique<Capture>();
+  return true;
+}
+
+std::unique_ptr<Capture> Stream::end_capture() {
+  const std::lock_guard lock(mutex_);
+  return std::move(capture_);
+}
+
+bool Stream::is_captured() const {
+  const std::lock_guard lock(mutex_);
+  return capture_ != nullptr;
+}
+
+void Stream::invalidate_capture() {
+  const std::lock_guard lock(mutex_);
+  if (capture_ != nullptr) capture_->invalid = true;
 }
 
 int Stream::stopped() const {
@@ -327,9 +360,11 @@ TWIN_EXPORT int latte_twin_launch(void* stream, const char* name, void (*run)(vo
     }
     task.uses.push_back(std::move(use));
   }
-  count("launches");
-  count(std::string("launch ") + name);
-  count_kernel(name);
+  task.count_launch = [name = task.name] {
+    count("launches");
+    count("launch " + name);
+  };
+  task.count_kernels = [name = task.name] { count_kernel(name.c_str()); };
   task.run = [run, owned] {
     run(owned.get());
     return 0;

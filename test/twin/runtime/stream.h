@@ -40,12 +40,20 @@ struct Task {
   std::vector<Use> uses;
   std::vector<HostUse> host_uses;
   std::shared_ptr<Completion> waits_for, completes;
+  /// Of a launch: count it, and the kernels that it starts each time that it runs.
+  std::function<void()> count_launch, count_kernels;
   int injected = 0;  // fails with this code instead of running; kHangs: does not end before that
   int64_t ended_hangs = 0;  // how often hanging tasks had been ended when this one was submitted
 };
 
 /// As an injected code: until end_hanging_tasks(), then ACL_ERROR_RT_AICORE_TIMEOUT.
 constexpr int kHangs = LATTE_TWIN_HANGS;
+
+/// What a stream was given since a capture began.
+struct Capture {
+  std::vector<Task> tasks;
+  bool invalid = false;
+};
 
 /// Releases the memory that a task holds.
 void give_back(Task& task);
@@ -55,8 +63,16 @@ class Stream {
   Stream(std::shared_ptr<Context> context, uint64_t number);
   ~Stream();
 
-  /// 0; or, where the stream takes no task any more, the reason.
+  /// 0; or, where the stream takes no task any more, the reason. While the stream is captured the
+  /// task is kept instead of run.
   int push(Task task);
+  /// From now on tasks are kept. False if they are already.
+  bool begin_capture();
+  /// The tasks since then; null if there was no capture.
+  std::unique_ptr<Capture> end_capture();
+  bool is_captured() const;
+  /// Something was done that a capture does not survive.
+  void invalidate_capture();
   /// Waits until nothing is queued, or the stream has stopped, for at most `milliseconds` (-1: for
   /// ever). Returns the stream's error; one that goes on forgets it.
   int synchronise(int milliseconds = -1);
@@ -80,6 +96,7 @@ class Stream {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Task> tasks_;
+  std::unique_ptr<Capture> capture_;  // null: tasks run
   bool busy_ = false, stopping_ = false;
   int error_ = 0;  // of the last task that failed, until it is reported
   int killed_ = 0;

@@ -15,6 +15,7 @@ using aclnnStatus = int32_t;
 using aclrtContext = void*;
 using aclrtStream = void*;
 using aclrtEvent = void*;
+using aclmdlRI = void*;  // a model runtime instance: captured work
 
 // Kernels of a binary of one's own.
 using aclrtBinHandle = void*;
@@ -54,6 +55,8 @@ enum aclDeviceInfo : int {
   ACL_DEVICE_INFO_VECTOR_CORE_NUM = 1,
   ACL_DEVICE_INFO_L2_SIZE = 2,
 };
+
+enum aclmdlRICaptureMode : unsigned { ACL_MODEL_RI_CAPTURE_MODE_THREAD_LOCAL = 1 };
 
 constexpr uint32_t ACL_EVENT_SYNC = 0x00000001;
 /// For aclrtSetStreamFailureMode; the default is to continue.
@@ -117,6 +120,10 @@ constexpr aclnnStatus ACLNN_ERR_INNER_OPP_KERNEL_PKG_NOT_FOUND = 561112;
   X(aclrtSetStreamFailureMode, aclError, (aclrtStream stream, uint64_t mode))                      \
   X(aclrtDestroyStreamForce, aclError, (aclrtStream stream))                                       \
   X(aclrtSynchronizeStreamWithTimeout, aclError, (aclrtStream stream, int32_t milliseconds))       \
+  X(aclmdlRICaptureBegin, aclError, (aclrtStream stream, aclmdlRICaptureMode mode))                \
+  X(aclmdlRICaptureEnd, aclError, (aclrtStream stream, aclmdlRI * graph))                          \
+  X(aclmdlRIExecuteAsync, aclError, (aclmdlRI graph, aclrtStream stream))                          \
+  X(aclmdlRIDestroy, aclError, (aclmdlRI graph))                                                   \
   X(aclrtBinaryLoadFromFile, aclError,                                                             \
     (const char* path, aclrtBinaryLoadOptions* options, aclrtBinHandle* binary))                   \
   X(aclrtBinaryUnLoad, aclError, (aclrtBinHandle binary))                                          \

@@ -46,6 +46,7 @@ using EventHandle = AclHandle<aclrtEvent, &AclFunctions::aclrtDestroyEvent>;
 using TensorHandle = AclHandle<aclTensor*, &AclFunctions::aclDestroyTensor>;
 using ScalarHandle = AclHandle<aclScalar*, &AclFunctions::aclDestroyScalar>;
 using IntArrayHandle = AclHandle<aclIntArray*, &AclFunctions::aclDestroyIntArray>;
+using GraphHandle = AclHandle<aclmdlRI, &AclFunctions::aclmdlRIDestroy>;
 using ExecutorHandle = AclHandle<aclOpExecutor*, &AclFunctions::aclDestroyAclOpExecutor>;
 
 inline ContextHandle create_context(const AclFunctions& acl, int32_t device) {

@@ -111,6 +111,7 @@ void BlockPool::trim(size_t kept) {
       }
     }
   }
+  if (!surplus.empty() && source_.before_free) source_.before_free();
   for (void* memory : surplus) source_.free(memory);
 }
 

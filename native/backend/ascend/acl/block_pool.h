@@ -16,10 +16,11 @@ namespace latte::ascend {
 
 class BlockPool : public std::enable_shared_from_this<BlockPool> {
  public:
-  /// Both run on the device's thread.
+  /// All run on the device's thread.
   struct Source {
     std::function<void*(size_t bytes)> allocate;  // null where there is no memory left
     std::function<void(void*)> free;
+    std::function<void()> before_free;  // of blocks that nobody holds any more; may be empty
   };
 
   explicit BlockPool(Source source, size_t kept_bytes)

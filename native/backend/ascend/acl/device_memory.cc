@@ -28,7 +28,9 @@ void* allocated(const AclFunctions& acl, const char* operation, aclError status,
 
 }  // namespace
 
-DeviceMemory::DeviceMemory(const AclFunctions& acl, DeviceThread& thread) : thread_(thread) {
+DeviceMemory::DeviceMemory(const AclFunctions& acl, DeviceThread& thread,
+                           std::function<void()> before_free)
+    : thread_(thread) {
   device_ = std::make_shared<BlockPool>(
       BlockPool::Source{[&acl](size_t bytes) {
                           void* memory = nullptr;
@@ -36,7 +38,7 @@ DeviceMemory::DeviceMemory(const AclFunctions& acl, DeviceThread& thread) : thre
                               acl.aclrtMalloc(&memory, bytes, ACL_MEM_MALLOC_HUGE_FIRST);
                           return allocated(acl, "aclrtMalloc", status, memory);
                         },
-                        [&acl](void* memory) { acl.aclrtFree(memory); }},
+                        [&acl](void* memory) { acl.aclrtFree(memory); }, std::move(before_free)},
       kKeptDeviceBytes);
   pinned_ = std::make_shared<BlockPool>(
       BlockPool::Source{[&acl](size_t bytes) {
@@ -44,7 +46,8 @@ DeviceMemory::DeviceMemory(const AclFunctions& acl, DeviceThread& thread) : thre
                           const aclError status = acl.aclrtMallocHost(&memory, bytes);
                           return allocated(acl, "aclrtMallocHost", status, memory);
                         },
-                        [&acl](void* memory) { acl.aclrtFreeHost(memory); }},
+                        [&acl](void* memory) { acl.aclrtFreeHost(memory); },
+                        {}},
       kKeptPinnedBytes);
 }
 

@@ -10,7 +10,9 @@ namespace latte::ascend {
 
 class DeviceMemory {
  public:
-  DeviceMemory(const AclFunctions& acl, DeviceThread& thread);
+  /// `before_free` runs on the device's thread before device memory that nobody holds is given
+  /// back.
+  DeviceMemory(const AclFunctions& acl, DeviceThread& thread, std::function<void()> before_free);
 
   /// Device memory, on any thread; throws ERR_OUT_OF_MEMORY.
   std::shared_ptr<Buffer> allocate(size_t bytes);

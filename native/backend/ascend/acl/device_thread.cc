@@ -234,7 +234,7 @@ void DeviceThread::close() {
   for (const auto& call : calls) call();
   // Work that does not end still uses memory of the device, and would have to be waited for.
   if (abandoned_) return;
-  hooks_.closing();
+  hooks_.closing(failed && context_.stops_on_failure());
   events_.clear();
   failed ? context_.destroy_failed() : context_.destroy();
   if (device_is_set_) acl_.aclrtResetDevice(device_);
@@ -277,6 +277,7 @@ void DeviceThread::begin(std::unique_ptr<Flight> flight) {
     }
   }
   recover_if_failed();
+  if (lost_) error = lost_;  // says why the device did not recover
   land(std::move(refused), error);
   if (means_lost(*error)) lose(*error);
 }
@@ -365,7 +366,7 @@ void DeviceThread::renew_context() {
   acl_.aclrtSynchronizeStream(stream());  // a stream that goes on may still run something
   for (InFlight& flight : in_flight_) flight.event.reset();
   events_.clear();
-  hooks_.failed();
+  hooks_.failed(context_.stops_on_failure());
   context_.destroy_failed();
   acl_.aclGetRecentErrMsg();  // clears what the failed context had to say at its end
   context_ = StreamContext(acl_, device_);

@@ -37,10 +37,12 @@ class DeviceThread {
     std::function<void()> opening_failed;
     std::function<void()> idle;  // of an open device: nothing is waiting or in flight
     /// A task has failed: the context is going to be destroyed, with all that belongs to it.
-    std::function<void()> failed;
+    /// `stopped`: tasks behind the failed one never end.
+    std::function<void(bool stopped)> failed;
     /// A new context is current, with a new stream. Throws if the device is of no use all the same.
     std::function<void()> recovered;
-    std::function<void()> closing;  // the last moment at which ACL may be asked for anything
+    /// The last moment at which ACL may be asked for anything. `stopped`: tasks may never end.
+    std::function<void(bool stopped)> closing;
   };
 
   DeviceThread(const AclFunctions& acl, int32_t device, Hooks hooks)

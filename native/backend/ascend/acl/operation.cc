@@ -141,7 +141,7 @@ TensorHandle Operations::make_tensor(const OperandView& view) const {
 }
 
 void Operations::run(const OperationCall& call, aclrtStream stream,
-                     const std::function<void*(size_t)>& workspace) {
+                     const std::function<void*(size_t)>& workspace, bool only_kept) {
   const std::string key = call.repeatable ? key_of(call) : std::string();
   const auto found = call.repeatable ? kept_.find(key) : kept_.end();
   const auto launch = [&](aclOpExecutor* executor, uint64_t bytes) {
@@ -165,6 +165,7 @@ void Operations::run(const OperationCall& call, aclrtStream stream,
     return;
   }
 
+  if (only_kept) fail(ErrorCode::kState, call.name, " has no executor that can be used again");
   Kept made;
   std::vector<aclTensor*> tensors;
   for (const auto* views : {&call.inputs, &call.outputs}) {

@@ -58,8 +58,9 @@ class Operations {
       : acl_(acl), first_generation_(first_generation) {}
 
   /// Puts a call on the stream. `workspace` gives memory that lives until the work is done.
+  /// `only_kept`: throws ERR_STATE where that would make an executor.
   void run(const OperationCall& call, aclrtStream stream,
-           const std::function<void*(size_t)>& workspace);
+           const std::function<void*(size_t)>& workspace, bool only_kept = false);
   /// Forgets all executors; nothing of theirs may be on the stream.
   void clear() {
     kept_.clear();
