@@ -10,6 +10,11 @@
 #   LATTE_TWIN_SEED       of the random delays on its streams (1); LATTE_TWIN_DELAY: the longest in µs
 #   LATTE_TWIN_STOP_MODE  0: streams cannot stop on failure (aclrtSetStreamFailureMode: 207000)
 #   LATTE_TWIN_CAPTURE    0: streams cannot be captured (207000); differs: replays leave out a task
+#   LATTE_TWIN_KERNEL_FAULT  <kernel>:<fault>[:binary|:functions] breaks a kernel of the plugin (say
+#                         latte_patchify); faults: hang, fail, nothing (no output), differ
+#   LATTE_TWIN_UNREGISTERED  1: the plugin's launch functions launch nothing, and report success
+#   LATTE_TWIN_CORES      cube cores of each (910B3: 20); LATTE_TWIN_L2: bytes of its L2 cache
+#   LATTE_TWIN_COUNT      a function of CANN: stderr gets its number of calls when the process ends
 #   LATTE_TWIN_STRICT     0: a process that broke a rule may end well all the same
 #   LATTE_TWIN            the folder that scripts/build-twin.sh built (build-twin)
 set -euo pipefail
