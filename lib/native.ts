@@ -90,7 +90,11 @@ export interface NativeModule {
     options: NativeForwardOptions | undefined,
     id: number,
   ): Promise<void>;
-  /** Rejects a forward that waits at once, and one that runs at its next operation. */
+  /**
+   * Rejects a forward at once if its device has not yet got it; one that runs, at its next operation.
+   * An NPU gets a forward at once, unless copies from other devices come first: a forward that waits
+   * in its queue is rejected when its turn comes.
+   */
   cancel(id: number): void;
   zeros(dtype: DType, shape: number[], device: string): NativeTensor;
   /** A copy of another dtype and device. */

@@ -62,7 +62,11 @@ export async function explain(file: CheckpointFile, error: unknown): Promise<unk
   return kind === undefined ? error : file.fail(kind, error);
 }
 
-/** What a file is that is no checkpoint, as the second half of a sentence; undefined if unknown. @internal */
+/**
+ * Names the kind of a file that is not a checkpoint, as text to put after the path; undefined if the
+ * kind is unknown.
+ * @internal
+ */
 export async function recognise(file: CheckpointFile): Promise<string | undefined> {
   const start = Buffer.alloc(Math.min(startBytes + 8, file.size));
   try {

@@ -70,7 +70,7 @@ export async function findCheckpoint(path: string, variant: string | undefined):
   const all = names.flatMap((name) => candidateOf(name) ?? []);
   const ofVariant = all.filter((each) => each.variant === variant);
   const whole = ofVariant.filter(({ shard }) => !shard);
-  // A folder may hold one variant alone, or a single shard: neither has to be named.
+  // If the folder has only one variant, or one shard, the caller need not name it.
   const pools =
     variant === undefined ? [whole, all.filter(({ shard }) => !shard), all] : [whole, ofVariant];
   for (const pool of pools) {

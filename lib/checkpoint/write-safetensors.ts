@@ -70,12 +70,12 @@ export async function writeSafetensors(
     ([a, x], [b, y]) => itemSize(y.dtype) - itemSize(x.dtype) || (a < b ? -1 : a > b ? 1 : 0),
   );
   const header = makeHeader(entries, metadata);
-  // Views are taken before anything is written: a disposed tensor must not leave half a file.
   const copies: Tensor[] = [];
   const releases: (() => void)[] = [];
   const shownOf = (name: string): string => `tensors[${showName(name)}]`;
   try {
-    // All of them before the first is copied: no forward may write one in the meantime.
+    // Mark all tensors as being read before writing. A disposed one throws here, before there is a
+    // file, and no forward may write one in the meantime.
     for (const [name, tensor] of entries) {
       releases.push(startReadingHere(stateOf(tensor), shownOf(name)));
     }
@@ -173,7 +173,7 @@ async function replaceFile(path: string, contents: readonly Content[]): Promise<
     }
     await rename(temporary, path);
   } catch (cause) {
-    // What went wrong first is the error that matters.
+    // Ignore a failing rm: report the first error.
     await rm(temporary, { force: true }).catch(() => undefined);
     if (cause instanceof LatteError) throw cause;
     throw checkpointError(path, `cannot be written: ${reasonOf(cause)}`, cause);

@@ -82,9 +82,8 @@ export async function loadLayers(
     const parts = (['patchEmbed', 'adaLayerNormSingle', 'captionProjection'] as const).map(
       (layer) => ({ layer, own: parameters.filter((parameter) => parameter.layer === layer) }),
     );
-    // The weights of one layer at a time, in memory that is let go at the end. From the tensors'
-    // pool they would stay there, in blocks of sizes that nothing else asks for, and be as much
-    // again as the layers themselves.
+    // One layer at a time. Read into temporary memory: blocks from the tensor pool would stay
+    // pooled, unused, and double the memory.
     const memory = allocate(Math.max(...parts.map(({ own }) => stagedBytes(checkpoint, own))));
     for (const { layer, own } of parts) {
       layers[layer]?.loadStateDict(await readState(checkpoint, own, memory, report));

@@ -64,7 +64,7 @@ export class LattePlan {
 
 /**
  * Cuts the embeddings of all timesteps into steps of `batch` rows, on their device.
- * @param modulation [S·r, 6D], where each step has r = `batch` rows, or one that stands for all.
+ * @param modulation [S·r, 6D]; r is `batch`, or 1 if one row serves the whole batch.
  * @param embeddedTimestep [S·r, D].
  * @internal
  */

@@ -5,7 +5,7 @@ import type { Call } from './layer.js';
 
 /** What the transformer is conditioned on at one step. */
 export interface ConditionInputs {
-  /** [N]: one for each row of sizes, or one for all; with one row of sizes, any number. */
+  /** [N]; N equals the rows of sizes, or either of them is 1. */
   timestep: TensorLike;
   /**
    * [b, 2] (height, width) in pixels; tiled a, b, a, b to `batchSize`. Without
@@ -15,9 +15,9 @@ export interface ConditionInputs {
   /** [b, 1] or [b]; tiled like the resolution. Without `useAdditionalConditions` no effect. */
   aspectRatio?: TensorLike;
   /**
-   * The rows of sizes, which broadcast with those of the timesteps. Default: the number of
-   * timesteps, or of condition rows when there is one timestep. Without
-   * `useAdditionalConditions` it has no effect: the result has as many rows as timesteps.
+   * How many rows of sizes; N and this broadcast. Default: the number of timesteps, or of condition
+   * rows if there is one timestep. Without `useAdditionalConditions` it has no effect: the result has
+   * as many rows as timesteps.
    */
   batchSize?: number;
   /** The dtype of the result, and of the sinusoids on their way. Default: the layer's. */

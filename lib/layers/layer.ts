@@ -168,7 +168,8 @@ export abstract class Layer<Inputs extends unknown[], Result> {
     const entries = native.state(this.#checkAlive());
     const tensors: [name: string, tensor: Tensor][] = [];
     try {
-      // By index: iterating would give the handles to the iterator of arrays, which can be replaced.
+      // A for-of loop would call Array.prototype[Symbol.iterator], which a program may have replaced;
+      // the handles must not reach it.
       for (let i = 0; i < entries.length; i++) {
         const entry = entries[i]!;
         tensors.push([entry[0], wrapHandle(entry[1])]);

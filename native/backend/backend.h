@@ -23,8 +23,8 @@ class Buffer {
   virtual ~Buffer() = default;
   virtual void* data() const = 0;
   virtual size_t bytes() const = 0;
-  /// Optional. Called inside a work, before it uses the memory: if something else still fills that,
-  /// the work's queue waits for it. Throws if it cannot wait.
+  /// Optional. Called inside a work, before it uses the memory. If another stream is still writing
+  /// this memory, makes the work's queue wait for it. Throws if it cannot wait.
   virtual void await_content() {}
 };
 
@@ -71,8 +71,9 @@ struct PatchSize {
   int64_t pixels() const { return frames * height * width; }
 };
 
-/// An image is `patch.frames` frames: there are outer·⌊inner/frames⌋ of them. Each has h·w tokens
-/// with h = ⌊H/height⌋ and w = ⌊W/width⌋. Remainders of frames, rows and columns are dropped.
+/// An image is `patch.frames` frames: the latent has outer·⌊inner/frames⌋ images. Each image has
+/// h·w tokens with h = ⌊H/height⌋ and w = ⌊W/width⌋. Remainders of frames, rows and columns are
+/// dropped.
 struct PatchProjectionArgs {
   LatentView latent;  // of the weights' dtype
   PatchSize patch;
@@ -140,7 +141,7 @@ struct LayerNormArgs {
 /// is embedded into channels [v·s, (v+1)·s). Each embedding is two linears on a sinusoid.
 struct ConditionEmbeddingArgs {
   struct Size {
-    TensorView numbers;  // [rows, values]: row b mod rows is sample b's
+    TensorView numbers;  // [rows, values]: sample b uses row (b mod rows)
     int64_t values = 0;
     const LinearWeights *linear_1 = nullptr, *linear_2 = nullptr;  // to s features
   };
@@ -193,7 +194,7 @@ class Queue {
     return false;
   }
   /// to [rows·times, …] gets each row of `from` [rows, …] `times` times, one behind the other.
-  /// Equal dtypes. By default: one copy a row of `to`.
+  /// Equal dtypes. By default: one copy per row of `to`.
   virtual void repeat_rows(const TensorView& from, int64_t times, const TensorView& to);
 };
 
@@ -217,7 +218,7 @@ struct MemoryUsage {
   size_t limit = 0;   // the most that `live` may become
 };
 
-/// Asks a job to end early; queues look at it between pieces of work and throw ERR_ABORTED.
+/// Asks a work to end early; queues look at it between pieces of work and throw ERR_ABORTED.
 using CancelFlag = std::atomic<bool>;
 
 /// One piece of work for a device. The device and whoever waits for the work share it: the device

@@ -73,7 +73,9 @@ class Forward {
 
   /// Called by the schedule when a work of this forward has ended and has left its place.
   void finished(ScheduledWork& work) noexcept;
-  /// A forward that runs stops at its next operation; one that waits is rejected at once.
+  /// A forward that its device has not yet got is rejected at once. One that runs stops at its next
+  /// operation. An NPU gets a forward at once, unless copies from other devices come first: a
+  /// forward that waits in its queue is rejected when its turn comes.
   void cancel() noexcept;
 
  private:

@@ -156,13 +156,13 @@ void Schedule::advance(Device& device) noexcept {
   while (!closing_ && !waiting.empty() && (!one_at_a_time || submitted.empty())) {
     const Place place = waiting.front();
     if (!place.work->ready) return;
-    // Before the submission: a device that is lost ends the work inside it.
+    // Mark the work submitted first: on a lost device submit() finishes it before returning.
     submitted.splice(submitted.end(), waiting, waiting.begin());
     place.work->state_ = ScheduledWork::State::kSubmitted;
     try {
       submit(*place.work);
     } catch (...) {
-      // Not taken by the device, so `error` is this thread's.
+      // submit() threw, so the device never took the work; only this thread uses `error`.
       place.work->error = caught_error(env_);
       remove(*place.work);
       place.forward->finished(*place.work);
@@ -187,8 +187,8 @@ void Schedule::submit(ScheduledWork& work) {
 Completions& Schedule::completions() {
   if (completions_ == nullptr) {
     auto made = std::make_shared<Completions>(env_, *this);
-    // Node runs the hooks from the last one to the first: this one comes before the one with which
-    // the thread-safe function takes itself away.
+    // Node runs the hooks from the last one to the first: this one runs before Node's own hook that
+    // closes the thread-safe function.
     const napi_status added = napi_add_env_cleanup_hook(env_, close_completions, this);
     if (added != napi_ok) made->abandon();
     check(env_, added, "napi_add_env_cleanup_hook");

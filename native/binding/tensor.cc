@@ -223,9 +223,9 @@ napi_value alias(const Call& call) {
   }
   auto native = std::make_unique<NativeTensor>(handle.native());
   const napi_value data = property_of(call.env, handle.value(), kData);
-  const napi_value twin = Handle<NativeTensor>::make(call.env, std::move(native));
-  keep(call.env, twin, data);
-  return twin;
+  const napi_value copy = Handle<NativeTensor>::make(call.env, std::move(native));
+  keep(call.env, copy, data);
+  return copy;
 }
 
 napi_value rows(const Call& call) {

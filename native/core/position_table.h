@@ -22,10 +22,10 @@ template <class T>
 struct BasicPositionTable {
   int64_t dim = 0;
   int64_t height = 0, width = 0;  // of a separable table's grid, in tokens
-  std::vector<T> columns;         // [width, dim/2] of a separable table
-  std::vector<T> rows;            // [height, dim/2] of a separable table
-  int64_t whole_rows = 0;         // 0: the table is separable
-  std::vector<T> whole;           // [whole_rows, dim]
+  std::vector<T> columns;  // [width, dim/2] of a separable table: a half for each grid column
+  std::vector<T> rows;     // [height, dim/2] of a separable table: a half for each grid row
+  int64_t whole_rows = 0;  // how many rows `whole` has; 0: the table is separable
+  std::vector<T> whole;    // [whole_rows, dim]
 
   bool is_separable() const { return whole_rows == 0; }
   int64_t row_count() const { return is_separable() ? height * width : whole_rows; }

@@ -19,7 +19,8 @@ namespace latte::system {
 
 class MemoryPool;
 
-/// A block of a pool, given back when it is destroyed. That allocates nothing, and cannot fail.
+/// A block of a pool, given back when this object is destroyed. Giving it back allocates nothing,
+/// and cannot fail.
 class Memory {
  public:
   Memory() = default;
@@ -43,8 +44,9 @@ class Memory {
   friend class MemoryPool;
   using Clock = std::chrono::steady_clock;
   struct FreeList;
-  /// Made with its memory and never destroyed: it moves between a Memory and the pool's lists, so
-  /// that nothing has to be allocated, and nothing can be lost, when memory is given back.
+  /// Allocated together with its memory; never destroyed. It moves between a Memory and the pool's
+  /// lists, so that nothing has to be allocated, and nothing can be lost, when memory is given
+  /// back.
   struct Block {
     void* address;
     FreeList* home;

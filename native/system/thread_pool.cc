@@ -89,14 +89,14 @@ struct ThreadPool::Loop {
     }
   }
 
-  /// By a helper. The caller may return, and the loop be gone, as soon as the count is zero: after
-  /// that the wake-up uses nothing but its address.
+  /// Called by a helper. The caller may return, and the loop be gone, as soon as the count is zero:
+  /// after that the wake-up uses nothing but its address.
   void leave() {
     std::atomic<int>* const word = &helpers;
     if (word->fetch_sub(1, std::memory_order_acq_rel) == (kCallerSleeps | 1)) futex_wake(word);
   }
 
-  /// By the caller: until every helper has left.
+  /// Called by the caller. Returns when every helper has left.
   void wait() {
     const auto left = [&] { return helpers.load(std::memory_order_acquire) == 0; };
     if (left() || spin(left)) return;
@@ -146,7 +146,8 @@ struct ThreadPool::State {
 /// Counts a caller and the helpers of its loop as busy, for as long as it lives.
 class ThreadPool::Claim {
  public:
-  /// At most `wanted` helpers: the first that are idle, which were used last.
+  /// At most `wanted` helpers. Takes the lowest-numbered idle helpers: they ran most recently, so
+  /// they may still be awake.
   Claim(State& state, int threads, int wanted) : state_(state) {
     int busy = state.busy.fetch_add(1, std::memory_order_relaxed) + 1;
     do {

@@ -6,9 +6,9 @@
 
 namespace latte::system {
 
-/// Serves any number of callers at once: a loop takes helpers that no other loop has, and at most
-/// so many that callers and helpers together are no more than the pool's threads. A loop that finds
-/// none runs on its caller alone. The result never depends on which thread did what.
+/// Serves any number of callers at once. Each loop gets only helpers that no other loop uses. A
+/// loop gets fewer, or none, if the callers and helpers that are busy already fill the pool;
+/// without helpers it runs on its caller alone. The result never depends on which thread did what.
 ///
 /// A pool is never destroyed: its helpers live as long as the process.
 class ThreadPool {

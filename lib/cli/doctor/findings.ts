@@ -20,7 +20,7 @@ export function expectsNpu({ driver, toolkits, environment }: HostFacts): boolea
 
 /**
  * Everything that can be said before a layer runs, in the order in which a person would mend it.
- * @param notOpened why, by the name of the device.
+ * @param notOpened device name → why it did not open.
  */
 export function findings(
   host: HostFacts,
@@ -128,7 +128,7 @@ function checkLibraries(
     return { name, state: 'ok', text: npu.libraryPath };
   }
   const installed = toolkits.some(({ hasLibrary }) => hasLibrary);
-  // Where there is no toolkit, that has been said.
+  // If no toolkit is installed, checkToolkit already reported that.
   if (!expected || (!installed && /lib(acl_rt|ascendcl)\.so: cannot open/.test(message))) {
     return { name, state: 'absent', text: message };
   }
@@ -236,7 +236,7 @@ function checkKernels(npu: Npu): Finding | undefined {
   };
 }
 
-/** Devices try the kernels when they open: they may be there and not run, or not all of them. */
+/** The kernels may be installed yet fail the trial at opening, all or some. */
 export function putAside(before: Npu, after: Npu): Finding | undefined {
   if (!before.kernelsPlugin) return undefined;
   if (after.kernelsPlugin) {
@@ -273,7 +273,7 @@ function checkSwitches(environment: HostFacts['environment']): Finding[] {
   for (const [name, wanted, effect] of switches) {
     const value = environment[name];
     if (value === undefined || value === '' || value === usual.get(name)) continue;
-    // A path says where the device binary is.
+    // A path here is not a switch: it names the device binary.
     if (name === 'LATTE_ASCEND_KERNEL_BINARY' && value !== wanted) continue;
     const text =
       value === wanted

@@ -1,6 +1,7 @@
-// Which of our kernels a device uses. At opening it climbs down a ladder until a rung holds: the
-// fused projection, the other kernels with CANN's operations, CANN's operations alone; and the
-// kernels launched from the device binary, or through the plugin's generated functions.
+// Which of our kernels a device uses. At opening it tries the plain kernels: launched from the
+// device binary, and if these fail, through the plugin's generated functions. If one of the two
+// ways works, it tries the fused projection, too, launched that way. If neither works, layers use
+// CANN's operations alone.
 #pragma once
 
 #include <memory>
@@ -25,10 +26,10 @@ class KernelLadder {
   /// Throws ERR_VALUE if a variable that switches a rung cannot be honoured.
   static void check_settings();
   /// On the device's thread. Each rung computes small cases on a context of its own within a
-  /// deadline, and compares. Throws nothing that a rung can be left for.
+  /// deadline, and compares. If a rung fails, tries the next one instead of throwing.
   void climb(const AclFunctions& acl, DeviceThread& thread, const KernelSources& sources,
              const Chip& chip);
-  /// Loads again what was lost with a context, into the one that is current.
+  /// Reloads the binary into the current context after its old context was destroyed.
   void renew(const AclFunctions& acl, const KernelSources& sources);
   /// Gives back what belongs to the current context, before that ends.
   void close() {

@@ -94,7 +94,7 @@ void AscendQueue::patch_projection(const PatchProjectionArgs& args) {
   OperandView table;
   if (positions != nullptr) table = addend(*positions, dtype);
   const int steps = 1 + (args.layer_norm ? 1 : 0) + (args.channels_first ? 1 : 0);
-  // What a step reads and writes, and a mixed sum, which CANN makes in float32 first.
+  // Bytes alive per image: a step's input and output, plus a float32 copy if the sum is mixed.
   const bool mixed = positions != nullptr && table.dtype != acl_dtype(dtype);
   const int64_t alive = (steps > 1 ? 2 : 1) + (mixed ? 2 : 0);
   const int64_t image_bytes = static_cast<int64_t>(bytes(per_image, dim)) * alive;

@@ -35,7 +35,7 @@ struct QueueResources {
   DeviceThread& thread;  // every wait for the stream goes through it
   aclrtStream stream;
   bool float16_only;  // the first Ascend 910
-  uint64_t resets;    // how often the stream has failed: what was on its way then did not arrive
+  uint64_t resets;    // how often the stream failed; copies under way at that time were lost
   int64_t l2_bytes;   // of the L2 cache
 };
 
@@ -103,7 +103,7 @@ class AscendQueue final : public Queue {
   void convert(const TensorView& from, const TensorView& to) override;
   void repeat_rows(const TensorView& from, int64_t times, const TensorView& to) override;
 
-  /// Copies what was downloaded to where it belongs. Once the stream has come past it.
+  /// Copies what was downloaded to where it belongs. Call after the stream has passed the copies.
   void finish();
 
   /// A part of a forward that may be captured: launches that read one dense tensor, weights and
@@ -152,7 +152,7 @@ class AscendQueue final : public Queue {
   /// Throws ERR_STATE while launches are captured: `what` is nothing that can be.
   void refuse_in_capture(const char* what) const;
   void check_cancelled() const;
-  /// y = x with one operation each.
+  /// y = activation(x), as one aclnn operation.
   void activate(Activation activation, const OperandView& x, const OperandView& y);
   /// out [rows, out_features] = x·Wᵀ + b
   void product(const void* x, int64_t rows, const AscendLinearWeights& weights, void* out);

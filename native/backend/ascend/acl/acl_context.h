@@ -20,7 +20,7 @@ class StreamContext {
   /// aclrtSynchronizeStream is the only proof that tasks succeeded.
   bool stops_on_failure() const { return stops_on_failure_; }
 
-  // The context must be the current one for both.
+  // destroy() and destroy_failed() need this context to be current.
 
   /// Destroys stream and context. The stream must have been synchronised.
   void destroy();

@@ -30,7 +30,7 @@ class OpenGroup {
         const char* message = dlerror();
         load.path = path;
         load.loader_message = message == nullptr ? "" : message;
-        // One that is there beside a missing one is half an installation.
+        // If an earlier library of the group opened, the installation is incomplete, not absent.
         load.absent = libraries_.empty() && is_absent(path, load.loader_message);
         return false;
       }
@@ -84,7 +84,7 @@ std::vector<std::string> folders() {
 
 template <class Function>
 bool resolve(const OpenGroup& group, const char* symbol, Function& function, AclLoad& load) {
-  // POSIX has dlsym's result stand for functions, too.
+  // POSIX allows dlsym's void* to be cast to a function pointer.
   function = reinterpret_cast<Function>(group.find(symbol));
   if (function != nullptr) return true;
   load.path = group.path();
@@ -125,8 +125,8 @@ bool resolve_operations(const OpenGroup& group, AclFunctions& acl, AclLoad& load
 
 using Resolve = bool (*)(const OpenGroup&, AclFunctions&, AclLoad&);
 
-/// The first of `groups` that opens and is complete. On failure `load` has the reason: of the first
-/// group that is there and does not serve, else of the last group, whose names people know.
+/// Uses the first of `groups` that opens and is complete. On failure `load` reports the first group
+/// that exists but fails; if none exists, the last one, which users know.
 bool open_first(const std::string& folder, const std::vector<Group>& groups, Resolve resolve_all,
                 AclFunctions& acl, AclLoad& load) {
   std::optional<AclLoad> broken;

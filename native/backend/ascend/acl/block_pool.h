@@ -58,7 +58,7 @@ class BlockPool : public std::enable_shared_from_this<BlockPool> {
   mutable std::mutex mutex_;
   struct SizeClass {
     std::vector<void*> free;  // has room for all blocks: giving one back cannot fail
-    size_t blocks = 0;        // that there are
+    size_t blocks = 0;        // all blocks of this size, free or in use
   };
   std::map<size_t, SizeClass> classes_;  // by capacity
   std::map<const char*, size_t> all_;    // every block with its capacity

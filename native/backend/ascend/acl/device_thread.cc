@@ -129,8 +129,8 @@ void DeviceThread::open() {
   changed_.notify_all();
 }
 
-/// Returns true when the device is open or lost, and false if the thread has to end before. Takes
-/// the lock first: start() has then set `thread_`.
+/// Waits for the first work or call, and opens the device. Returns true if the device is open or
+/// lost, and false if stop() came before. Takes the lock first: start() has then set `thread_`.
 bool DeviceThread::open_when_wanted() {
   while (true) {
     {
@@ -151,7 +151,7 @@ bool DeviceThread::open_when_wanted() {
 
 void DeviceThread::refuse_opening(const Error& reason) {
   failed_.reset();
-  // What was left behind still uses the device, which cannot be opened anew beside it.
+  // An abandoned trial still occupies the device, so it cannot be opened again.
   if (abandoned_) return lose(reason);
   hooks_.opening_failed();
   events_.clear();
@@ -196,7 +196,7 @@ void DeviceThread::run() {
         }
         changed_.wait(lock, wanted);
       } else if (Clock::now() - last_activity > std::chrono::microseconds(50)) {
-        // A short spin first: small works end within it. Then the core is somebody else's.
+        // Small works end within a short spin; after 50 µs, sleep, to free the core.
         changed_.wait_for(lock, std::chrono::microseconds(50), wanted);
       }
       if (!calls_.empty()) {

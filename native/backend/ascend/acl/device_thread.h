@@ -114,7 +114,8 @@ class DeviceThread {
   std::deque<std::function<void()>> calls_;
   std::deque<std::unique_ptr<Flight>> waiting_;
   bool opened_ = false, stopping_ = false;
-  std::optional<Error> lost_;  // why nothing works any more
+  /// Set once the device is lost or closed; every later work and call fails with it.
+  std::optional<Error> lost_;
 
   bool device_is_set_ = false, abandoned_ = false;
   StreamContext context_;

@@ -11,10 +11,11 @@ namespace latte_kernel {
 constexpr float kQuarterTurn = 0x1.921fb6p-31f;
 
 struct Reduced {
-  bool kept;  // whether the reduced argument is kept_bits (float32) itself
-  uint32_t kept_bits;
-  int32_t fraction;  // of a quarter turn, times 2^31, in -2^30 ... 2^30
-  int32_t quarter;   // 0 ... 3
+  // True if x was not reduced, because |x| is small or x is not finite: kept_bits holds x, or NaN.
+  bool kept;
+  uint32_t kept_bits;  // of a float32
+  int32_t fraction;    // of a quarter turn, times 2^31, in -2^30 ... 2^30
+  int32_t quarter;     // 0 ... 3
 };
 
 /// 2/pi in binary, most significant word first, after one word of zeros; zeros follow.

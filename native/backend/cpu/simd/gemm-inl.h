@@ -1,4 +1,4 @@
-// The matrix product of linear. Compiled once a target.
+// The matrix product of linear. Compiled once for each instruction set.
 //
 // C [M, N] = A [M, K] · B [K, N], summed in float32.
 //

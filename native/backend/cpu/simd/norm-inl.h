@@ -1,4 +1,4 @@
-// Normalising one row. Compiled once a target.
+// Normalising one row. Compiled once for each instruction set.
 
 #if defined(LATTE_CPU_NORM_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LATTE_CPU_NORM_INL_H_

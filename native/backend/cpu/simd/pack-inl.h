@@ -1,4 +1,4 @@
-// Packing rows of A into the tiles of gemm-inl.h. Compiled once a target.
+// Packing rows of A into the tiles of gemm-inl.h. Compiled once for each instruction set.
 
 #if defined(LATTE_CPU_PACK_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LATTE_CPU_PACK_INL_H_

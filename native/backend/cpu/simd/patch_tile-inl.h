@@ -1,4 +1,4 @@
-// The micro-kernel of the patch projection. Compiled once a target.
+// The micro-kernel of the patch projection. Compiled once for each instruction set.
 //
 // A tile is some patches, [K][rows] of float32; it is multiplied with one panel of packed weights
 // at a time, and the products of a tile and a panel stay in registers. The order of summation over

@@ -1,4 +1,5 @@
-// Vectors of float32 over memory of any layer dtype, and the activations. Compiled once a target.
+// Vectors of float32 over memory of any layer dtype, and the activations. Compiled once for each
+// instruction set.
 
 #if defined(LATTE_CPU_SIMD_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LATTE_CPU_SIMD_INL_H_
