@@ -1,5 +1,6 @@
 #include "layers/patch_positions.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -11,7 +12,12 @@ namespace latte {
 namespace {
 
 constexpr size_t kKeptTables = 8;
-constexpr int64_t kKeptBytes = int64_t{16} << 20;  // of one table
+constexpr int64_t kKeptBytes = int64_t{256} << 20;
+
+/// What a device may keep of a table: an NPU keeps all rows of it.
+int64_t whole_bytes(Grid grid, int64_t dim) {
+  return grid.height * grid.width * dim * static_cast<int64_t>(sizeof(float));
+}
 
 }  // namespace
 
@@ -64,15 +70,16 @@ const PreparedPositions* LazyPositions::get(Device& device) {
 }
 
 std::shared_ptr<LazyPositions> PositionsCache::get(const PatchPositions& positions, Grid grid) {
-  for (const auto& table : recent_) {
-    if (table->grid() == grid) return table;
-  }
-  auto table = std::make_shared<LazyPositions>(positions, grid);
-  const int64_t bytes =
-      (grid.height + grid.width) * positions.dim / 2 * static_cast<int64_t>(sizeof(float));
-  if (bytes <= kKeptBytes) {
-    if (recent_.size() == kKeptTables) recent_.erase(recent_.begin());
-    recent_.push_back(table);
+  const auto found = std::find_if(recent_.begin(), recent_.end(),
+                                  [&](const auto& table) { return table->grid() == grid; });
+  auto table = found == recent_.end() ? std::make_shared<LazyPositions>(positions, grid) : *found;
+  if (found != recent_.end()) recent_.erase(found);
+  recent_.push_back(table);
+  int64_t bytes = 0;
+  for (const auto& kept : recent_) bytes += whole_bytes(kept->grid(), positions.dim);
+  while (recent_.size() > 1 && (recent_.size() > kKeptTables || bytes > kKeptBytes)) {
+    bytes -= whole_bytes(recent_.front()->grid(), positions.dim);
+    recent_.erase(recent_.begin());
   }
   return table;
 }

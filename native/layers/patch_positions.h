@@ -53,13 +53,14 @@ class LazyPositions {
   std::shared_ptr<const PreparedPositions> prepared_;
 };
 
-/// The tables of the grids that were seen last. A table of more than 16 MiB is not kept.
+/// The tables of the grids that were used last: at most 8 and 256 MiB of them (counted as whole
+/// tables, which an NPU keeps), and in any case the last one.
 class PositionsCache {
  public:
   std::shared_ptr<LazyPositions> get(const PatchPositions& positions, Grid grid);
 
  private:
-  std::vector<std::shared_ptr<LazyPositions>> recent_;
+  std::vector<std::shared_ptr<LazyPositions>> recent_;  // the last one used is the last
 };
 
 }  // namespace latte
