@@ -95,6 +95,7 @@ if [ "$built" = yes ]; then
   check 'Shared libraries' npm run --silent check:libraries || true
   check 'clang-tidy' npm run --silent lint:native || true
   suite 'Tests' npm run test:all -- || true
+  suite 'Packaging tests' npm run test:package -- || true
   # What Node.js has a part in. The other files of test/parity compare kernels alone.
   for version in 22 24 26; do
     suite "Tests on Node.js $version" scripts/test-node-versions.sh "$version" -- \
@@ -109,7 +110,6 @@ if [ "$built" = yes ]; then
   # One round says nothing of speed: that it runs, and that the peers compute the same.
   check 'Benchmarks' bench/run.sh patch-1 caption-120 timestep event-loop memory \
     --rounds 1 --python none --chart build/benchmarks.svg || true
-  suite 'Packaging tests' npm run test:package -- || true
 
   # The NPU path, on a simulated CANN installation: the whole suite on a 910B with the kernels plugin;
   # what computes without it, without the fused kernel, and on the first 910.

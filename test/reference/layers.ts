@@ -1,12 +1,4 @@
-import {
-  add,
-  concatColumns,
-  converted,
-  reshape,
-  stored,
-  takeRows,
-  type Approx,
-} from './array.js';
+import { add, concatColumns, converted, reshape, stored, takeRows, type Approx } from './array.js';
 import { activation, linear } from './linear.js';
 import type { Float } from './rounding.js';
 import { timestepEmbedding, type TimestepOptions } from './timesteps.js';
