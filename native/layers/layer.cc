@@ -27,7 +27,7 @@ void check_state(const std::vector<Parameter>& parameters, const StateDict& stat
 
 TensorView as_dtype(Queue& queue, const TensorView& input, DType dtype) {
   if (input.dtype == dtype) return input;
-  const TensorView converted = queue.scratch_tensor({dtype, input.shape});
+  TensorView converted = queue.scratch_tensor({dtype, input.shape});
   queue.convert(input, converted);
   return converted;
 }

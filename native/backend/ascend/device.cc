@@ -89,7 +89,6 @@ AscendDevice::AscendDevice(const AclFunctions& acl, Device& host, int32_t index,
       operations_(acl, chip_.float16_only()),
       memory_(acl, thread_, [this] { graphs_.drop_expired(); }),
       constants_(memory_),
-      graphs_(acl),
       probe_(acl),
       thread_(acl, index, hooks()) {
   thread_.start();

@@ -37,8 +37,6 @@ class Graphs {
     uint64_t last_run = 0;  // in runs of all parts
   };
 
-  explicit Graphs(const AclFunctions& acl) : acl_(acl) {}
-
   /// A device starts without graphs.
   void switch_on();
   void switch_off(const std::string& reason);
@@ -78,7 +76,6 @@ class Graphs {
   Entries::iterator used_longest_ago(bool captured, const uint64_t* layer);
   void count_failure(const std::string& what);
 
-  const AclFunctions& acl_;
   std::atomic<bool> on_ = false;
   mutable std::mutex mutex_;  // of reason_
   std::string reason_;

@@ -69,17 +69,20 @@ TEST("a loop wakes at most the helpers that it asked for") {
     for (const int asked : asked_for) {
       const auto most = static_cast<uint64_t>(std::min(asked, threads) - 1);
       uint64_t woken = 0;
-      // On a busy machine it takes a helper a while to fall asleep.
-      for (int round = 0; round < 5 || (most > 0 && woken == 0 && round < 500); ++round) {
+      bool called_all = most == 0;
+      // On a busy machine it takes a helper a while to be idle, and to fall asleep.
+      for (int round = 0; round < 5 || !called_all || (woken == 0 && most > 0); ++round) {
+        EXPECT(round < 500);
         pause_for_sleep();
         const auto before = pool.counts();
         visit_all(pool, 1000, asked);
         const auto after = pool.counts();
-        EXPECT_EQ(after.called - before.called, most);
+        EXPECT(after.called - before.called <= most);
         EXPECT(after.wake_ups - before.wake_ups <= most);
+        called_all = called_all || after.called - before.called == most;
         woken += after.wake_ups - before.wake_ups;
       }
-      EXPECT((woken > 0) == (most > 0));
+      EXPECT(woken == 0 || most > 0);
     }
   }
 });

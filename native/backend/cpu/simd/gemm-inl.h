@@ -156,11 +156,12 @@ HWY_INLINE void multiply(const float* HWY_RESTRICT a, const B* HWY_RESTRICT b, i
       };
       multiply_two<Rows, Panels>(values, at(0), at(1), sums);
     };
-    for (; k + 4 <= count; k += 4, a += 4 * Rows, b += 4 * kPanel) {
+    constexpr int64_t kTwoRows = 2 * int64_t{Rows}, kTwoPanels = 2 * kPanel;
+    for (; k + 4 <= count; k += 4, a += 2 * kTwoRows, b += 2 * kTwoPanels) {
       two(a, b);
-      two(a + 2 * Rows, b + 2 * kPanel);
+      two(a + kTwoRows, b + kTwoPanels);
     }
-    for (; k + 2 <= count; k += 2, a += 2 * Rows, b += 2 * kPanel) two(a, b);
+    for (; k + 2 <= count; k += 2, a += kTwoRows, b += kTwoPanels) two(a, b);
   }
   for (; k < count; ++k, a += Rows, b += kPanel) {
     Columns<Panels> columns;

@@ -107,7 +107,7 @@ struct PatchSums {
                            int64_t depth) {
     int64_t k = 0;
     if constexpr (kMultipliesByLane) {
-      constexpr int64_t kTwoRows = 2 * kPatchRows, kTwoPanels = 2 * kPatchPanel;
+      constexpr int64_t kTwoRows = 2 * int64_t{kPatchRows}, kTwoPanels = 2 * kPatchPanel;
       for (; k + 4 <= depth; k += 4, tile += 2 * kTwoRows, panel += 2 * kTwoPanels) {
         multiply_two(tile, panel);
         multiply_two(tile + kTwoRows, panel + kTwoPanels);

@@ -182,7 +182,9 @@ struct TileFactors {
 
   explicit HWY_INLINE TileFactors(const float* HWY_RESTRICT tile) {
 #pragma GCC unroll 16
-    for (int i = 0; i < kVectors; ++i) vectors[i] = hn::LoadU(df, tile + i * kEach);
+    for (int i = 0; i < kVectors; ++i) {
+      vectors[i] = hn::LoadU(df, tile + i * int64_t{kEach});
+    }
   }
 
   /// sums[r][...][v] += factor (step, r) · column: calls sum(r) for the sum of each row.
