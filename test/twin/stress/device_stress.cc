@@ -152,7 +152,8 @@ void try_in_scratch_context() {
   ascend::AclFunctions acl;
   ascend::load_acl(acl);
   const auto nothing = [] {};
-  ascend::DeviceThread thread(acl, 1, {nothing, nothing, nothing, nothing, nothing, nothing});
+  const auto ended = [](bool) {};
+  ascend::DeviceThread thread(acl, 1, {nothing, nothing, nothing, ended, nothing, ended});
   thread.start();
   thread.call([&] {
     constexpr size_t kBytes = 64;
