@@ -48,6 +48,7 @@ const slow = [
   'test/checkpoint/hostile.test.ts',
   'test/lifecycle/04-worker-threads.test.ts',
   'test/lifecycle/06-memory.test.ts',
+  'test/lifecycle/08-failing-calls.test.ts',
   'test/parity/{full-size,instruction-sets,threads}.test.ts',
   'test/performance/**/*.test.ts',
   'test/twin/mutants.test.ts',

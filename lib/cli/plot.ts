@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { writeFile } from 'node:fs/promises';
+import { extname } from 'node:path';
 import { gridSize, numberList, positiveNumber, spacedTimesteps, wholeNumber } from './options.js';
 import { checkOutput, writeComplete } from './output-file.js';
 import type { HeatMap, Picture } from './plot/heat-map.js';
@@ -21,7 +22,7 @@ interface TimestepsOptions {
 }
 
 const outputHelp =
-  'the SVG file to write (required); a .png needs the optional package @napi-rs/canvas';
+  'the .svg file to write (required), or a .png, which needs the optional package @napi-rs/canvas';
 
 // A picture of more values would show none of them.
 const maxValues = 2 ** 26;
@@ -63,7 +64,7 @@ Examples:
   $ latte-embeddings plot pos-embed --embed-dim 64 --length 16 -o video.svg`,
     )
     .action(async (options: PosEmbedOptions) => {
-      checkOutput(options.output);
+      checkPicture(options.output);
       await draw(await posEmbedMap(options), options.output);
     });
 }
@@ -87,7 +88,7 @@ Examples:
   $ latte-embeddings plot timesteps --num-channels 64 --steps 20 -o twenty.svg`,
     )
     .action(async (options: TimestepsOptions) => {
-      checkOutput(options.output);
+      checkPicture(options.output);
       await draw(await timestepsMap(options), options.output);
     });
 }
@@ -159,15 +160,25 @@ function checkSize(rows: number, columns: number): void {
   }
 }
 
+/** Refuses a name whose ending promises another format: a file without one is an SVG. */
+function checkPicture(path: string): void {
+  checkOutput(path);
+  const ending = extname(path).toLowerCase();
+  if (!['', '.svg', '.png'].includes(ending)) {
+    throw new Error(`-o: a picture is an .svg or a .png, but ${path} ends with ${ending}`);
+  }
+}
+
 async function draw(map: HeatMap, path: string): Promise<void> {
   const { divergingColors } = await import('./plot/colors.js');
   const { drawHeatMap } = await import('./plot/heat-map.js');
   const { drawPng } = await import('./plot/canvas.js');
   const colors = await divergingColors();
   const picture = (fontFamily: string): Picture => drawHeatMap(map, colors, fontFamily);
-  const bytes = path.toLowerCase().endsWith('.png')
-    ? await drawPng(picture)
-    : picture('system-ui, sans-serif').svg;
+  const bytes =
+    extname(path).toLowerCase() === '.png'
+      ? await drawPng(picture)
+      : picture('system-ui, sans-serif').svg;
   await writeComplete(path, (temporary) => writeFile(temporary, bytes));
   process.stdout.write(`${path}\n`);
 }

@@ -3,7 +3,7 @@ import { fromNumbers } from './data.js';
 import type { DType, TensorData } from './dtype.js';
 import { isTensor, Tensor } from './tensor.js';
 
-/** What functions take where they want numbers: a tensor, a typed array, or numbers. */
+/** What a function accepts as numbers: a tensor, a typed array, or an array of numbers. */
 export type TensorLike =
   | Tensor
   | TensorData

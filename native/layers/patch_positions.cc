@@ -12,11 +12,13 @@ namespace latte {
 namespace {
 
 constexpr size_t kKeptTables = 8;
-constexpr int64_t kKeptBytes = int64_t{256} << 20;
+constexpr double kKeptBytes = 256 << 20;
 
-/// What a device may keep of a table: an NPU keeps all rows of it.
-int64_t whole_bytes(Grid grid, int64_t dim) {
-  return grid.height * grid.width * dim * static_cast<int64_t>(sizeof(float));
+/// What a device may keep of a table: an NPU keeps all rows of it. As a double: the grid of an
+/// empty batch may be of any size.
+double whole_bytes(Grid grid, int64_t dim) {
+  return static_cast<double>(grid.height) * static_cast<double>(grid.width) *
+         static_cast<double>(dim) * sizeof(float);
 }
 
 }  // namespace
@@ -75,7 +77,7 @@ std::shared_ptr<LazyPositions> PositionsCache::get(const PatchPositions& positio
   auto table = found == recent_.end() ? std::make_shared<LazyPositions>(positions, grid) : *found;
   if (found != recent_.end()) recent_.erase(found);
   recent_.push_back(table);
-  int64_t bytes = 0;
+  double bytes = 0;
   for (const auto& kept : recent_) bytes += whole_bytes(kept->grid(), positions.dim);
   while (recent_.size() > 1 && (recent_.size() > kKeptTables || bytes > kKeptBytes)) {
     bytes -= whole_bytes(recent_.front()->grid(), positions.dim);

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { bin, latteFolder, run, temporaryFolders } from './run.js';
@@ -125,6 +125,15 @@ describe('failures: one line, exit status 1', () => {
     const { status, stderr } = await run(['plot', 'timesteps', '-o', output]);
     expect(stderr).toMatch(/^latte-embeddings: -o: there is no folder .*none\n$/);
     expect(status).toBe(1);
+  });
+
+  it('refuses a picture in another format than it writes', async () => {
+    const output = join(folder(), 'table.jpg');
+    const { status, stdout, stderr } = await run(['plot', 'timesteps', '-o', output]);
+    expect(stderr).toMatch(
+      /^latte-embeddings: -o: .* an \.svg or a \.png, but .* ends with \.jpg\n$/,
+    );
+    expect([status, stdout, existsSync(output)]).toEqual([1, '', false]);
   });
 
   it('refuses a folder as output', async () => {

@@ -39,7 +39,8 @@ Tensor ramp(const TensorSpec& spec) {
 #if defined(__aarch64__)
 std::vector<std::string> names;
 
-/// The bytes of a write that the system refuses: 0 where a case begins, its number where it ends.
+/// A mark is a write to a file descriptor that is not open, which the system refuses. Its number of
+/// bytes is 0 at the beginning of a case, and the number of the case at the end.
 void mark(size_t number) { syscall(SYS_write, 1000000, nullptr, number); }
 void begin_count() { mark(0); }
 void end_count(const std::string& name) {
@@ -52,7 +53,6 @@ void print_names() {
 #else
 void begin_count() { CALLGRIND_ZERO_STATS; }
 void end_count(const std::string& name) { CALLGRIND_DUMP_STATS_AT(name.c_str()); }
-void print_names() {}
 #endif
 
 /// Once to warm up (the pool's memory, the choice of the instruction set), once counted.
@@ -144,11 +144,13 @@ int main() {
     count_timesteps(dtype);
     count_rows(dtype);
   }
-  // Of the sizes of Latte-XL: how many of the instructions are multiply-adds.
+#if defined(__aarch64__)
+  // At Latte-XL's sizes: how many of the instructions are multiply-adds (docs/benchmarks.md).
   count_patches(DType::kFloat32, 4, 2, false, " 32x32 to 1152", 1, 32, 1152);
   count_linear(DType::kFloat32, 120, Activation::kGeluTanh, " 120x512 to 1152", 512, 1152);
   count_linear(DType::kFloat32, 120, Activation::kNone, " 120x1152 to 1152", 1152, 1152);
   print_names();
+#endif
   std::printf("%s\n", host().info().instruction_set.c_str());
   return 0;
 }

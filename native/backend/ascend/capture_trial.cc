@@ -3,6 +3,7 @@
 #include <cstring>
 #include <vector>
 
+#include "backend/ascend/acl/capture.h"
 #include "backend/ascend/acl/operation.h"
 #include "backend/ascend/kernel_binary.h"
 #include "backend/ascend/trial_cases.h"
@@ -42,7 +43,7 @@ class CaptureTrial {
     fill();
     context_.copy_in();
     launch(0);
-    capture();
+    graph_ = capture_launches(acl_, context_.stream(), [this] { launch(1); });
     LATTE_ACL(acl_, aclmdlRIExecuteAsync, graph_.get(), context_.stream());
     context_.copy_out();
     if (!context_.ends_within(milliseconds)) {
@@ -108,22 +109,6 @@ class CaptureTrial {
   void* workspace(size_t bytes, size_t run) {
     if (bytes > kPlace) fail(ErrorCode::kState, "a small product wants ", bytes, " bytes");
     return device(kWorkspace, run);
-  }
-
-  void capture() {
-    LATTE_ACL(acl_, aclmdlRICaptureBegin, context_.stream(),
-              ACL_MODEL_RI_CAPTURE_MODE_THREAD_LOCAL);
-    std::optional<Error> error;
-    try {
-      launch(1);
-    } catch (...) {
-      error = current_error();
-    }
-    aclmdlRI made = nullptr;
-    const aclError status = acl_.aclmdlRICaptureEnd(context_.stream(), &made);
-    if (status == ACL_SUCCESS) graph_ = GraphHandle(acl_, made);
-    if (error) throw Error(*error);
-    check(acl_, "aclmdlRICaptureEnd", status);
   }
 
   const AclFunctions& acl_;

@@ -23,7 +23,7 @@ struct Graph {
   GraphHandle handle;  // goes before the blocks that its launches use
 };
 
-/// The graphs of one device. On its thread, but for on() and reason().
+/// The graphs of one device. Used on the device's thread; on() and reason() may be called on any.
 class Graphs {
  public:
   /// A part that has run at least once.

@@ -103,13 +103,14 @@ class AscendQueue final : public Queue {
   void convert(const TensorView& from, const TensorView& to) override;
   void repeat_rows(const TensorView& from, int64_t times, const TensorView& to) override;
 
-  /// Copies what was downloaded to where it belongs. Call after the stream has passed the copies.
+  /// Copies downloaded bytes from pinned memory to their tensors. Call it when the stream has run
+  /// the downloads.
   void finish();
 
   /// A part of a forward that may be captured: launches that read one dense tensor, weights and
   /// constants, and write another one.
   struct ReplayedPart {
-    std::string key;  // of all that the launches depend on, but for addresses
+    std::string key;  // tells apart all launches that differ in more than addresses
     std::vector<const AscendLinearWeights*> weights;  // the first one's id is the layer's
     TensorSpec input;
     const void* host = nullptr;  // the input on the host, if that knows it

@@ -1,24 +1,24 @@
 // A part of a forward as one submission: captured after its second run, replayed from the third on.
 // Between aclmdlRICaptureBegin and aclmdlRICaptureEnd there is nothing but launches: blocks are
 // taken before, and the copies of input and result are not part of it.
+#include "backend/ascend/acl/capture.h"
 #include "backend/ascend/queue.h"
 
 namespace latte::ascend {
 
 namespace {
 
-/// While this lives, the sizes of scratch blocks are noted; null: they are not.
-class ScratchSizes {
+/// A pointer that has a value for as long as this lives, and is null afterwards.
+template <class T>
+class Lent {
  public:
-  ScratchSizes(std::vector<size_t>*& place, std::vector<size_t>* sizes) : place_(place) {
-    place_ = sizes;
-  }
-  ~ScratchSizes() { place_ = nullptr; }
-  ScratchSizes(const ScratchSizes&) = delete;
-  ScratchSizes& operator=(const ScratchSizes&) = delete;
+  Lent(T*& place, T* value) : place_(place) { place_ = value; }
+  ~Lent() { place_ = nullptr; }
+  Lent(const Lent&) = delete;
+  Lent& operator=(const Lent&) = delete;
 
  private:
-  std::vector<size_t>*& place_;
+  T*& place_;
 };
 
 }  // namespace
@@ -34,7 +34,7 @@ void AscendQueue::run_launches(const ReplayedPart& part, std::vector<size_t>* sc
     input.data = scratch(input.bytes());
     upload_later(input, part.host);
   }
-  const ScratchSizes noted(scratch_sizes_, scratch_sizes);
+  const Lent noted(scratch_sizes_, scratch_sizes);
   part.launch(input.data, part.output.data);
 }
 
@@ -72,25 +72,11 @@ std::shared_ptr<Graph> AscendQueue::capture(const ReplayedPart& part,
   for (const size_t bytes : scratch) {
     graph->scratch.push_back(resources_.memory.allocate(bytes));
   }
-  LATTE_ACL(acl_, aclmdlRICaptureBegin, resources_.stream, ACL_MODEL_RI_CAPTURE_MODE_THREAD_LOCAL);
-  std::optional<Error> error;
-  capturing_ = graph.get();
   captured_blocks_ = 0;
-  try {
+  graph->handle = capture_launches(acl_, resources_.stream, [&] {
+    const Lent capturing(capturing_, graph.get());
     part.launch(graph->input->data(), graph->output->data());
-  } catch (...) {
-    error = current_error();
-  }
-  capturing_ = nullptr;
-  // In any case: a stream that stays captured would run nothing any more.
-  aclmdlRI made = nullptr;
-  const aclError status = acl_.aclmdlRICaptureEnd(resources_.stream, &made);
-  if (status == ACL_SUCCESS) graph->handle = GraphHandle(acl_, made);
-  if (error) {
-    if (status != ACL_SUCCESS) acl_.aclGetRecentErrMsg();
-    throw Error(*error);
-  }
-  check(acl_, "aclmdlRICaptureEnd", status);
+  });
   return graph;
 }
 

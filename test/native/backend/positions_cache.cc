@@ -25,7 +25,7 @@ TEST("the table that was not used for longest goes first") {
   EXPECT(cache.get(positions, {2, 2}) != second);
 });
 
-TEST("large tables are bounded by their bytes, but for the last one") {
+TEST("large tables are bounded by their bytes, and the last one is always kept") {
   PositionsCache cache;
   const PatchPositions positions = positions_of(1152);
   const auto large = cache.get(positions, {192, 192});  // 162 MiB
@@ -33,6 +33,15 @@ TEST("large tables are bounded by their bytes, but for the last one") {
   EXPECT(cache.get(positions, {192, 192}) == large);
   const auto huge = cache.get(positions, {512, 512});  // 1.1 GiB
   EXPECT(cache.get(positions, {512, 512}) == huge);
+  EXPECT(cache.get(positions, {32, 32}) != small);
+});
+
+TEST("the grid of an empty batch may be too large for any table") {
+  PositionsCache cache;
+  const PatchPositions positions = positions_of(1152);
+  const auto small = cache.get(positions, {32, 32});
+  const auto vast = cache.get(positions, {int64_t{1} << 30, int64_t{1} << 30});
+  EXPECT(cache.get(positions, {int64_t{1} << 30, int64_t{1} << 30}) == vast);
   EXPECT(cache.get(positions, {32, 32}) != small);
 });
 

@@ -277,7 +277,8 @@ void DeviceThread::begin(std::unique_ptr<Flight> flight) {
     }
   }
   recover_if_failed();
-  if (lost_) error = lost_;  // says why the device did not recover
+  // If the device did not recover, the reason for that is what the caller has to know.
+  if (lost_) error = lost_;
   land(std::move(refused), error);
   if (means_lost(*error)) lose(*error);
 }

@@ -167,7 +167,7 @@ template <int kLane>
 HWY_INLINE V multiply_add_lane(V factors, V column, V sum) {
 #if HWY_ARCH_ARM_A64
   return V(vfmaq_laneq_f32(sum.raw, column.raw, factors.raw, kLane));
-#else
+#else  // compiled with the others, and never called: kMultipliesByLane is false
   return hn::MulAdd(hn::Set(df, hn::ExtractLane(factors, kLane)), column, sum);
 #endif
 }
