@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
@@ -73,6 +74,8 @@ export default defineConfig({
   test: {
     // One process a test file: the addon's threads and memory of one file cannot reach another.
     pool: 'forks',
+    // Vitest leaves one processor free: on two that halves the speed, for nothing is timed.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     ...limits,
     projects: [
       {

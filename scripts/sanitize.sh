@@ -71,7 +71,7 @@ env LD_PRELOAD="$preload" node -e 'process.dlopen({ exports: {} }, process.env.L
 export LATTE_SANITIZER=1
 status=0
 "${on[@]}" LD_PRELOAD="$preload" node node_modules/vitest/vitest.mjs run --project unit --project slow \
-  --maxWorkers "$(nproc)" "$@" </dev/null || status=$?
+  "$@" </dev/null || status=$?
 
 for report in "$findings"/report.*; do
   [ -e "$report" ] || continue
