@@ -271,6 +271,9 @@ class Device {
   virtual bool runs_on_caller() const = 0;
   /// If submit() throws, the work was not taken: it neither runs nor finishes.
   virtual void submit(std::shared_ptr<Work> work) = 0;
+  /// Optional. Finishes now what was cancelled before it ran, and would have had to wait for the
+  /// works before it, or for the opening.
+  virtual void drop_cancelled() noexcept {}
   /// Copies at once, on whichever thread; the calling thread waits.
   virtual void copy_in(void* device, const void* host, size_t bytes) = 0;
   virtual void copy_out(void* host, const void* device, size_t bytes) = 0;

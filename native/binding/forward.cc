@@ -322,7 +322,9 @@ void Forward::finished(ScheduledWork& work) noexcept {
 }
 
 void Forward::cancel() noexcept {
-  if (deferred_ != nullptr && withdraw()) settle(aborted);
+  if (deferred_ == nullptr) return;
+  if (withdraw()) return settle(aborted);
+  work_->device.drop_cancelled();
 }
 
 void Forward::settle(std::optional<Error> error) noexcept {

@@ -160,11 +160,15 @@ describe('a constant that did not arrive', () => {
 const { run } = children();
 
 describe('a device that is lost', () => {
-  it('fails what waits and what comes, and the process lives on', async () => {
-    const ended = await run('test/npu/fixtures/lost-device');
+  it.each([
+    ['CaptionProjection', 0],
+    ['TimestepEmbedding', 1],
+  ])('fails what waits and what comes, and the process lives on: %s', async (name, graphs) => {
+    const ended = await run('test/npu/fixtures/lost-device', { args: [name] });
     expect(ended.stderr).toBe('');
     expect(ended.status).toBe(0);
     expect(JSON.parse(ended.stdout)).toEqual({
+      graphs,
       waiting: Array<string>(8).fill('ERR_DEVICE 507010'),
       afterwards: 'ERR_DEVICE 507010',
       other: 'works',

@@ -120,7 +120,14 @@ describe.each([
       expect(launches).toBeGreaterThan(0);
     });
 
-    it.each([1, 2, 3])('rejects the one that fails, and lets no wrong one pass (%i)', async () => {
+    // A task that fails on the stream (three times: which works are on it then differs), and a call
+    // that returns its failure at once.
+    it.each([
+      ['a task', true],
+      ['a task', true],
+      ['a task', true],
+      ['a call', false],
+    ])('rejects the one of which %s fails, and lets no wrong one pass', async (_, async) => {
       const problems: string[] = [];
       let passed = 0;
       for (const [call, times] of [
@@ -128,7 +135,7 @@ describe.each([
         ['copy', copies],
       ] as const) {
         for (let nth = 1; nth <= times * inFlight; nth++) {
-          twin().inject({ call, nth, code, async: true });
+          twin().inject({ call, nth, code, async });
           const failing = Math.floor((nth - 1) / times);
           for (const [i, outcome] of (await together(work)).entries()) {
             const where = `${call} #${nth}: forward ${i}`;

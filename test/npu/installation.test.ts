@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -135,6 +143,48 @@ describe('an installation that is not whole', () => {
     );
     expect((await probe({}, { ASCEND_HOME_PATH: half })).forwards.float16).toBe('works');
   });
+});
+
+describe('an older runtime', () => {
+  const optional = [
+    'aclFinalizeReference',
+    'aclrtSetStreamFailureMode',
+    'aclrtDestroyStreamForce',
+    'aclrtSynchronizeStreamWithTimeout',
+    'aclmdlRICaptureBegin',
+    'aclmdlRIDestroy',
+    'aclrtBinaryLoadFromFile',
+    'aclrtLaunchKernelWithConfig',
+  ];
+
+  /** A copy of the libraries in which functions have names that nobody asks for. */
+  function homeWithout(functions: readonly string[]): string {
+    const folder = mkdtempSync(join(tmpdir(), 'latte-cann-'));
+    cpSync(lib, join(folder, 'lib64'), { recursive: true });
+    const file = join(folder, 'lib64', 'libascendcl.so');
+    let text = readFileSync(file, 'latin1');
+    for (const name of functions) {
+      text = text.replaceAll(`\0${name}\0`, `\0${name.slice(0, -1)}_\0`);
+    }
+    writeFileSync(file, text, 'latin1');
+    return folder;
+  }
+
+  it.each([...optional.map((name) => [name]), optional].map((names) => ({ names })))(
+    'without $names computes all the same',
+    async ({ names }) => {
+      const folder = homeWithout(names);
+      const { npuAfterwards, forwards } = await probe({}, { ASCEND_HOME_PATH: folder });
+      rmSync(folder, { recursive: true });
+      expect(forwards.float16).toBe('works');
+      // Without the functions that launch a kernel of a binary, a launch allocates.
+      const captures = !names.some((name) => /^aclmdlRI|Binary|LaunchKernel/.test(name));
+      expect(npuAfterwards.captures).toBe(captures);
+      if (!captures) {
+        expect(npuAfterwards.captureReason).toMatch(/not all functions for it|allocate/);
+      }
+    },
+  );
 });
 
 describe('a runtime that does not work', () => {

@@ -131,6 +131,19 @@ describe('the first use opens an NPU', () => {
     expect((await layer.forward([1, 2])).shape).toEqual([2, 16]);
   });
 
+  it('an aborted forward() does not wait for the opening, nor for works before it', async () => {
+    const layer = new Timesteps({ ...options, device: 'npu:6' });
+    const first = layer.forward([1, 2]);
+    const abort = new AbortController();
+    const second = layer.forward([3], { signal: abort.signal });
+    abort.abort();
+    await rejected(() => second, 'ERR_ABORTED', 'aborted');
+    expect(memoryOf('npu:6')).toBeUndefined();
+    expect((await first).shape).toEqual([2, 16]);
+    expect((await layer.forward([4])).shape).toEqual([1, 16]);
+    layer.dispose();
+  });
+
   it('forwardSync() and loadStateDict() wait', () => {
     const layer = new CaptionProjection({ inFeatures: 8, hiddenSize: 12, device: 'npu:4' });
     const weights = randomWeights(mlpParameters('', 8, 12, 12));

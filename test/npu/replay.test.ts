@@ -247,6 +247,34 @@ describe('several forwards', () => {
     subject.dispose();
   });
 
+  it('that are aborted leave the graph as it was', async () => {
+    const layer = new TimestepEmbedding({ inChannels: 32, timeEmbedDim: 48, device: 'npu:0' });
+    layer.loadStateDict(randomWeights(reference.mlpParameters('', 32, 48, 48)));
+    const sample = tensorOf('float32', [2, 32], uniform('aborted', 64));
+    const right = await bitsOf([await layer.forward(sample)]);
+    for (let i = 0; i < 2; i++) await bitsOf([await layer.forward(sample)]);
+    const before = graphs();
+    // The stream waits, so that some are aborted on it, and some before.
+    const { pointer, event } = twin().fillForeign(0, new Uint8Array(256));
+    const late = Tensor.fromDevicePointer(pointer, 'float32', [2, 32], 'npu:0', { event });
+    const first = layer.forward(late);
+    const abort = new AbortController();
+    const aborted = Array.from({ length: 8 }, () =>
+      layer.forward(sample, { signal: abort.signal }),
+    );
+    abort.abort();
+    for (const one of await Promise.allSettled(aborted)) {
+      expect(one).toMatchObject({ status: 'rejected', reason: { code: 'ERR_ABORTED' } });
+    }
+    (await first).dispose();
+    late.dispose();
+    twin().freeForeign();
+    twin().reset();
+    expect(await bitsOf([await layer.forward(sample)])).toBe(right);
+    expect([replays(), graphs()]).toEqual([1, before]);
+    layer.dispose();
+  });
+
   it('on several NPUs have each their own graph', async () => {
     const on = ['npu:0', 'npu:1'].map((device) => subjects.TimestepEmbedding!('float16', device));
     for (const subject of on) await settle(subject);

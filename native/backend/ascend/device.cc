@@ -54,7 +54,7 @@ class AscendDevice::AscendFlight final : public Flight {
       : device_(device), work_(std::move(work)) {}
 
   void launch() override {
-    if (work_->cancelled) fail(ErrorCode::kAborted, "the operation was aborted");
+    if (is_cancelled()) fail(ErrorCode::kAborted, "the operation was aborted");
     queue_ = std::make_unique<AscendQueue>(
         QueueResources{device_.acl_, device_.host_, device_.name_, device_.memory_,
                        device_.operations_, device_.constants_, device_.graphs_,
@@ -63,6 +63,10 @@ class AscendDevice::AscendFlight final : public Flight {
                        device_.resets_, device_.l2_bytes_},
         &work_->cancelled);
     work_->run(*queue_);
+  }
+
+  bool is_cancelled() const override {
+    return work_->cancelled.load(std::memory_order_relaxed);
   }
 
   void land(const std::optional<Error>& error) override {
@@ -124,6 +128,14 @@ DeviceThread::Hooks AscendDevice::hooks() {
 bool AscendDevice::close() {
   thread_.stop();
   return !thread_.left_something();
+}
+
+void AscendDevice::drop_cancelled() noexcept {
+  try {
+    thread_.drop_cancelled();
+  } catch (...) {
+    // No memory: they end when their turn comes.
+  }
 }
 
 void AscendDevice::drop_graphs() noexcept {

@@ -31,6 +31,7 @@ class AscendDevice final : public Device {
   std::shared_ptr<Buffer> allocate_staging(size_t bytes) override;
   bool runs_on_caller() const override { return false; }
   void submit(std::shared_ptr<Work> work) override;
+  void drop_cancelled() noexcept override;
   void copy_in(void* device, const void* host, size_t bytes) override;
   void copy_out(void* host, const void* device, size_t bytes) override;
   std::shared_ptr<const LinearWeights> prepare_linear(const TensorView& weight,

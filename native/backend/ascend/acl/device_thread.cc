@@ -50,6 +50,21 @@ void DeviceThread::submit(std::unique_ptr<Flight> flight) {
   flight->land(error);
 }
 
+void DeviceThread::drop_cancelled() {
+  const Error aborted(ErrorCode::kAborted, "the operation was aborted");
+  std::vector<std::unique_ptr<Flight>> dropped;
+  {
+    const std::lock_guard lock(mutex_);
+    dropped.reserve(waiting_.size());
+    std::erase_if(waiting_, [&](std::unique_ptr<Flight>& flight) {
+      if (!flight->is_cancelled()) return false;
+      dropped.push_back(std::move(flight));
+      return true;
+    });
+  }
+  for (const auto& flight : dropped) flight->land(aborted);
+}
+
 void DeviceThread::call(const std::function<void()>& function) {
   if (is_current()) return function();
   bool finished = false;

@@ -22,6 +22,7 @@ class Flight {
   virtual ~Flight() = default;
   /// Gives the work's operations to the stream. What it throws fails this work alone.
   virtual void launch() = 0;
+  virtual bool is_cancelled() const = 0;
   /// All that launch() gave the stream has ended, and has succeeded if `error` is empty; or it was
   /// never given. Frees what the work held and reports its end. Called once, also without launch().
   /// Must not throw.
@@ -56,6 +57,8 @@ class DeviceThread {
   /// Works are launched in the order of their submission. On a device that is lost or closed they
   /// land at once. If this throws, the flight has not landed and never will.
   void submit(std::unique_ptr<Flight> flight);
+  /// Lands, on the calling thread, what was cancelled before it was launched.
+  void drop_cancelled();
   /// Runs on the thread before any work that waits, and returns when it has run; throws what it
   /// throws. On the thread itself it just runs.
   void call(const std::function<void()>& function);
