@@ -65,9 +65,7 @@ class AscendDevice::AscendFlight final : public Flight {
     work_->run(*queue_);
   }
 
-  bool is_cancelled() const override {
-    return work_->cancelled.load(std::memory_order_relaxed);
-  }
+  bool is_cancelled() const override { return work_->cancelled.load(std::memory_order_relaxed); }
 
   void land(const std::optional<Error>& error) override {
     if (queue_ && !error) queue_->finish();

@@ -132,8 +132,8 @@ int Memory::free(void* pointer) {
                          pointer, allocation->bytes);
   }
   // "After tasks were captured, their resources must stay valid until the model is destroyed"
-  // (hicann/runtime 681ef76, dev_guide/04-01_single_stream_capture.md, restriction 7). A lost device
-  // replays nothing any more.
+  // (hicann/runtime 681ef76, dev_guide/04-01_single_stream_capture.md, restriction 7). A lost
+  // device replays nothing any more.
   if (allocation->captured_uses > 0 && !is_lost(allocation->device)) {
     latte_twin_violation("aclrtFree of device memory %p (%zu bytes) that a captured graph uses",
                          pointer, allocation->bytes);
