@@ -63,6 +63,26 @@ describe('the fused projection', () => {
       expect(wrong, `${got[wrong]} instead of ${wanted[wrong]}`).toBe(-1);
     });
 
+    it('moves little more than its output', async () => {
+      const images = 32;
+      const options = { ...patch, height: 64, width: 64 };
+      const layer = new PatchEmbed({ ...options, device: 'npu:0', dtype });
+      layer.loadStateDict(patchEmbedWeights(options, dtype));
+      const latent = await tensorOf(
+        dtype,
+        [images, 4, 64, 64],
+        uniform('moved', images * 4 * 64 * 64),
+      ).to('npu:0');
+      (await layer.forward(latent)).dispose();
+      twin().reset();
+      const result = await layer.forward(latent);
+      const { bytesMoved, bytesPastL2 } = twin().counters();
+      const bytes = result.size * (dtype === 'float32' ? 4 : 2);
+      expect(bytesMoved / bytes).toBeLessThanOrEqual(1.1);
+      expect(bytesPastL2 / bytes).toBeLessThanOrEqual(1.03);
+      for (const one of [result, latent, layer]) one.dispose();
+    });
+
     it('keeps what is not a number in its token: NaN in float32, 0 in half types', async () => {
       const latents = uniform('not finite', 4 * 8 * 8);
       latents[0] = NaN; // of the first token

@@ -24,6 +24,9 @@ int latte_twin_launch(void* stream, const char* name, void (*run)(void* argument
 /* Whether a stream was destroyed. */
 int latte_twin_stream_is_gone(void* stream);
 
+/* The index of a stream's device; -1 if there is no such stream. */
+int latte_twin_stream_device(void* stream);
+
 /* Inside a work: where `bytes` bytes at a device pointer really are. Device pointers themselves
  * cannot be dereferenced. Null, with a violation and a failed work, where any of these bytes is not
  * in one live allocation of the stream's device. */

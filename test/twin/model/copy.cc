@@ -38,7 +38,7 @@ void copy_in(const char* name, size_t item, void* to, void* from, uint32_t burst
   const size_t stride = padded + to_gap * kBlock;
   const size_t from_stride = size_t{length} + from_gap;
   const uint8_t* source = c.global(from, from_stride * (bursts - 1) + length, name);
-  c.traffic.read += size_t{bursts} * length;
+  c.move(from, length, bursts, from_stride, false);
   std::vector<Access> accesses;
   for (uint32_t i = 0; i < bursts; ++i) {
     accesses.push_back({Space::kUB, begin + i * stride, begin + i * stride + padded, true});
@@ -68,8 +68,7 @@ void copy_out(const char* name, size_t item, void* to, void* from, uint32_t burs
   const size_t stride = (length + kBlock - 1) / kBlock * kBlock + from_gap * kBlock;
   const size_t to_stride = size_t{length} + to_gap;
   uint8_t* target = c.global(to, to_stride * (bursts - 1) + length, name);
-  c.traffic.written += size_t{bursts} * length;
-  c.traffic.writes += bursts;
+  c.move(to, length, bursts, to_stride, true);
   std::vector<Access> accesses;
   for (uint32_t i = 0; i < bursts; ++i) {
     accesses.push_back({Space::kUB, begin + i * stride, begin + i * stride + length, false});

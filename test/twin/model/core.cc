@@ -54,9 +54,10 @@ const char* space_name(Space space) {
   return names[static_cast<int>(space)];
 }
 
-Core::Core(CoreKind kind, Schedule schedule, const Resolve& resolve)
+Core::Core(CoreKind kind, Schedule schedule, const Resolve& resolve, const OnMove& on_move)
     : kind_(kind),
       resolve_(resolve),
+      on_move_(on_move),
       order_{kFix, kMte3, kM, kV, kMte1, kMte2},
       raised_(kPipes * kPipes * kEvents),
       pending_sets_(kPipes * kPipes * kEvents) {
@@ -105,6 +106,12 @@ uint8_t* Core::global(const void* pointer, size_t bytes, const char* what) const
                 " bytes are outside of the memory that the kernel was given");
   }
   return at;
+}
+
+void Core::move(const void* address, size_t bytes, size_t rows, size_t stride, bool written) {
+  (written ? traffic.written : traffic.read) += bytes * rows;
+  if (written) traffic.writes += rows;
+  if (on_move_) on_move_(address, bytes, rows, stride, written);
 }
 
 void Core::check_order(Pipe pipe, const char* name, const Access& access) const {

@@ -50,6 +50,10 @@ struct Access {
   bool writes;
 };
 
+/// A copy reads, or writes, `rows` runs of `bytes` bytes that begin `stride` bytes apart.
+using OnMove = std::function<void(const void* address, size_t bytes, size_t rows, size_t stride,
+                                  bool written)>;
+
 /// What a core moves from and to device memory.
 struct Traffic {
   uint64_t read = 0, written = 0;  // bytes
@@ -60,7 +64,7 @@ using Clock = std::array<uint64_t, kPipes>;
 
 class Core {
  public:
-  Core(CoreKind kind, Schedule schedule, const Resolve& resolve);
+  Core(CoreKind kind, Schedule schedule, const Resolve& resolve, const OnMove& on_move);
 
   CoreKind kind() const { return kind_; }
 
@@ -72,6 +76,8 @@ class Core {
   uint8_t* at(Space space, size_t offset) { return bases_[index(space)] + offset; }
   /// Device memory; a fault where it belongs to nobody.
   uint8_t* global(const void* pointer, size_t bytes, const char* what) const;
+  /// Counts a copy from or to device memory.
+  void move(const void* address, size_t bytes, size_t rows, size_t stride, bool written);
 
   void issue(Pipe pipe, const char* name, std::initializer_list<Access> accesses,
              std::function<void()> run);
@@ -120,6 +126,7 @@ class Core {
 
   CoreKind kind_;
   const Resolve& resolve_;
+  const OnMove& on_move_;
   std::vector<Pipe> order_;
   std::array<uint8_t*, kSpaces> bases_{};
   std::array<std::vector<uint8_t>, kSpaces> own_;

@@ -74,11 +74,12 @@ void copy_rows(const char* name, size_t item, void* to, void* from, const Rows& 
   std::vector<Piece> pieces;
   std::vector<Access> accesses;
   for (uint32_t m = 0; m < r.matrices; ++m) {
+    c.move(static_cast<const uint8_t*>(from) + size_t{m} * r.matrix_stride * item,
+           r.elements * item, r.rows, size_t{r.row_stride} * item, false);
     for (uint32_t n = 0; n < r.rows; ++n) {
       const size_t offset = (size_t{m} * r.matrix_stride + size_t{n} * r.row_stride) * item;
       const uint8_t* row =
           c.global(static_cast<const uint8_t*>(from) + offset, r.elements * item, name);
-      c.traffic.read += r.elements * item;
       for (size_t e = 0; e < r.elements; e += in_block) {
         const size_t target = begin + m * matrix_bytes + size_t{n} * r.to_row_stride * kBlock +
                               e / in_block * r.to_block_stride * kBlock;
@@ -195,8 +196,7 @@ void store(const char* name, QuantMode_t type, void* to, void* from, uint32_t co
   check(reinterpret_cast<uintptr_t>(to) % item == 0, name,
         "the target is not aligned to its items");
   uint8_t* target = c.global(to, (size_t{rows - 1} * to_stride + columns) * item, name);
-  c.traffic.written += size_t{rows} * columns * item;
-  c.traffic.writes += rows;
+  c.move(to, columns * item, rows, to_stride * item, true);
   std::vector<Access> accesses;
   const uint32_t blocks = (columns + 15) / 16;
   for (uint32_t b = 0; b < blocks; ++b) {
@@ -230,7 +230,7 @@ void copy_gm_to_cbuf(void* to, void* from, uint8_t, uint16_t bursts, uint16_t le
   const size_t begin = core().locate(Space::kL1, to, latte::model::kBlock, name);
   const size_t stride = (size_t{length} + from_gap) * latte::model::kBlock;
   const size_t bytes = (bursts == 0 ? 0 : (bursts - 1) * stride) + length * latte::model::kBlock;
-  core().traffic.read += size_t{bursts} * length * latte::model::kBlock;
+  core().move(from, length * latte::model::kBlock, bursts, stride, false);
   latte::model::copy_blocks(name, Space::kL1, latte::model::kBlock, latte::model::kBlock, begin,
                             latte::model::kMte2, core().global(from, bytes, name), 0, bursts,
                             length, from_gap, to_gap);

@@ -34,7 +34,7 @@ Traffic run(const Launch& launch, const std::function<void()>& kernel) {
   blocks = launch.blocks;
   Traffic traffic;
   for (block = 0; block < launch.blocks; ++block) {
-    Core core(launch.kind, launch.schedule, launch.resolve);
+    Core core(launch.kind, launch.schedule, launch.resolve, launch.on_move);
     const Running guard(&core);
 #ifdef LATTE_MODEL_REAL_HEADERS
     begin_block(launch.kind, block, launch.blocks);

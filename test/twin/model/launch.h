@@ -12,6 +12,7 @@ struct Launch {
   uint32_t blocks = 1;
   Schedule schedule = Schedule::kConsumersFirst;
   Resolve resolve;
+  OnMove on_move = {};
 };
 
 /// Returns what all blocks moved. Throws Fault.

@@ -151,3 +151,8 @@ aclError aclrtLaunchKernelWithConfig(aclrtFuncHandle function, uint32_t blocks, 
 TWIN_EXPORT int latte_twin_stream_is_gone(void* stream) {
   return streams().peek(stream) == nullptr ? 1 : 0;
 }
+
+TWIN_EXPORT int latte_twin_stream_device(void* stream) {
+  const auto found = streams().peek(stream);
+  return found == nullptr ? -1 : found->device();
+}

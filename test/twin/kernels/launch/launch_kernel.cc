@@ -31,6 +31,7 @@ struct Work {
   std::function<void()> kernel;
   std::string fault;
   void* stream;
+  int device;
   const void* output;
 };
 
@@ -48,7 +49,11 @@ void run(void* argument) {
   }
   if (work.fault == "hang") return;
   try {
-    model::run({work.kind, work.blocks, work.schedule, translate}, work.kernel);
+    const model::OnMove count = [&](const void* address, size_t bytes, size_t rows, size_t stride,
+                                    bool written) {
+      latte_twin_moved(work.device, address, bytes, rows, stride, written);
+    };
+    model::run({work.kind, work.blocks, work.schedule, translate, count}, work.kernel);
   } catch (const model::Fault& fault) {
     latte_twin_violation("kernel %s: %s", work.name, fault.what());
     latte_twin_fail(exception);
@@ -104,7 +109,8 @@ uint32_t launch_kernel(Way way, const char* name, CoreKind kind, uint32_t blocks
   static std::atomic<unsigned> turn{0};
   const Schedule schedule = turn++ % 2 == 0 ? Schedule::kConsumersFirst : Schedule::kProducersFirst;
   auto work = std::make_unique<Work>(Work{name, kind, blocks, schedule, std::move(kernel),
-                                          fault_of(way, name), stream, pointers.back()});
+                                          fault_of(way, name), stream,
+                                          latte_twin_stream_device(stream), pointers.back()});
   return static_cast<uint32_t>(latte_twin_launch(stream, name, run, work.release(), release,
                                                  pointers.data(), pointers.size()));
 }
