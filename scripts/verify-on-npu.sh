@@ -81,6 +81,10 @@ check_needs() {
       gap "$missing" 'building the addon' 'install them, or bring an addon: LATTE_ADDON=<file>'
     fi
   fi
+  if [ -n "${LATTE_ASCEND_KERNELS:-}" ] && [ "$LATTE_ASCEND_KERNELS" != off ] &&
+    [ ! -f "$LATTE_ASCEND_KERNELS" ]; then
+    gap "the kernels plugin $LATTE_ASCEND_KERNELS" 'our kernels' 'correct LATTE_ASCEND_KERNELS, or unset it to have one built'
+  fi
   if [ "$build" = yes ] && [ -z "${LATTE_ASCEND_KERNELS:-}" ]; then
     local tool
     for tool in cmake make python3; do

@@ -158,7 +158,9 @@ function runWay(name) {
   say('timings');
   const bench = ['dist/cli/main.js', 'bench', '--device', 'npu:0', '--json'];
   const timings = runJson([...bench, ...(quick ? ['--quick'] : [])], env);
-  return { doctor, parity, timings };
+  say('numbers that are not finite');
+  const notFinite = runJson(['scripts/verify/not-finite.mjs'], env);
+  return { doctor, parity, timings, notFinite };
 }
 
 const results = Object.fromEntries(Object.keys(ways).map((name) => [name, runWay(name)]));

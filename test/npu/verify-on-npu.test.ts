@@ -14,6 +14,7 @@ interface Way {
   skipped?: string;
   doctor: { healthy: boolean; selfTest: unknown[] };
   parity?: { passed: number; passedOnNpu: number; failed: number };
+  notFinite?: Record<string, Record<'npu:0' | 'cpu', string>>;
   timings?: { timings: { layer: string; dtype: string; milliseconds?: { median: number } }[] };
 }
 
@@ -53,7 +54,10 @@ describe('scripts/verify-on-npu.sh', () => {
     // Whoever reads it must not take it for that of an NPU.
     expect(report.environment).toMatchObject({ simulated: true, soc: 'Ascend910B3' });
     expect(report.environment.node).toBe(process.version);
-    for (const { skipped, doctor, parity, timings } of Object.values(report.ways)) {
+    for (const { skipped, doctor, parity, timings, notFinite } of Object.values(report.ways)) {
+      expect(Object.keys(notFinite!)).toHaveLength(3 * 2 * 4);
+      const { 'npu:0': npu, cpu } = notFinite!['PatchEmbed float32 NaN']!;
+      expect([npu, cpu]).toEqual(Array(2).fill(expect.stringMatching(/^NaN( \d+\.?\d*){3}$/)));
       expect(skipped).toBeUndefined();
       expect([doctor.healthy, parity!.failed]).toEqual([true, 0]);
       // The script takes the first NPU alone.
@@ -94,6 +98,7 @@ describe('scripts/verify-on-npu.sh', () => {
     const { status, report } = verify('nowhere-plugin.so');
     expect(status).toBe(0);
     const { plugin, fused, aclnn } = report.ways;
+    expect(report.gaps).toEqual([expect.stringContaining('the kernels plugin nowhere-plugin.so')]);
     expect([plugin.skipped, fused.skipped]).toEqual([
       expect.stringContaining('nowhere-plugin.so'),
       expect.stringContaining('nowhere-plugin.so'),
