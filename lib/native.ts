@@ -139,7 +139,7 @@ export interface NativeModule {
   memoryUsage(device: string): { live: number; pooled: number; limit: number };
 }
 
-/** What the addon knows about NPUs; texts are absent where there is nothing to say. @internal */
+/** What the addon knows about NPUs; a text is absent if it would be empty. @internal */
 export interface NativeDiagnostics {
   available: boolean;
   reason: string;

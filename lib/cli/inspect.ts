@@ -11,7 +11,7 @@ interface Listed {
   name: string;
   dtype: string;
   shape: number[];
-  /** The size in the file; 0 if the file does not tell it (strings). */
+  /** The size in the file; 0 for strings, whose size the file does not have. */
   bytes: number;
 }
 

@@ -89,7 +89,7 @@ function parseNumber(text: string): number | undefined {
   return text.trim() === '' || !Number.isFinite(value) ? undefined : value;
 }
 
-/** The name of a device; whether it is there is for the library to say. */
+/** The name of a device. The library refuses one that this machine does not have. */
 export function deviceName(text: string): string {
   if (/^(auto|cpu|npu(:\d{1,4})?)$/.test(text)) return text;
   throw new InvalidArgumentError('It must be auto, cpu, npu or npu:0, npu:1 …');

@@ -19,8 +19,8 @@ export function leaveOnSignals(): void {
 }
 
 /**
- * Ends the program with one line and status 1 if standard output cannot be written, a full disk
- * say. The reader of a pipe may leave early (`| head`): that is no failure of ours.
+ * Ends the program with one line and status 1 if standard output cannot be written (a full
+ * disk, for example). If the reader of a pipe leaves early (`| head`), it ends without an error.
  */
 export function leaveOnOutputErrors(): void {
   writeWholeChunks();

@@ -142,12 +142,12 @@ export class Tensor {
 
   /**
    * A tensor over memory of a device that another ACL addon of this process owns, without a copy.
-   * The owner keeps the memory until this tensor, everything made of it by `to()` without a change,
-   * and every promise of a forward that was given one of them are done; disposing the tensor does
-   * not free it. Work on the tensor runs after `event`, which the owner has recorded on its own
-   * stream behind what fills the memory, and keeps until the first work on the tensor is done. That
-   * work is rejected if the device cannot wait for the event, and the next one tries again. Without
-   * an event, the memory must be filled already. This function itself does not use the device.
+   * Disposing the tensor does not free the memory. Its owner has to keep it until this tensor and
+   * what `to()` returned of it unchanged are disposed, and every forward that took one has settled.
+   * Work on the tensor runs after `event`. The owner records that on its own stream, behind what
+   * fills the memory, and keeps it until the first work on the tensor is done. If the device cannot
+   * wait for the event, that work is rejected, and the next one tries again. Without an event, the
+   * memory must be filled already. This function itself does not use the device.
    * @param pointer the address in the device's memory, a multiple of the dtype's size.
    * @param options event an aclrtEvent, as a bigint.
    * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_SHAPE, ERR_DEVICE_UNAVAILABLE.
@@ -298,7 +298,7 @@ export class Tensor {
 
   /**
    * Gives the tensor's memory back; a second call does nothing. A forward that is under way keeps
-   * what it needs. Do not dispose while another API (a file write, say) still uses {@link data}.
+   * what it needs. Do not dispose while another API (a file write, for example) still uses {@link data}.
    */
   dispose(): void {
     const state = this.#state;

@@ -61,8 +61,8 @@ constexpr Export kExports[] = {
 /// Node queues a task when the garbage collector finds handles, and that task uses the napi_env
 /// after it gave up its own reference to it. A collection while an environment ends leaves such a
 /// task behind the last other reference (node_napi_env__::EnqueueFinalizer in Node.js 20.20). This
-/// hook, the first that the addon adds and thus the last that runs, holds one that ends after the
-/// task.
+/// hook is the first that the addon adds, so the last that runs: it holds a reference until the
+/// task has run.
 void outlive_queued_finalizers(napi_env env) {
   LATTE_NAPI(
       env, napi_add_async_cleanup_hook,

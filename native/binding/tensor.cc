@@ -191,8 +191,8 @@ napi_value array_buffer(const Call& call) {
       napi_create_external_arraybuffer(call.env, tensor.data, tensor.bytes(),
                                        NativeTensor::ArrayOwner::finalize, shared.get(), &buffer);
   if (status == napi_no_external_buffers_allowed) {
-    // Electron, say. The tensor moves to memory of JavaScript; other tensors over its memory keep
-    // what is there now.
+    // In Electron, for example. The tensor moves to memory of JavaScript; other tensors over its
+    // memory keep what is there now.
     if (boolean_of(call.env, call[1])) {
       fail(ErrorCode::kState, "data cannot be read while a forward writes it");
     }

@@ -285,8 +285,8 @@ ThreadPool::Counts ThreadPool::counts() const {
 
 int default_threads(int cores, double limit) {
   const int most = std::clamp(cores, 1, kMostDefaultThreads);
-  // Part of a core is of no use to a loop that waits for its slowest thread. Compared as doubles:
-  // without a limit there are infinitely many, which no int can say.
+  // A loop waits for its slowest thread, so part of a core is of no use. Compared as doubles:
+  // without a limit `limit` is infinite.
   const double whole = std::floor(limit + 1e-9);
   return whole >= most ? most : std::max(1, static_cast<int>(whole));
 }

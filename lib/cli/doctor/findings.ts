@@ -7,7 +7,7 @@ import { checkVisibility } from './visibility.js';
 
 const guide = 'docs/ascend.md';
 
-/** Whether anything says that this machine, or container, is meant to have an NPU. */
+/** Whether this machine or container has any sign of an NPU: a driver, a toolkit, a variable. */
 export function expectsNpu({ driver, toolkits, environment }: HostFacts): boolean {
   return (
     driver.devices.length > 0 ||
@@ -19,7 +19,7 @@ export function expectsNpu({ driver, toolkits, environment }: HostFacts): boolea
 }
 
 /**
- * Everything that can be said before a layer runs, in the order in which a person would mend it.
+ * All findings that need no layer to run, in the order in which a person would mend them.
  * @param notOpened device name → why it did not open.
  */
 export function findings(

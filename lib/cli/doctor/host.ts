@@ -8,7 +8,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** What the file system says of an Ascend host, without asking CANN. */
+/** What the file system shows of an Ascend host, without asking CANN. */
 export interface HostFacts {
   driver: {
     /** The folder of the driver, where it is there. */
@@ -57,7 +57,7 @@ const usualPlaces = ['usr/local/Ascend/cann', 'usr/local/Ascend/ascend-toolkit/l
 const sharedNodes = ['davinci_manager', 'devmm_svm', 'hisi_hdc'];
 
 /**
- * @param root '/' but for tests, which bring a file system of their own.
+ * @param root the root of the file system; tests give one of their own.
  */
 export function readHost(root = '/', env: NodeJS.ProcessEnv = process.env): HostFacts {
   const toolkits = readToolkits(root, env);

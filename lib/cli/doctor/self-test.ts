@@ -16,7 +16,7 @@ export interface SelfTest {
   largestError?: number;
   /** What `largestError` may be. */
   allowed: number;
-  /** What the layer, or the device, said when it failed. */
+  /** The message with which the layer, or the device, failed. */
   error?: string;
 }
 

@@ -10,7 +10,7 @@ void AscendQueue::add_views(const OperandView& a, const OperandView& b, const Op
        {a, b},
        {out},
        [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
-         return acl_.aclnnAddGetWorkspaceSize(t[0], t[1], resources_.operations.one(), t[2], bytes,
+         return acl_.aclnnAddGetWorkspaceSize(t[0], t[1], resources_.executors.one(), t[2], bytes,
                                               executor);
        }});
 }

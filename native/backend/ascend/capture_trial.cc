@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "backend/ascend/acl/capture.h"
-#include "backend/ascend/acl/operation.h"
+#include "backend/ascend/acl/executor_cache.h"
 #include "backend/ascend/kernel_binary.h"
 #include "backend/ascend/trial_cases.h"
 #include "backend/ascend/trial_context.h"
@@ -22,7 +22,7 @@ constexpr size_t kPlace = size_t{64} << 10;
 class CaptureTrial {
  public:
   CaptureTrial(const AclFunctions& acl, DeviceThread& thread, const std::string& binary)
-      : acl_(acl), context_(acl, thread), operations_(acl, false) {
+      : acl_(acl), context_(acl, thread), executors_(acl, false) {
     if (!binary.empty()) {
       kernels_ = KernelBinary::load(acl, binary);
       kernel_case_ = plain_trial_cases().front();
@@ -90,7 +90,7 @@ class CaptureTrial {
     const auto square = [&](void* data) {
       return OperandView::dense(DType::kFloat16, {kSize, kSize}, data);
     };
-    operations_.run(
+    executors_.run(
         {"aclnnMm",
          acl_.aclnnMm,
          true,
@@ -115,7 +115,7 @@ class CaptureTrial {
   TrialContext context_;
   std::unique_ptr<const KernelBinary> kernels_;
   TrialCase kernel_case_;
-  Operations operations_;
+  ExecutorCache executors_;
   GraphHandle graph_;  // goes before what its launches use
 };
 

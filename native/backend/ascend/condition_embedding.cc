@@ -1,8 +1,8 @@
-// The condition embedding as two products: the sinusoids of a sample's numbers side by side, times
-// all first linears as blocks of one matrix, and the same for the second ones, whose sum the
-// product itself makes. The zeros between the blocks cost a few MB of memory and microseconds of
-// reading; they save about ten launches. A timestep embedding on its own has its biases folded into
-// the weights in bfloat16.
+// The condition embedding as two products. The first multiplies the sinusoids of a sample's
+// numbers, side by side, by a matrix whose diagonal blocks are all first linears. The second
+// multiplies the result by the second linears, one above the other, and so adds their results. The
+// zeros between the blocks cost a few MB of memory and microseconds of reading; they save about ten
+// launches. A timestep embedding on its own has its biases folded into the weights in bfloat16.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -156,7 +156,7 @@ const MergedLinears* AscendQueue::merged_linears(const ConditionEmbeddingArgs& a
 }
 
 const MergedLinears* AscendQueue::folded_linears(const Ascend& first, const Ascend& second) {
-  // No merged linears have this in the place of what tells how their biases are folded.
+  // Tells this pair from merged linears, whose last number is how their biases are folded.
   constexpr uint64_t kPair = 3;
   std::vector<uint64_t> ids = {second.id, kPair};
   auto& known = merged_with(first, resources_.resets);

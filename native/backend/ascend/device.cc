@@ -37,7 +37,7 @@ int32_t cores_of(const AclFunctions& acl, int32_t device, aclDeviceInfo kind) {
 }
 
 /// Bytes of the L2 cache; those of the first Ascend 910, which has the smallest, if CANN does not
-/// tell.
+/// return it.
 int64_t l2_bytes_of(const AclFunctions& acl, int32_t device) {
   int64_t bytes = 0;
   const auto index = static_cast<uint32_t>(device);
@@ -57,7 +57,7 @@ class AscendDevice::AscendFlight final : public Flight {
     if (is_cancelled()) fail(ErrorCode::kAborted, "the operation was aborted");
     queue_ = std::make_unique<AscendQueue>(
         QueueResources{device_.acl_, device_.host_, device_.name_, device_.memory_,
-                       device_.operations_, device_.constants_, device_.graphs_,
+                       device_.executors_, device_.constant_cache_, device_.graphs_,
                        device_.ladder_.kernels(), device_.ladder_.fused(), device_.cores_,
                        device_.thread_, device_.thread_.stream(), device_.chip_.float16_only(),
                        device_.resets_, device_.l2_bytes_},
@@ -88,9 +88,9 @@ AscendDevice::AscendDevice(const AclFunctions& acl, Device& host, int32_t index,
       name_("npu:" + std::to_string(index)),
       chip_(std::move(chip)),
       sources_(chip_.runs_kernels() ? std::move(sources) : KernelSources{}),
-      operations_(acl, chip_.float16_only()),
+      executors_(acl, chip_.float16_only()),
       memory_(acl, thread_, [this] { graphs_.drop_expired(); }),
-      constants_(memory_),
+      constant_cache_(memory_),
       probe_(acl),
       thread_(acl, index, hooks()) {
   thread_.start();
@@ -102,13 +102,13 @@ DeviceThread::Hooks AscendDevice::hooks() {
   hooks.opening_failed = [this] { opening_failed(); };
   hooks.idle = [this] {
     memory_.trim();
-    operations_.trim();
+    executors_.trim();
   };
   hooks.failed = [this](bool stopped) {
     graphs_.context_ends(stopped);
     // Executors are of the context; copies of constants may not have arrived.
-    operations_.clear();
-    constants_.clear();
+    executors_.clear();
+    constant_cache_.clear();
     ++resets_;
   };
   hooks.recovered = [this] { recovered(); };
@@ -116,8 +116,8 @@ DeviceThread::Hooks AscendDevice::hooks() {
     graphs_.context_ends(stopped);
     ladder_.close();
     probe_.close();
-    operations_.clear();
-    constants_.clear();
+    executors_.clear();
+    constant_cache_.clear();
     memory_.close();
   };
   return hooks;
@@ -176,8 +176,8 @@ void AscendDevice::opening_failed() {
   ladder_ = {};
   graphs_.clear();
   probe_.close();
-  operations_.clear();
-  constants_.clear();
+  executors_.clear();
+  constant_cache_.clear();
   memory_.release();
 }
 

@@ -6,13 +6,13 @@
 #include <string>
 
 #include "backend/ascend/chip.h"
-#include "backend/ascend/constants.h"
+#include "backend/ascend/constant_cache.h"
 #include "backend/ascend/graphs.h"
 #include "backend/ascend/acl/device_memory.h"
 #include "backend/ascend/acl/device_thread.h"
 #include "backend/ascend/kernels/tiling.h"
 #include "backend/ascend/ladder.h"
-#include "backend/ascend/acl/operation.h"
+#include "backend/ascend/acl/executor_cache.h"
 #include "backend/backend.h"
 
 namespace latte::ascend {
@@ -50,7 +50,7 @@ class AscendDevice final : public Device {
 
   /// Whether forwards are captured and replayed.
   bool captures() const { return graphs_.on(); }
-  /// Why not, or not always; empty if there is nothing to say.
+  /// Why they are not, or not always; empty if they are.
   std::string capture_reason() const { return graphs_.reason(); }
   /// Weights are gone: soon ends the graphs that read them. On any thread.
   void drop_graphs() noexcept;
@@ -85,9 +85,9 @@ class AscendDevice final : public Device {
   mutable std::atomic<bool> will_look_ = false;
   int64_t l2_bytes_ = 0;
   uint64_t resets_ = 0;  // on the device's thread
-  Operations operations_;
+  ExecutorCache executors_;
   DeviceMemory memory_;
-  Constants constants_;
+  ConstantCache constant_cache_;
   Graphs graphs_;  // end before the memory that they use
   MemoryProbe probe_;
   // The thread uses everything above: it is made last and ends first. DeviceMemory has a reference

@@ -41,7 +41,7 @@ class Graphs {
   void switch_on();
   void switch_off(const std::string& reason);
   bool on() const { return on_; }
-  /// Why nothing is captured, or what could not be; empty if there is nothing to say.
+  /// Why nothing is captured, or what could not be; empty if all could.
   std::string reason() const;
 
   /// Counts a run of a part. The entry lives until the next call of visit(), drop_expired(),

@@ -47,7 +47,7 @@ void AscendQueue::product(const void* x, int64_t rows, const AscendLinearWeights
        {bias, input, transposed},
        {output},
        [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
-         const aclScalar* one = resources_.operations.one();
+         const aclScalar* one = resources_.executors.one();
          return acl_.aclnnAddmmGetWorkspaceSize(t[0], t[1], t[2], one, one, t[3], kKeepDtype, bytes,
                                                 executor);
        }});

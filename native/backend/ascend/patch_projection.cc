@@ -8,9 +8,9 @@ namespace latte::ascend {
 
 namespace {
 
-/// Images of a piece that stays in the L2 cache from the operation that writes it to the one that
-/// reads it, with a quarter left to the other operands. Equal pieces, as far as possible: each
-/// reads the position table again.
+/// How many images go through the operations at a time, so that what one operation writes is still
+/// in the L2 cache when the next one reads it. A quarter of the cache is left to other operands.
+/// Pieces are as equal as possible, and as few: each reads the position table again.
 int64_t images_of_piece(int64_t images, int64_t bytes_of_image, int64_t l2_bytes) {
   const int64_t piece_bytes = l2_bytes / 4 * 3;
   const int64_t pieces = std::max(int64_t{1}, (images * bytes_of_image - 1) / piece_bytes + 1);

@@ -35,7 +35,7 @@ void AscendQueue::run(const OperationCall& call) {
   check_cancelled();
   for (const OperandView& input : call.inputs) read(input.data, input.storage_bytes());
   for (const OperandView& output : call.outputs) overwrite(output.data, output.storage_bytes());
-  resources_.operations.run(
+  resources_.executors.run(
       call, resources_.stream, [this](size_t bytes) { return scratch(bytes); },
       capturing_ != nullptr);
   after(call.name);
@@ -199,7 +199,7 @@ void AscendQueue::repeat_rows(const TensorView& from, int64_t times, const Tenso
 }
 
 const void* AscendQueue::constant(const std::vector<float>& values) {
-  return resources_.constants.get(values, [&](void* to) {
+  return resources_.constant_cache.get(values, [&](void* to) {
     const auto count = static_cast<int64_t>(values.size());
     copy_to_device({{DType::kFloat32, {count}}, to}, values.data());
   });

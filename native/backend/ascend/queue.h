@@ -9,13 +9,13 @@
 #include <optional>
 #include <vector>
 
-#include "backend/ascend/constants.h"
+#include "backend/ascend/constant_cache.h"
 #include "backend/ascend/acl/device_memory.h"
 #include "backend/ascend/acl/device_thread.h"
 #include "backend/ascend/graphs.h"
 #include "backend/ascend/kernels.h"
 #include "backend/ascend/kernels/tiling.h"
-#include "backend/ascend/acl/operation.h"
+#include "backend/ascend/acl/executor_cache.h"
 #include "backend/ascend/uploads.h"
 
 namespace latte::ascend {
@@ -26,8 +26,8 @@ struct QueueResources {
   Device& host;  // of the host's memory: converts and projects what the NPU does not
   const std::string& device_name;
   DeviceMemory& memory;
-  Operations& operations;
-  Constants& constants;
+  ExecutorCache& executors;
+  ConstantCache& constant_cache;
   Graphs& graphs;
   const Kernels* kernels;  // null: none, or not for this chip
   bool fused;              // whether the fused projection is one of them

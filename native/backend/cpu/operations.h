@@ -41,7 +41,7 @@ struct Context {
   }
 
   /// body(i) for each i below count, shared among threads. Stops early, and throws, when a body
-  /// throws (for want of memory, say) or the work is cancelled.
+  /// throws (no memory, for example) or the work is cancelled.
   template <class Body>
   void parallel_for(int64_t count, int threads, const Body& body) const {
     std::atomic<bool> failed{false};

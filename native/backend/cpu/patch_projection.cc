@@ -3,8 +3,8 @@
 //
 //   rows     Output rows are taken in the order (group of images, token, image): a tile of
 //            kPatchRows holds the same token of several frames, which share its position row.
-//   threads  Each begins in a stretch of rows of its own, so that no two of them touch the same
-//            huge page of fresh memory for the first time at once.
+//   threads  Each begins in rows of its own, far from the others': two threads that are the first
+//            to touch one huge page at the same time wait for each other.
 //   direct   A tile's product with a panel goes from the registers to the output: past the caches,
 //            by streaming stores, if the output is larger than they are.
 //   norm     The weights are centred over the channels once. So are their products with a patch,

@@ -37,9 +37,9 @@ class DeviceMemory {
   std::shared_ptr<BlockPool> device_, pinned_;
 };
 
-/// A few bytes of device memory whose content is known. Device memory outlives a context: so say
-/// the runtime's sources, while its documents are silent. As weights and results rely on it, these
-/// bytes are read again after each change of context. On the device's thread.
+/// A few bytes of device memory whose content is known. In the runtime's sources device memory
+/// outlives a context; no document states it. Weights and results rely on it, so these bytes are
+/// read again after each change of context. On the device's thread.
 class MemoryProbe {
  public:
   explicit MemoryProbe(const AclFunctions& acl) : acl_(acl) {}

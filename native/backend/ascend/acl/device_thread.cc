@@ -299,13 +299,13 @@ void DeviceThread::begin(std::unique_ptr<Flight> flight) {
 }
 
 /// Lands what has ended. A completed event alone does not prove that the work before it succeeded:
-/// a stream that goes on after a failure completes it all the same, and one that stops first marks
-/// its context as failed and then completes the events on it (docs/ascend-operations.md).
+/// a stream that goes on after a failure completes it all the same. A stream that stops first marks
+/// its context as failed, then completes its events (docs/ascend-operations.md).
 void DeviceThread::poll() {
   while (!in_flight_.empty()) {
     const bool stops = context_.stops_on_failure();
-    // Only a synchronisation of the whole stream tells anything of one that does not stop: wait
-    // until that returns at once.
+    // If the stream does not stop on failure, only synchronising it reports a failure. The last
+    // event is asked first, so that the synchronisation does not block.
     const aclrtEvent event = (stops ? in_flight_.front() : in_flight_.back()).event.get();
     const bool synchronises = !stops || in_flight_.size() == 1;
     aclrtEventRecordedStatus status = ACL_EVENT_RECORDED_STATUS_NOT_READY;

@@ -42,8 +42,8 @@ int64_t slot_blocks(const latte_fused_tiling& t) {
   return (int64_t{t.patch_blocks} + int64_t{t.table_parts} * t.table_blocks) * t.tile_dim;
 }
 
-/// Columns of a tile: at least as many as a write should have, or the whole half of a row, and a
-/// divisor of it unless every one in reach is worse than a little waste.
+/// Columns of a tile: at least `least` blocks, which make a write of good length, or the whole half
+/// of a row. A divisor of the half, unless rounding up wastes little and every divisor is short.
 void choose_columns(latte_fused_tiling& t, int64_t least) {
   const int64_t widest = ceil_div(std::max(t.split, t.dim - t.split), LATTE_CUBE);
   const int64_t most = std::max<int64_t>(1, LATTE_FUSED_COLUMNS / LATTE_CUBE);
@@ -152,7 +152,7 @@ int64_t weight_index(const latte_fused_tiling& t, int64_t k) {
   return line < lines && j < p ? line * p + j : -1;
 }
 
-/// Fills the operand with elements of Bits; T says how they are made of float32.
+/// Fills the operand with elements of T::Bits, which T makes of float32.
 template <class T>
 class Operand {
  public:

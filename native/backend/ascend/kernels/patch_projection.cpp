@@ -8,12 +8,11 @@
 //
 // - The cube cores gather the patches themselves. Vector cores would have to hand them over through
 //   global memory, which costs two more passes over the input and a synchronisation of cores.
-// - Where a row of pixels of a patch has 16 or 32 bits (p <= 2, in float32 p = 1), it is one
-// element:
-//   rows of pixels are copied to L1 as they are, [line = (channel, row of the patch)][token], and
-//   transposed on their way to L0A, which leaves no hole in K. Else the copy lays each line of a
-//   patch into a block of its own (32 bytes, zeros behind the pixels): K grows, but stays on the
-//   chip.
+// - A row of pixels of a patch that has 16 or 32 bits (p <= 2, in float32 p = 1) is one element.
+//   Rows of pixels are then copied to L1 as they are, [line = (channel, row of the patch)][token],
+//   and transposed on their way to L0A, which leaves no hole in K. Otherwise the copy puts each line
+//   of a patch into a block of its own (32 bytes, zeros behind the pixels): K grows, but stays on
+//   the chip.
 // - Position table: its first dim / 2 columns depend on a token's column alone, the others on its
 //   row (SEPARABLE). Such a half is a product, too: one-hot(column) x columns table, so its rows
 //   are further rows of the right operand, and its one-hot vectors further columns of the left

@@ -1,8 +1,8 @@
 // The dot product of bfloat16 pairs that some x86 processors have (AVX-512 BF16).
 //
-// A unit of its own, in intrinsics: Highway has the instruction only from 1.0.5 on, and only in
-// targets of their own. It multiplies exactly, takes subnormal factors and sums for zero, and adds
-// the two products of a pair to a float32 sum one after the other, each rounded to nearest.
+// A file of its own, in intrinsics: Highway has the instruction only from 1.0.5 on, and only in
+// targets of their own. Its products are exact. Subnormal factors and sums become zero. The two
+// products of a pair are added to a float32 sum one after the other, each rounded to nearest.
 #pragma once
 
 #include <cstdint>

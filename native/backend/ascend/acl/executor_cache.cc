@@ -1,4 +1,4 @@
-#include "backend/ascend/acl/operation.h"
+#include "backend/ascend/acl/executor_cache.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -122,7 +122,7 @@ bool OperandView::is_dense() const {
 }
 
 /// On the first Ascend 910 a dense output must fill its storage (docs/ascend-operations.md).
-bool Operations::may_keep(const OperationCall& call) const {
+bool ExecutorCache::may_keep(const OperationCall& call) const {
   if (!call.repeatable || kept_.size() >= kMostKept) return false;
   return !first_generation_ ||
          std::all_of(call.outputs.begin(), call.outputs.end(), [](const OperandView& output) {
@@ -130,7 +130,7 @@ bool Operations::may_keep(const OperationCall& call) const {
          });
 }
 
-TensorHandle Operations::make_tensor(const OperandView& view) const {
+TensorHandle ExecutorCache::make_tensor(const OperandView& view) const {
   const auto offset = static_cast<int64_t>(bytes_beyond(view.data) / acl_item_size(view.dtype));
   const int64_t storage = offset + std::max(view.storage, view.storage_elements());
   aclTensor* tensor =
@@ -140,8 +140,8 @@ TensorHandle Operations::make_tensor(const OperandView& view) const {
   return {acl_, tensor};
 }
 
-void Operations::run(const OperationCall& call, aclrtStream stream,
-                     const std::function<void*(size_t)>& workspace, bool only_kept) {
+void ExecutorCache::run(const OperationCall& call, aclrtStream stream,
+                        const std::function<void*(size_t)>& workspace, bool only_kept) {
   const std::string key = call.repeatable ? key_of(call) : std::string();
   const auto found = call.repeatable ? kept_.find(key) : kept_.end();
   const auto launch = [&](aclOpExecutor* executor, uint64_t bytes) {
@@ -187,12 +187,12 @@ void Operations::run(const OperationCall& call, aclrtStream stream,
   }
 }
 
-const aclScalar* Operations::one() {
+const aclScalar* ExecutorCache::one() {
   if (!one_) one_ = create_scalar(acl_, 1);
   return one_.get();
 }
 
-void Operations::trim() {
+void ExecutorCache::trim() {
   constexpr size_t kMostIdle = 256;
   if (kept_.size() > kMostIdle) kept_.clear();
 }

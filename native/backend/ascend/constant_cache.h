@@ -12,10 +12,10 @@
 
 namespace latte::ascend {
 
-/// On the device's thread.
-class Constants {
+/// Copies of constants in device memory, by value. On the device's thread.
+class ConstantCache {
  public:
-  explicit Constants(DeviceMemory& memory) : memory_(memory) {}
+  explicit ConstantCache(DeviceMemory& memory) : memory_(memory) {}
 
   /// The floats in device memory; `copy(to)` brings them there the first time.
   const void* get(const std::vector<float>& values, const std::function<void(void*)>& copy) {

@@ -52,9 +52,9 @@ struct OperationCall {
 };
 
 /// The executors of one device. On its thread.
-class Operations {
+class ExecutorCache {
  public:
-  Operations(const AclFunctions& acl, bool first_generation)
+  ExecutorCache(const AclFunctions& acl, bool first_generation)
       : acl_(acl), first_generation_(first_generation) {}
 
   /// Puts a call on the stream. `workspace` gives memory that lives until the work is done.
