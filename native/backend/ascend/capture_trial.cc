@@ -19,10 +19,13 @@ constexpr size_t kProductBytes = kSize * kSize * sizeof(uint16_t);
 /// Room for each operand, result and workspace: more than the small ones here need.
 constexpr size_t kPlace = size_t{64} << 10;
 
+/// Devices of the first generation are not tried.
+constexpr bool kFirstGeneration = false;
+
 class CaptureTrial {
  public:
   CaptureTrial(const AclFunctions& acl, DeviceThread& thread, const std::string& binary)
-      : acl_(acl), context_(acl, thread), executors_(acl, false) {
+      : acl_(acl), context_(acl, thread), executors_(acl, kFirstGeneration) {
     if (!binary.empty()) {
       kernels_ = KernelBinary::load(acl, binary);
       kernel_case_ = plain_trial_cases().front();

@@ -20,6 +20,17 @@ constexpr int kMostFailures = 3;
 
 }  // namespace
 
+/// Of the entries that meet the condition; end() if there is none.
+template <class Condition>
+Graphs::Entries::iterator Graphs::used_longest_ago(const Condition& meets) {
+  auto oldest = entries_.end();
+  for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
+    if (!meets(*entry)) continue;
+    if (oldest == entries_.end() || entry->last_run < oldest->last_run) oldest = entry;
+  }
+  return oldest;
+}
+
 void Graphs::switch_on() {
   on_ = true;
   failures_ = 0;
@@ -41,7 +52,7 @@ Graphs::Entry& Graphs::visit(const std::string& key, uint64_t layer,
   ++runs_;
   auto found = by_key_.find(key);
   if (found == by_key_.end()) {
-    const auto idle = used_longest_ago(false, nullptr);
+    const auto idle = used_longest_ago([](const Entry& entry) { return entry.graph == nullptr; });
     const auto count = static_cast<std::ptrdiff_t>(entries_.size());
     if (count >= kMost + kMostRemembered && idle != entries_.end()) erase(idle);
     entries_.push_front({key, layer, weights, nullptr});
@@ -60,19 +71,19 @@ Graphs::Entry& Graphs::visit(const std::string& key, uint64_t layer,
 
 bool Graphs::may_capture(Entry& entry) {
   if (entry.refused || entry.runs < 2) return false;
-  const auto captured = [&](const uint64_t* layer) {
-    return std::count_if(entries_.begin(), entries_.end(), [&](const Entry& other) {
-      return other.graph != nullptr && (layer == nullptr || other.layer == *layer);
-    });
+  const auto is_captured = [](const Entry& other) { return other.graph != nullptr; };
+  const auto of_layer = [&](const Entry& other) {
+    return is_captured(other) && other.layer == entry.layer;
   };
-  const auto make_room = [&](const uint64_t* layer) {
-    const auto oldest = used_longest_ago(true, layer);
+  /// Whether there are fewer than `most` of them, if need be without the one used longest ago.
+  const auto has_room = [&](const auto& condition, std::ptrdiff_t most) {
+    if (std::count_if(entries_.begin(), entries_.end(), condition) < most) return true;
+    const auto oldest = used_longest_ago(condition);
     if (runs_ - oldest->last_run < kInUse) return false;
     erase(oldest);
     return true;
   };
-  if (captured(&entry.layer) >= kMostOfLayer) return make_room(&entry.layer);
-  return captured(nullptr) < kMost || make_room(nullptr);
+  return has_room(of_layer, kMostOfLayer) && has_room(is_captured, kMost);
 }
 
 void Graphs::add(Entry& entry, std::shared_ptr<Graph> graph) {
@@ -143,17 +154,6 @@ void Graphs::erase_all() {
 Graphs::Entries::iterator Graphs::erase(Entries::iterator entry) {
   by_key_.erase(entry->key);
   return entries_.erase(entry);
-}
-
-/// Of the entries with, or without, a graph; of one layer or all. end() if there is none.
-Graphs::Entries::iterator Graphs::used_longest_ago(bool captured, const uint64_t* layer) {
-  auto oldest = entries_.end();
-  for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
-    if ((entry->graph != nullptr) != captured) continue;
-    if (layer != nullptr && entry->layer != *layer) continue;
-    if (oldest == entries_.end() || entry->last_run < oldest->last_run) oldest = entry;
-  }
-  return oldest;
 }
 
 }  // namespace latte::ascend

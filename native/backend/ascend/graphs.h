@@ -73,7 +73,8 @@ class Graphs {
 
   Entries::iterator erase(Entries::iterator entry);
   void erase_all();
-  Entries::iterator used_longest_ago(bool captured, const uint64_t* layer);
+  template <class Condition>
+  Entries::iterator used_longest_ago(const Condition& meets);
   void count_failure(const std::string& what);
 
   std::atomic<bool> on_ = false;

@@ -67,7 +67,9 @@ TrialCase timestep_case(DType dtype) {
   // Rows 0 and 2 are reduced by the vector unit, row 1 by the scalar unit.
   const std::vector<float> timesteps{1, 1e7F, -250.5F};
   const std::vector<float> frequencies{1, 0.25F, 0.125F};
-  const Sinusoids sinusoids{frequencies, 1, false, 7};
+  Sinusoids sinusoids;
+  sinusoids.frequencies = frequencies;
+  sinusoids.dim = 7;
   const auto count = static_cast<int64_t>(timesteps.size());
   TimestepProjectionArgs args;
   args.timesteps.shape = {count};
