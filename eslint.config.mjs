@@ -12,6 +12,8 @@ export default defineConfig(
       'dist/',
       'demo-output/',
       'node_modules/',
+      'server/dist/',
+      'server/test/python/.venv/',
     ],
   },
   eslint.configs.recommended,
@@ -58,7 +60,7 @@ export default defineConfig(
   },
   {
     // Tests hand wrong types to the library on purpose.
-    files: ['test/**/*.ts'],
+    files: ['test/**/*.ts', 'server/test/**/*.ts'],
     rules: {
       '@typescript-eslint/no-unsafe-argument': 'off',
       '@typescript-eslint/no-unsafe-assignment': 'off',

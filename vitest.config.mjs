@@ -99,6 +99,18 @@ export default defineConfig({
       },
       {
         extends: true,
+        // The service imports the library by its package's name.
+        resolve: { alias: { 'latte-embeddings': join(import.meta.dirname, 'lib', 'index.ts') } },
+        test: {
+          ...onDevices,
+          name: 'server',
+          include: twin ? ['server/test/npu/**/*.test.ts'] : ['server/test/**/*.test.ts'],
+          exclude: twin ? [] : ['server/test/npu/**'],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
         test: {
           // What users install: needs `npm run build`, runs npm, tsc and compilers of its own.
           name: 'package',

@@ -83,6 +83,9 @@ check 'Dependencies' latte_npm_ci || exit 1
 check 'Dependencies of the benchmarks' \
   npm ci --prefix bench --ignore-scripts --no-audit --no-fund || exit 1
 
+check 'Dependencies of the service' \
+  npm ci --prefix server --ignore-scripts --no-audit --no-fund || exit 1
+
 built=yes
 check 'Build' latte_build --werror || built=no
 check 'Type check' npm run --silent typecheck || true
@@ -95,6 +98,7 @@ if [ "$built" = yes ]; then
   check 'Shared libraries' npm run --silent check:libraries || true
   check 'clang-tidy' npm run --silent lint:native || true
   suite 'Tests' npm run test:all -- || true
+  suite 'Tests of the service' npm run test:server -- || true
   suite 'Packaging tests' npm run test:package -- || true
   # What Node.js has a part in. The other files of test/parity compare kernels alone.
   for version in 22 24 26; do

@@ -1,0 +1,123 @@
+import { basename, dirname, resolve } from 'node:path';
+import { devices, LatteEmbeddings, type FloatDType } from 'latte-embeddings';
+import { ConditioningModel, readTemporalTable } from './conditioning.js';
+import { AdaLayerNormSingleModel, CaptionProjectionModel, PatchEmbedModel } from './layers.js';
+import type { Model } from './model.js';
+import { selfTest } from './self-test.js';
+
+/** A checkpoint to serve, as the command line names it. */
+export interface ModelSource {
+  readonly name: string;
+  readonly folder: string;
+}
+
+/** A model under the name that clients call it by. */
+export interface ServedModel {
+  readonly name: string;
+  readonly model: Model;
+  /** The loaded weights, by device. */
+  readonly replicas: ReadonlyMap<string, LatteEmbeddings>;
+}
+
+/** `name=folder`, or a folder, whose name is the model's; `latte` for `…/latte/transformer`. */
+export function parseModelSource(text: string): ModelSource {
+  const named = /^([A-Za-z0-9_-]+)=(.+)$/s.exec(text);
+  if (named !== null) return { name: named[1]!, folder: named[2]! };
+  const path = resolve(text);
+  const last = basename(path);
+  const name = last === 'transformer' ? basename(dirname(path)) : last;
+  return { name: name.replace(/[^A-Za-z0-9_-]/g, '_') || 'latte', folder: text };
+}
+
+/** The devices that a `--device` value stands for: 'auto' and 'npu' mean every NPU. */
+export function chooseDevices(value: string): string[] {
+  const npus = devices()
+    .filter(({ kind }) => kind === 'npu')
+    .map(({ name }) => name);
+  if (value === 'auto') return npus.length > 0 ? npus : ['cpu'];
+  if (value === 'npu' && npus.length > 0) return npus;
+  return [...new Set(value.split(','))];
+}
+
+/** All that is served, with its weights on every device. */
+export class Repository {
+  readonly devices: readonly string[];
+  /** In the order of the index. */
+  readonly models: readonly ServedModel[];
+  readonly #byName: ReadonlyMap<string, ServedModel>;
+
+  private constructor(
+    deviceNames: readonly string[],
+    models: readonly ServedModel[],
+    aliases: ReadonlyMap<string, ServedModel>,
+  ) {
+    this.devices = deviceNames;
+    this.models = models;
+    this.#byName = new Map([...aliases, ...models.map((model) => [model.name, model] as const)]);
+  }
+
+  /**
+   * Loads each checkpoint on each device. With one checkpoint its models have plain names
+   * (`conditioning`); with several, the checkpoint's name stands before (`latte.conditioning`).
+   * `latte` and `latte.conditioning` reach the models of checkpoint `latte` either way.
+   */
+  static async load(
+    sources: readonly ModelSource[],
+    deviceNames: readonly string[],
+    options: { dtype?: FloatDType; signal?: AbortSignal },
+  ): Promise<Repository> {
+    const names = new Set(sources.map(({ name }) => name));
+    if (names.size < sources.length) {
+      throw new Error('two checkpoints have the same name: give names, --model name=folder');
+    }
+    const models: ServedModel[] = [];
+    const aliases = new Map<string, ServedModel>();
+    const loaded: LatteEmbeddings[] = [];
+    try {
+      for (const { name, folder } of sources) {
+        const replicas = new Map<string, LatteEmbeddings>();
+        for (const device of deviceNames) {
+          const latte = await LatteEmbeddings.fromPretrained(folder, { device, ...options });
+          loaded.push(latte);
+          replicas.set(device, latte);
+        }
+        for (const model of await modelsOf(replicas.get(deviceNames[0]!)!)) {
+          const long = `${name}.${model.name}`;
+          const served = { name: sources.length === 1 ? model.name : long, model, replicas };
+          models.push(served);
+          aliases.set(long, served);
+          if (model.name === 'conditioning') aliases.set(name, served);
+        }
+      }
+    } catch (error) {
+      for (const latte of loaded) latte.dispose();
+      throw error;
+    }
+    return new Repository(deviceNames, models, aliases);
+  }
+
+  find(name: string): ServedModel | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** Tries every model on a device. @throws what is wrong. */
+  async test(device: string): Promise<void> {
+    for (const { name, model, replicas } of this.models) {
+      await selfTest(name, model, replicas.get(device)!);
+    }
+  }
+
+  dispose(): void {
+    for (const { replicas } of this.models) for (const latte of replicas.values()) latte.dispose();
+  }
+}
+
+async function modelsOf(latte: LatteEmbeddings): Promise<Model[]> {
+  const table = await readTemporalTable(latte);
+  return [
+    new ConditioningModel(latte, table),
+    new PatchEmbedModel(latte),
+    new AdaLayerNormSingleModel(latte),
+    ...(latte.captionProjection === null ? [] : [new CaptionProjectionModel(latte)]),
+  ];
+}

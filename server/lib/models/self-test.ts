@@ -1,0 +1,49 @@
+import type { LatteEmbeddings } from 'latte-embeddings';
+import {
+  bytesOfNumbers,
+  elementsOf,
+  itemSize,
+  numbersOf,
+  type WireTensor,
+} from '../protocol/tensor.js';
+import { planJob, type Model, type TensorSpec } from './model.js';
+
+/** A length for each axis that may have any: a few patches, rows and tokens. */
+const freeLength = 4;
+
+/**
+ * Computes a small request of a model twice: as wide as its outputs say, finite, and with the same
+ * bits both times. Weights with NaN, and a device that does not compute, are found here.
+ * @throws Error that names the model and the output.
+ */
+export async function selfTest(name: string, model: Model, latte: LatteEmbeddings): Promise<void> {
+  const inputs = model.inputs.filter(({ optional }) => optional !== true).map(exampleInput);
+  const job = planJob(model, inputs, undefined);
+  const compute = async (): Promise<WireTensor[]> => {
+    const times = { input: 0, infer: 0, output: 0 };
+    const [outputs] = await model.run(latte, [job], new AbortController().signal, times);
+    return outputs!;
+  };
+  const outputs = await compute();
+  const again = await compute();
+  const device = latte.adaLayerNormSingle.device;
+  for (const [i, output] of outputs.entries()) {
+    const problem = checkOutput(output, again[i]!);
+    if (problem === undefined) continue;
+    throw new Error(`the self-test of ${name} on ${device} failed: ${output.name} ${problem}`);
+  }
+}
+
+function checkOutput(output: WireTensor, again: WireTensor): string | undefined {
+  const { bytes, shape, datatype } = output;
+  if (bytes.byteLength !== elementsOf(shape) * itemSize(datatype)) return 'has a wrong size';
+  if (!numbersOf(output).every(Number.isFinite)) return 'is not finite';
+  if (Buffer.compare(bytes, again.bytes) !== 0) return 'differs the second time';
+  return undefined;
+}
+
+function exampleInput({ name, datatype, shape }: TensorSpec): WireTensor {
+  const lengths = shape.map((length) => (length === -1 ? freeLength : length));
+  const numbers = Array.from({ length: elementsOf(lengths) }, (_, i) => ((i * 7) % 16) / 16);
+  return { name, datatype, shape: lengths, bytes: bytesOfNumbers(numbers, datatype, name) };
+}

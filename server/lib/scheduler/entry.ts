@@ -1,0 +1,83 @@
+import type { LatteEmbeddings } from 'latte-embeddings';
+import type { Job } from '../models/model.js';
+import { ProtocolError } from '../protocol/errors.js';
+import type { RunResult } from './run-result.js';
+
+/** A job in the queue or in a run; settles exactly once. */
+export class Entry {
+  readonly job: Job;
+  readonly replicas: ReadonlyMap<string, LatteEmbeddings>;
+  readonly result: Promise<RunResult>;
+  readonly enqueued = process.hrtime.bigint();
+  /** How long it was in the queue. */
+  queueNs = 0;
+  /** Its batch failed: it shares no run again. */
+  alone = false;
+  /** Called if the entry fails: leaves the queue, and then the run. */
+  #onFail: () => void;
+  #resolve!: (result: RunResult) => void;
+  #reject!: (reason: ProtocolError) => void;
+  #settled = false;
+  readonly #release: () => void;
+
+  constructor(
+    job: Job,
+    replicas: ReadonlyMap<string, LatteEmbeddings>,
+    signal: AbortSignal,
+    timeoutMs: number,
+    leaveQueue: () => void,
+  ) {
+    this.job = job;
+    this.replicas = replicas;
+    this.#onFail = leaveQueue;
+    this.result = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    const timer = setTimeout(() => {
+      this.fail(new ProtocolError('deadline', `no answer within ${Math.round(timeoutMs)} ms`));
+    }, timeoutMs);
+    const onAbort = (): void =>
+      this.fail(new ProtocolError('cancelled', 'the request was cancelled'));
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.#release = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    };
+  }
+
+  /** Milliseconds since it was queued. */
+  get waitedMs(): number {
+    return Number(process.hrtime.bigint() - this.enqueued) / 1e6;
+  }
+
+  /** Takes the entry from the queue into a run. */
+  start(leaveRun: () => void): void {
+    this.queueNs = Number(process.hrtime.bigint() - this.enqueued);
+    this.#onFail = leaveRun;
+  }
+
+  /** Puts it back, for a run of its own; false if it has settled. */
+  returnToQueue(leaveQueue: () => void): boolean {
+    this.alone = true;
+    this.#onFail = leaveQueue;
+    return !this.#settled;
+  }
+
+  succeed(result: RunResult): void {
+    if (this.#settle()) this.#resolve(result);
+  }
+
+  fail(reason: ProtocolError): void {
+    if (!this.#settle()) return;
+    this.#reject(reason);
+    this.#onFail();
+  }
+
+  #settle(): boolean {
+    if (this.#settled) return false;
+    this.#settled = true;
+    this.#release();
+    return true;
+  }
+}

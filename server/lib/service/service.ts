@@ -1,0 +1,224 @@
+import type { Logger } from 'pino';
+import { planJob } from '../models/model.js';
+import type { Repository, ServedModel } from '../models/repository.js';
+import { ProtocolError, show, toProtocolError } from '../protocol/errors.js';
+import type { InferAnswer, InferRequest } from '../protocol/request.js';
+import { elementsOf, itemSize } from '../protocol/tensor.js';
+import type { RunReport } from '../scheduler/run-result.js';
+import { Scheduler, type SchedulerOptions } from '../scheduler/scheduler.js';
+import { Budget } from './budget.js';
+import { Metrics } from './metrics.js';
+import { ModelStatistics } from './statistics.js';
+
+export interface ServiceOptions extends SchedulerOptions {
+  /** The longest that a request may take, and what one without a deadline gets. */
+  readonly timeoutMs: number;
+  /** Bytes that open requests may hold. */
+  readonly memoryBytes: number;
+}
+
+/** One request's way through the server, for its log line and the metrics. */
+export interface Exchange {
+  readonly protocol: 'http' | 'grpc';
+  readonly modelName: string;
+  readonly modelVersion: string;
+  /** The client is gone. */
+  readonly signal: AbortSignal;
+  readonly started: bigint;
+  readonly bytesIn: number;
+  /** How long the transport lets the client wait. */
+  readonly deadlineMs?: number;
+}
+
+/** The only version of each model. */
+export const modelVersion = '1';
+
+/** What both transports serve. */
+export class Service {
+  readonly repository: Repository;
+  readonly scheduler: Scheduler;
+  readonly budget: Budget;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly #options: ServiceOptions;
+  readonly #statistics: ReadonlyMap<ServedModel, ModelStatistics>;
+  #tested = false;
+  #draining = false;
+
+  constructor(repository: Repository, options: ServiceOptions, log: Logger) {
+    this.repository = repository;
+    this.log = log;
+    this.#options = options;
+    this.#statistics = new Map(repository.models.map((served) => [served, new ModelStatistics()]));
+    this.budget = new Budget(options.memoryBytes);
+    this.scheduler = new Scheduler(repository.devices, options, {
+      onRun: (jobs, report) => {
+        const served = repository.models.find(({ model }) => model === jobs[0]!.model)!;
+        this.#statistics.get(served)!.addRun(report.batch, report.times);
+        const { input, infer, output } = report.times;
+        const { name: model } = served;
+        this.metrics.batchRequests.observe({ model }, report.batch);
+        this.metrics.runSeconds.observe(
+          { model, device: report.device },
+          (input + infer + output) / 1e9,
+        );
+      },
+      testDevice: (device) => repository.test(device),
+      onDeviceLost: (device, reason) => {
+        log.error({ device, err: reason }, 'a device is lost');
+      },
+    });
+    this.metrics = new Metrics(this.scheduler, this.budget, () => this.ready);
+  }
+
+  /** Weights are loaded, the self-test has passed, a device is left, and no shutdown has begun. */
+  get ready(): boolean {
+    return this.#tested && !this.#draining && this.scheduler.usable;
+  }
+
+  /** Whether a restart would not help: false once all devices are lost. */
+  get live(): boolean {
+    return this.scheduler.usable;
+  }
+
+  /** Tries every model on every device; the service is ready afterwards. @throws what is wrong. */
+  async selfTest(): Promise<void> {
+    for (const device of this.repository.devices) await this.repository.test(device);
+    this.#tested = true;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Says "not ready" to load balancers; requests are still served. */
+  announceDrain(): void {
+    this.#draining = true;
+  }
+
+  /** @throws ProtocolError 'notFound'. */
+  findModel(name: string, version: string): ServedModel {
+    const served = this.repository.find(name);
+    if (served === undefined)
+      throw new ProtocolError('notFound', `there is no model ${show(name)}`);
+    if (version === '' || version === modelVersion) return served;
+    throw new ProtocolError(
+      'notFound',
+      `model ${show(name)} has version ${modelVersion} only, but ${show(version)} was asked for`,
+    );
+  }
+
+  statisticsOf(served: ServedModel): ModelStatistics {
+    return this.#statistics.get(served)!;
+  }
+
+  /**
+   * Serves one inference: decodes it, queues it, and encodes the answer. Writes its log line.
+   * @param release is called when the answer needs no memory any more.
+   * @throws ProtocolError.
+   */
+  async infer<Answer>(
+    exchange: Exchange,
+    decode: () => InferRequest,
+    encode: (request: InferRequest, answer: InferAnswer) => Answer,
+  ): Promise<{ answer: Answer; release: () => void }> {
+    let served: ServedModel | undefined;
+    let request: InferRequest | undefined;
+    let release = (): void => {};
+    try {
+      served = this.findModel(exchange.modelName, exchange.modelVersion);
+      if (!this.#tested) throw new ProtocolError('unavailable', 'the self-test is under way');
+      request = decode();
+      const { model, replicas } = served;
+      const job = planJob(model, request.inputs, request.outputs);
+      release = this.budget.reserve(job.bytes);
+      const result = await this.scheduler.submit({
+        job,
+        replicas,
+        signal: exchange.signal,
+        timeoutMs: this.#timeoutOf(exchange, request),
+      });
+      const answer = encode(request, {
+        modelName: exchange.modelName,
+        id: request.id,
+        outputs: result.outputs,
+      });
+      const bytesOut = result.outputs.reduce(
+        (sum, { shape, datatype }) => sum + elementsOf(shape) * itemSize(datatype),
+        0,
+      );
+      this.#report(exchange, served, request, { ...result, bytesOut });
+      return { answer, release };
+    } catch (error) {
+      release();
+      const reason = toProtocolError(error);
+      this.#reportFailure(exchange, served, request, reason);
+      throw reason;
+    }
+  }
+
+  #timeoutOf({ deadlineMs }: Exchange, { timeoutMs }: InferRequest): number {
+    return Math.min(deadlineMs ?? Infinity, timeoutMs ?? Infinity, this.#options.timeoutMs);
+  }
+
+  #report(
+    exchange: Exchange,
+    served: ServedModel,
+    request: InferRequest,
+    run: RunReport & { bytesOut: number },
+  ): void {
+    const totalNs = Number(process.hrtime.bigint() - exchange.started);
+    const { protocol } = exchange;
+    const { name: model } = served;
+    const { device, batch, queueNs, times } = run;
+    this.statisticsOf(served).addSuccess(totalNs, queueNs, times);
+    this.metrics.requests.inc({ model, protocol, outcome: 'ok' });
+    this.metrics.requestSeconds.observe({ model, protocol }, totalNs / 1e9);
+    this.metrics.queueSeconds.observe({ model }, queueNs / 1e9);
+    this.log.info(
+      {
+        protocol,
+        model,
+        id: request.id,
+        outcome: 'ok',
+        device,
+        batch,
+        ms: milliseconds(totalNs),
+        queueMs: milliseconds(queueNs),
+        runMs: milliseconds(times.input + times.infer + times.output),
+        bytesIn: exchange.bytesIn,
+        bytesOut: run.bytesOut,
+      },
+      'infer',
+    );
+  }
+
+  #reportFailure(
+    exchange: Exchange,
+    served: ServedModel | undefined,
+    request: InferRequest | undefined,
+    reason: ProtocolError,
+  ): void {
+    const totalNs = Number(process.hrtime.bigint() - exchange.started);
+    const { protocol } = exchange;
+    // A name that a client made up must not become a label of the metrics.
+    const model = served?.name ?? '';
+    if (served !== undefined) this.statisticsOf(served).addFailure(totalNs);
+    this.metrics.requests.inc({ model, protocol, outcome: reason.kind });
+    const line = {
+      protocol,
+      model,
+      id: request?.id,
+      outcome: reason.kind,
+      error: reason.message,
+      ms: milliseconds(totalNs),
+      bytesIn: exchange.bytesIn,
+    };
+    if (reason.kind === 'internal') this.log.error({ ...line, err: reason.cause }, 'infer');
+    else this.log.info(line, 'infer');
+  }
+}
+
+function milliseconds(ns: number): number {
+  return Math.round(ns / 1e3) / 1e3;
+}

@@ -1,0 +1,96 @@
+import { expect, test } from 'vitest';
+import { planJob, type Job } from '../lib/models/model.js';
+import { chooseDevices, Repository } from '../lib/models/repository.js';
+import type { WireTensor } from '../lib/protocol/tensor.js';
+import { caption, input, int64, numbers, timesteps } from './support/inputs.js';
+import { postBinary, type BinaryInput } from './support/rest.js';
+import { Gate, latte, modelFolder, serve, until } from './support/server.js';
+
+/** Requests of many numbers of rows: kernels treat the last rows of a product in their own way. */
+const rowCounts = [1, 2, 3, 5, 8, 13, 17, 33, 64];
+
+async function bitsAloneAndBatched(
+  folder: string,
+  model: string,
+  requests: readonly (readonly BinaryInput[])[],
+): Promise<void> {
+  const [device] = chooseDevices('auto');
+  const repository = await Repository.load([{ name: 'm', folder }], [device!], {});
+  const served = repository.find(`m.${model}`)!;
+  const weights = served.replicas.get(device!)!;
+  const jobs = requests.map((inputs) =>
+    planJob(served.model, inputs as readonly WireTensor[], undefined),
+  );
+  const run = async (batch: Job[]): Promise<Buffer[][]> => {
+    const times = { input: 0, infer: 0, output: 0 };
+    const answers = await served.model.run(weights, batch, new AbortController().signal, times);
+    return answers.map((outputs) => outputs.map(({ bytes }) => Buffer.from(bytes)));
+  };
+  const alone: Buffer[][] = [];
+  for (const job of jobs) alone.push(...(await run([job])));
+  expect(new Set(jobs.map(({ batchKey }) => batchKey)).size).toBe(1);
+  expect(await run(jobs)).toEqual(alone);
+  expect(await run([...jobs].reverse())).toEqual([...alone].reverse());
+  repository.dispose();
+}
+
+for (const name of ['latte-odd', 'latte-float16']) {
+  test(`${name}: an answer has the same bits batched or alone`, async () => {
+    const folder = modelFolder(name);
+    await bitsAloneAndBatched(
+      folder,
+      'conditioning',
+      rowCounts.map((rows, i) => [caption((i % 3) + 1, rows, i), timesteps(...numbers(rows, i))]),
+    );
+    await bitsAloneAndBatched(
+      folder,
+      'caption_projection',
+      rowCounts.map((rows, i) => [caption(1, rows, i)]),
+    );
+    await bitsAloneAndBatched(
+      folder,
+      'ada_layer_norm_single',
+      rowCounts.map((rows, i) => [input('timestep', [rows], numbers(rows, i))]),
+    );
+  });
+}
+
+test('with sizes', async () => {
+  await bitsAloneAndBatched(
+    modelFolder('pixart-sizes'),
+    'conditioning',
+    rowCounts.map((rows, i) => [
+      caption(2, rows, i),
+      timesteps(...numbers(rows, i)),
+      int64('resolution', [512 + i, 768], [1, 2]),
+      input('aspect_ratio', [2, 1], [1 + i, 0.5]),
+    ]),
+  );
+});
+
+test('requests that are open at the same time share a run', async () => {
+  const server = await serve('--model', latte, '--runs-per-device', '1');
+  const gate = new Gate(server);
+  const send = async (seed: number): Promise<(Buffer | undefined)[]> => {
+    const answer = await postBinary(server.base, 'conditioning', [
+      caption(1, 3, seed),
+      timesteps(seed),
+    ]);
+    expect(answer.status).toBe(200);
+    return answer.outputs.map(({ bytes }) => bytes);
+  };
+  const first = send(0);
+  await gate.arrivals(1);
+  const others = [1, 2, 3].map(send);
+  await until(() => server.service.scheduler.queued === 3);
+  gate.open();
+  await first;
+  const together = await Promise.all(others);
+  const statistics = server.service.statisticsOf(server.service.repository.find('conditioning')!);
+  expect(statistics.batches.map(({ batchSize, infer }) => [batchSize, infer.count])).toEqual([
+    [1, 1],
+    [3, 1],
+  ]);
+  // Alone, they get the same.
+  for (const seed of [1, 2, 3]) expect(await send(seed)).toEqual(together[seed - 1]);
+});
