@@ -15,8 +15,10 @@ export {
   get1dSincosPosEmbedFromGrid,
   get2dSincosPosEmbed,
   get2dSincosPosEmbedFromGrid,
+  get3dSincosPosEmbed,
   type Sincos1dOptions,
   type Sincos2dOptions,
+  type Sincos3dOptions,
   type SincosFromGridOptions,
 } from './sincos.js';
 export { getTimestepEmbedding, type GetTimestepEmbeddingOptions } from './timesteps.js';
@@ -34,6 +36,39 @@ export {
   CombinedTimestepSizeEmbeddings,
   type CombinedTimestepSizeEmbeddingsOptions,
 } from './layers/combined-timestep-size-embeddings.js';
+export { Linear, type LinearOptions } from './layers/linear.js';
+export { PatchEmbed3d, type PatchEmbed3dOptions } from './layers/patch-embed-3d.js';
+export {
+  CogVideoXPatchEmbed,
+  type CogVideoXPatchEmbedOptions,
+} from './layers/cogvideox-patch-embed.js';
+export {
+  CombinedTimestepGuidanceTextProjEmbeddings,
+  CombinedTimestepTextProjEmbeddings,
+  type CombinedTimestepTextProjEmbeddingsOptions,
+  type TimestepGuidanceTextInputs,
+  type TimestepTextInputs,
+} from './layers/combined-timestep-text-proj-embeddings.js';
+export {
+  SanaCombinedTimestepGuidanceEmbeddings,
+  type SanaCombinedTimestepGuidanceEmbeddingsOptions,
+  type TimestepGuidanceInputs,
+} from './layers/sana-combined-timestep-guidance-embeddings.js';
+export {
+  QwenTimestepProjEmbeddings,
+  type QwenTimestepInputs,
+  type QwenTimestepProjEmbeddingsOptions,
+} from './layers/qwen-timestep-proj-embeddings.js';
+export {
+  WanTimeTextImageEmbedding,
+  type WanConditionInputs,
+  type WanConditions,
+  type WanTimeTextImageEmbeddingOptions,
+} from './layers/wan-time-text-image-embedding.js';
+export {
+  PixArtAlphaTextProjection,
+  type PixArtAlphaTextProjectionOptions,
+} from './layers/pixart-alpha-text-projection.js';
 export { CaptionProjection, type CaptionProjectionOptions } from './layers/caption-projection.js';
 export {
   AdaLayerNormSingle,

@@ -33,6 +33,7 @@ export interface NativeParameter {
 export interface NativeForwardOptions {
   batchSize?: number;
   hiddenDtype?: DType;
+  timestepSeqLen?: number;
 }
 
 /**
@@ -129,6 +130,15 @@ export interface NativeModule {
     extraTokens: number,
     interpolationScale: number,
     baseSize: number,
+    dtype: DType,
+  ): NativeTensor;
+  sincosPosEmbed3d(
+    embedDim: number,
+    frames: number,
+    gridHeight: number,
+    gridWidth: number,
+    spatialInterpolationScale: number,
+    temporalInterpolationScale: number,
     dtype: DType,
   ): NativeTensor;
   sincosPosEmbed2dFromGrid(embedDim: number, grid: NativeTensor, dtype: DType): NativeTensor;

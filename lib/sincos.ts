@@ -163,6 +163,83 @@ export function get2dSincosPosEmbedFromGrid(
   );
 }
 
+export interface Sincos3dOptions {
+  /** Divides the positions in a frame. Default 1. */
+  spatialInterpolationScale?: number;
+  /** Divides the positions in time. Default 1. */
+  temporalInterpolationScale?: number;
+  dtype?: TableDType;
+}
+
+/**
+ * 3-D sinusoidal position table for the tokens of a video, frame by frame and row by row.
+ *
+ * A row is [frame D/4 | column 3D/8 | row 3D/8], each [sin | cos] as in {@link get1dSincosPosEmbed}.
+ * Positions are i / scale in float32; from the angle on float64. Source: `get_3d_sincos_pos_embed`
+ * of diffusers.
+ *
+ * @param embedDim D, a multiple of 16.
+ * @param spatialSize n for n × n tokens a frame, or [width, height].
+ * @param temporalSize T, the number of frames.
+ * @returns [T, height·width, D].
+ * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_OUT_OF_MEMORY.
+ */
+export function get3dSincosPosEmbed(
+  embedDim: number,
+  spatialSize: number | readonly [width: number, height: number],
+  temporalSize: number,
+  options?: Sincos3dOptions,
+): Tensor {
+  checkArgumentCount(
+    arguments,
+    4,
+    'get3dSincosPosEmbed(embedDim, spatialSize, temporalSize, options)',
+  );
+  const given = checkOptions(options, [
+    'spatialInterpolationScale',
+    'temporalInterpolationScale',
+    'dtype',
+  ]);
+  const dim = checkInteger(embedDim, 'embedDim', undefined, 1, mostLength);
+  checkVideoEmbedDim(dim);
+  const sizes: readonly unknown[] = isArray(spatialSize) ? spatialSize : [spatialSize, spatialSize];
+  if (sizes.length !== 2) {
+    throw new LatteError(
+      'ERR_VALUE',
+      `spatialSize must be n or [width, height], but is ${show(spatialSize)}`,
+    );
+  }
+  const scale = (name: 'spatialInterpolationScale' | 'temporalInterpolationScale'): number =>
+    checkPositive(given[name], name, 1);
+  return wrapHandle(
+    native.sincosPosEmbed3d(
+      dim,
+      checkInteger(temporalSize, 'temporalSize', undefined, 0, mostLength),
+      checkInteger(sizes[1], 'spatialSize', undefined, 0, mostLength),
+      checkInteger(sizes[0], 'spatialSize', undefined, 0, mostLength),
+      scale('spatialInterpolationScale'),
+      scale('temporalInterpolationScale'),
+      checkTableDType(given.dtype),
+    ),
+  );
+}
+
+/** Throws ERR_VALUE, in the reference's words, unless a 3-D table can have this width. @internal */
+export function checkVideoEmbedDim(dim: number): void {
+  if (dim % 4 !== 0) {
+    throw new LatteError(
+      'ERR_VALUE',
+      `\`embed_dim\` must be divisible by 4, but embedDim is ${dim}`,
+    );
+  }
+  if (dim % 16 !== 0) {
+    throw new LatteError(
+      'ERR_VALUE',
+      `embed_dim must be divisible by 2 (each part of a 3-D table, too: embedDim by 16), but embedDim is ${dim}`,
+    );
+  }
+}
+
 function checkEmbedDim(embedDim: unknown, divisor: 2 | 4): number {
   const dim = checkInteger(embedDim, 'embedDim', undefined, 1, mostLength);
   if (dim % divisor !== 0) {
@@ -176,8 +253,9 @@ function checkEmbedDim(embedDim: unknown, divisor: 2 | 4): number {
   return dim;
 }
 
-function checkTableDType(dtype: unknown): TableDType {
+/** @internal */
+export function checkTableDType(dtype: unknown, name = 'dtype'): TableDType {
   if (dtype === undefined) return 'float32';
   if (dtype === 'float32' || dtype === 'float64') return dtype;
-  throw new LatteError('ERR_DTYPE', `dtype must be 'float32' or 'float64', but is ${show(dtype)}`);
+  throw new LatteError('ERR_DTYPE', `${name} must be 'float32' or 'float64', but is ${show(dtype)}`);
 }

@@ -2,9 +2,9 @@ import { checkArgumentCount, checkBoolean, checkInteger, checkOptions } from '..
 import type { Tensor } from '../tensor/tensor.js';
 import { conditionInputs, type ConditionInputs } from './conditions.js';
 import {
-  forwardOptionNames,
   Layer,
   layerOptionNames,
+  namedResultsCall,
   type Call,
   type ForwardOptions,
   type LayerOptions,
@@ -15,13 +15,20 @@ export interface AdaLayerNormSingleOptions extends LayerOptions {
   embeddingDim: number;
   /** Whether resolution and aspect ratio are embedded, too. Default false. */
   useAdditionalConditions?: boolean;
+  /** n, how many shifts, scales and gates the modulation has. Default 6. */
+  numModParams?: number;
 }
 
-const optionNames = [...layerOptionNames, 'embeddingDim', 'useAdditionalConditions'] as const;
+const optionNames = [
+  ...layerOptionNames,
+  'embeddingDim',
+  'useAdditionalConditions',
+  'numModParams',
+] as const;
 
 /** What {@link AdaLayerNormSingle} returns. */
 export interface Modulation {
-  /** [B, 6D]: shifts, scales and gates of the transformer's blocks. */
+  /** [B, nD]: shifts, scales and gates of the transformer's blocks. */
   modulation: Tensor;
   /** [B, D]: the combined embedding itself. */
   embeddedTimestep: Tensor;
@@ -35,8 +42,9 @@ type AdaLayerNormSingleInputs = [
 /**
  * The combined embedding e (sizeEmbDim = ⌊D/3⌋), and linear(silu(e)).
  *
- * Weights: `emb.…` as of CombinedTimestepSizeEmbeddings, `linear.{weight [6D, D], bias}`. Source:
- * `AdaLayerNormSingle` of diffusers and mindone, after PixArt-α, section 2.3.
+ * Weights: `emb.…` as of CombinedTimestepSizeEmbeddings, `linear.{weight [nD, D], bias}`. Source:
+ * `AdaLayerNormSingle` of diffusers and mindone, after PixArt-α, section 2.3; with another n than 6
+ * `LTX2AdaLayerNormSingle` of diffusers.
  *
  * `forward(conditions, options?)` returns a {@link Modulation}; `options.out` is `{ modulation?,
  * embeddedTimestep? }`. It throws what CombinedTimestepSizeEmbeddings' `forward` throws.
@@ -59,6 +67,7 @@ export class AdaLayerNormSingle extends Layer<AdaLayerNormSingleInputs, Modulati
         useAdditionalConditions ? 3 : 1,
       ),
       useAdditionalConditions,
+      numModParams: checkInteger(given.numModParams, 'numModParams', 6, 1, 2 ** 10),
     });
   }
 
@@ -66,19 +75,14 @@ export class AdaLayerNormSingle extends Layer<AdaLayerNormSingleInputs, Modulati
   protected override call(inputs: AdaLayerNormSingleInputs): Call<Modulation> {
     checkArgumentCount(inputs, 2, 'forward(conditions, options)');
     const [conditions, options] = inputs;
-    const { out, signal } = checkOptions(options, forwardOptionNames);
-    const given = checkOptions(out, ['modulation', 'embeddedTimestep'], 'out');
-    return {
-      ...conditionInputs(conditions),
-      outs: [
-        ['out.modulation', given.modulation],
-        ['out.embeddedTimestep', given.embeddedTimestep],
-      ],
-      signal,
-      toResult: ([modulation, embeddedTimestep]) => ({
-        modulation: modulation!,
-        embeddedTimestep: embeddedTimestep!,
-      }),
-    };
+    return modulationCall(conditionInputs(conditions), options);
   }
+}
+
+/** A call whose results are a {@link Modulation}. @internal */
+export function modulationCall(
+  checked: Pick<Call<unknown>, 'inputs' | 'numbers'>,
+  options: ForwardOptions<Partial<Modulation>> | undefined,
+): Call<Modulation> {
+  return namedResultsCall(checked, options, ['modulation', 'embeddedTimestep']);
 }

@@ -302,6 +302,33 @@ export function singleResultCall(
   return { inputs, outs: [['out', out]], signal, numbers, toResult: ([result]) => result! };
 }
 
+/** A call of tensors alone, and options behind them. @internal */
+export function tensorCall(given: readonly unknown[], names: readonly string[]): Call<Tensor> {
+  checkArgumentCount(given, names.length + 1, `forward(${names.join(', ')}, options)`);
+  return singleResultCall(
+    names.map((name, i) => [name, checkTensor(given[i], name)]),
+    given[names.length] as ForwardOptions | undefined,
+  );
+}
+
+/** A call with several results by their names, which `options.out` receives by the same. @internal */
+export function namedResultsCall<Name extends string>(
+  { inputs, numbers }: Pick<Call<unknown>, 'inputs' | 'numbers'>,
+  options: ForwardOptions<{ [N in Name]?: Tensor }> | undefined,
+  names: readonly Name[],
+): Call<Record<Name, Tensor>> {
+  const { out, signal } = checkOptions(options, forwardOptionNames);
+  const given: { [N in Name]?: Tensor } = checkOptions(out, names, 'out');
+  return {
+    inputs,
+    numbers,
+    outs: names.map((name) => [`out.${name}`, given[name]]),
+    signal,
+    toResult: (tensors) =>
+      Object.fromEntries(names.map((name, i) => [name, tensors[i]!])) as Record<Name, Tensor>,
+  };
+}
+
 /** The tensors of a forward. */
 type CallTensors = Pick<Call<unknown>, 'inputs' | 'outs'>;
 

@@ -1,4 +1,4 @@
-import { LatteError } from '../errors.js';
+import { LatteError, show } from '../errors.js';
 import {
   checkArgumentCount,
   checkBoolean,
@@ -26,7 +26,7 @@ export interface PatchEmbedOptions extends LayerOptions {
   patchSize?: number;
   /** Default 3. */
   inChannels?: number;
-  /** D, a multiple of 4. Default 768. */
+  /** D; a multiple of 4 if there is a position table. Default 768. */
   embedDim?: number;
   /** Normalises each token over D, without affine parameters. Default false. */
   layerNorm?: boolean;
@@ -36,6 +36,13 @@ export interface PatchEmbedOptions extends LayerOptions {
   bias?: boolean;
   /** Divides the positions. Default 1. */
   interpolationScale?: number;
+  /** 'sincos' (the default), or null: no positions are added. */
+  posEmbedType?: 'sincos' | null;
+  /**
+   * M: the state dict has a table for M × M tokens, `pos_embed`, and each latent gets the rows and
+   * columns about its centre. Default: none; without positions it has no effect.
+   */
+  posEmbedMaxSize?: number | null;
 }
 
 const optionNames = [
@@ -49,6 +56,8 @@ const optionNames = [
   'flatten',
   'bias',
   'interpolationScale',
+  'posEmbedType',
+  'posEmbedMaxSize',
 ] as const;
 
 type PatchEmbedInputs = [latent: Tensor, options?: ForwardOptions];
@@ -64,13 +73,16 @@ type PatchEmbedInputs = [latent: Tensor, options?: ForwardOptions];
  * If the reference's table cannot be added (it raises a broadcasting error), the table of the grid
  * itself is used.
  *
+ * With `posEmbedMaxSize` every latent gets a crop of the loaded table, whatever that holds; latents
+ * of more rows or columns of patches are refused.
+ *
  * `forward(latent, options?)` takes a latent [B, C, H, W] of any floating dtype, with B ≥ 0. It returns
  * [B, N, D] with N = ⌊H/p⌋·⌊W/p⌋. With `flatten: false` it returns [B, D, ⌊H/p⌋, ⌊W/p⌋], if a table
  * [1, N, D] can be added to that. It throws ERR_VALUE for a latent that is no Tensor, ERR_SHAPE and
  * ERR_DTYPE.
  *
  * Weights: `proj.weight` [D, C, p, p], `proj.bias` [D]; `pos_embed` [1, ⌊√N⌋², D] is taken when
- * there and used at the configured size. Half types: the convolution rounds to them, the table is
+ * there and used at the configured size; with `posEmbedMaxSize` it is [1, M², D] and needed. Half types: the convolution rounds to them, the table is
  * added in float32, and the sum is rounded once more. Source: `PatchEmbed` of diffusers and mindone.
  */
 export class PatchEmbed extends Layer<PatchEmbedInputs, Tensor> {
@@ -79,7 +91,20 @@ export class PatchEmbed extends Layer<PatchEmbedInputs, Tensor> {
     checkArgumentCount(arguments, 1, 'new PatchEmbed(options)');
     const given = checkOptions(options, optionNames);
     const embedDim = checkInteger(given.embedDim, 'embedDim', 768, 1, 2 ** 24);
-    if (embedDim % 4 !== 0) {
+    const { posEmbedType = 'sincos', posEmbedMaxSize } = given;
+    const positions = posEmbedType !== null;
+    if (positions && (posEmbedType as unknown) !== 'sincos') {
+      const text = typeof posEmbedType === 'string' ? posEmbedType : show(posEmbedType);
+      throw new LatteError(
+        'ERR_VALUE',
+        `Unsupported pos_embed_type: ${text} (posEmbedType must be 'sincos' or null)`,
+      );
+    }
+    const maxSize =
+      posEmbedMaxSize == null
+        ? 0
+        : checkInteger(posEmbedMaxSize, 'posEmbedMaxSize', undefined, 1, 2 ** 14);
+    if (positions && embedDim % 4 !== 0) {
       throw new LatteError(
         'ERR_VALUE',
         `embed_dim must be divisible by 2 (each half of the position table, too), but embedDim is ${embedDim}`,
@@ -95,6 +120,8 @@ export class PatchEmbed extends Layer<PatchEmbedInputs, Tensor> {
       flatten: checkBoolean(given.flatten, 'flatten', true),
       bias: checkBoolean(given.bias, 'bias', true),
       interpolationScale: checkPositive(given.interpolationScale, 'interpolationScale', 1),
+      positions,
+      posEmbedMaxSize: positions ? maxSize : 0,
     });
   }
 

@@ -51,6 +51,7 @@ constexpr Export kExports[] = {
     {"sincosPosEmbedFromGrid", exported<sincos_from_grid>},
     {"sincosPosEmbed2d", exported<sincos_2d>},
     {"sincosPosEmbed2dFromGrid", exported<sincos_2d_from_grid>},
+    {"sincosPosEmbed3d", exported<sincos_3d>},
     {"checkSettings", exported<check_settings>},
     {"devices", exported<devices>},
     {"openDevice", exported<open_device>},

@@ -14,8 +14,8 @@ napi_value load(const Call& call);
 // (layer: NativeLayer): [string, NativeTensor][]
 napi_value state(const Call& call);
 // (layer: NativeLayer, inputs: (NativeTensor | undefined)[], results: (NativeTensor | undefined)[],
-// options: { batchSize?: number, hiddenDtype?: DType } | undefined): void — a result that is
-// undefined is made, and put into `results`
+// options: { batchSize?: number, hiddenDtype?: DType, timestepSeqLen?: number } | undefined): void
+// — a result that is undefined is made, and put into `results`
 napi_value forward_sync(const Call& call);
 // (layer, inputs, results, options, id: number): Promise<void> — fills `results` at once; what they
 // hold is there when the promise resolves. `id`: for cancel(); 0: it cannot be cancelled

@@ -103,4 +103,22 @@ napi_value sincos_2d_from_grid(const Call& call) {
   return make_tensor(call.env, std::move(table));
 }
 
+napi_value sincos_3d(const Call& call) {
+  const int64_t dim = size_of(call, 0), frames = size_of(call, 1);
+  const int64_t height = size_of(call, 2), width = size_of(call, 3);
+  const double spatial_scale = number_of(call.env, call[4]);
+  const double temporal_scale = number_of(call.env, call[5]);
+  const int64_t tokens = element_count({height, width});
+  Tensor table = make_table(call, 6, element_count({frames, tokens}), dim, 16);
+  table.shape = {frames, tokens, dim};
+  with_real(table, [&](auto* rows) {
+    using T = std::remove_pointer_t<decltype(rows)>;
+    const VideoTable<T> parts(dim, frames, height, width, spatial_scale, temporal_scale);
+    for (int64_t frame = 0; frame < frames; ++frame) {
+      parts.expand(frame, rows + frame * tokens * dim);
+    }
+  });
+  return make_tensor(call.env, std::move(table));
+}
+
 }  // namespace latte::binding

@@ -14,5 +14,8 @@ napi_value sincos_from_grid(const Call& call);
 napi_value sincos_2d(const Call& call);
 // (embedDim: number, grid: NativeTensor /* [2, …] */, dtype: DType): NativeTensor
 napi_value sincos_2d_from_grid(const Call& call);
+// (embedDim: number, frames: number, gridHeight: number, gridWidth: number, spatialScale: number,
+// temporalScale: number, dtype: DType): NativeTensor
+napi_value sincos_3d(const Call& call);
 
 }  // namespace latte::binding

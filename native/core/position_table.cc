@@ -68,10 +68,41 @@ BasicPositionTable<T> grid_table(int64_t height, int64_t width, int64_t dim, int
   return table;
 }
 
+template <class T>
+VideoTable<T>::VideoTable(int64_t dim, int64_t frame_count, int64_t height, int64_t width,
+                          double spatial_scale, double temporal_scale)
+    : dim(dim), frame_count(frame_count), height(height), width(width) {
+  const auto axis = [](int64_t length, double scale, int64_t features, std::vector<T>& rows) {
+    std::vector<double> positions(static_cast<size_t>(length));
+    for (int64_t i = 0; i < length; ++i) {
+      positions[i] = static_cast<float>(i) / static_cast<float>(scale);
+    }
+    rows.resize(static_cast<size_t>(length * features));
+    sincos_rows(positions.data(), length, features, rows.data());
+  };
+  axis(frame_count, temporal_scale, dim / 4, frames);
+  axis(width, spatial_scale, dim / 8 * 3, columns);
+  axis(height, spatial_scale, dim / 8 * 3, rows);
+}
+
+template <class T>
+void VideoTable<T>::expand(int64_t frame, T* table) const {
+  const int64_t quarter = dim / 4, rest = dim / 8 * 3;
+  for (int64_t y = 0; y < height; ++y) {
+    for (int64_t x = 0; x < width; ++x) {
+      table = std::copy_n(frames.data() + frame * quarter, quarter, table);
+      table = std::copy_n(columns.data() + x * rest, rest, table);
+      table = std::copy_n(rows.data() + y * rest, rest, table);
+    }
+  }
+}
+
 template void sincos_rows<float>(const double*, int64_t, int64_t, float*);
 template void sincos_rows<double>(const double*, int64_t, int64_t, double*);
 template struct BasicPositionTable<float>;
 template struct BasicPositionTable<double>;
+template struct VideoTable<float>;
+template struct VideoTable<double>;
 template BasicPositionTable<float> grid_table(int64_t, int64_t, int64_t, int64_t, double);
 template BasicPositionTable<double> grid_table(int64_t, int64_t, int64_t, int64_t, double);
 

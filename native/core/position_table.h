@@ -33,6 +33,20 @@ struct BasicPositionTable {
   void expand(T* table) const;
 };
 
+/// The parts of a table for the tokens of a video: a row is [frame D/4 | column 3D/8 | row 3D/8];
+/// dim is a multiple of 16.
+template <class T>
+struct VideoTable {
+  int64_t dim = 0, frame_count = 0, height = 0, width = 0;
+  std::vector<T> frames, columns, rows;  // [frame_count, D/4], [width, 3D/8], [height, 3D/8]
+
+  /// Positions are i / scale in float32; from the angles on float64.
+  VideoTable(int64_t dim, int64_t frame_count, int64_t height, int64_t width, double spatial_scale,
+             double temporal_scale);
+  /// Writes the rows of a frame, row-major: [height·width, dim].
+  void expand(int64_t frame, T* table) const;
+};
+
 /// What layers add to tokens.
 using PositionTable = BasicPositionTable<float>;
 

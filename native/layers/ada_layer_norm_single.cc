@@ -1,5 +1,7 @@
 #include "layers/ada_layer_norm_single.h"
 
+#include "layers/embedding_sum.h"
+
 namespace latte {
 
 AdaLayerNormSingle::AdaLayerNormSingle(Device& device, DType dtype,
@@ -15,8 +17,8 @@ std::vector<Parameter> AdaLayerNormSingle::parameters() const {
     parameters.push_back({"emb." + parameter.name, parameter.shape, parameter.required});
   }
   const int64_t dim = config_.embedding_dim;
-  parameters.push_back({"linear.weight", {6 * dim, dim}});
-  parameters.push_back({"linear.bias", {6 * dim}});
+  parameters.push_back({"linear.weight", {config_.num_mod_params * dim, dim}});
+  parameters.push_back({"linear.bias", {config_.num_mod_params * dim}});
   return parameters;
 }
 
@@ -44,23 +46,15 @@ Plan AdaLayerNormSingle::plan(const std::vector<std::optional<TensorSpec>>& inpu
   const auto& linear = loaded(linear_, "AdaLayerNormSingle");
   Plan emb = emb_.plan(inputs, options);
   const TensorSpec& embedded = emb.outputs[0];
-  const int64_t batch = embedded.shape[0];
-  const int64_t dim = config_.embedding_dim;
   Plan plan;
-  plan.outputs = {{embedded.dtype, {batch, 6 * dim}}, embedded};
+  plan.outputs = {
+      {embedded.dtype, {embedded.shape[0], config_.num_mod_params * config_.embedding_dim}},
+      embedded};
   plan.input_dtypes = emb.input_dtypes;
-  plan.run = [linear, run_emb = std::move(emb.run), dtype = dtype()](Queue& queue, const Inputs& in,
-                                                                     const Outputs& out) {
+  plan.run = [linear, run_emb = std::move(emb.run)](Queue& queue, const Inputs& in,
+                                                    const Outputs& out) {
     run_emb(queue, in, {out[1]});
-    TensorView modulation{{dtype, out[0].shape}, out[0].data};
-    if (out[0].dtype != dtype) modulation.data = queue.scratch(modulation.bytes());
-    LinearArgs args;
-    args.input = as_dtype(queue, out[1], dtype);
-    args.weights = linear.get();
-    args.input_activation = Activation::kSilu;
-    args.output = LinearOutput::dense(modulation);
-    queue.linear(args);
-    if (out[0].dtype != dtype) queue.convert(modulation, out[0]);
+    run_modulation(queue, *linear, out[1], out[0]);
   };
   return plan;
 }

@@ -8,9 +8,11 @@ namespace latte {
 struct AdaLayerNormSingleConfig {
   int64_t embedding_dim = 0;
   bool use_additional_conditions = false;
+  int64_t num_mod_params = 6;
 };
 
-/// The inputs of CombinedTimestepSizeEmbeddings → modulation [B, 6D] and embedded timestep [B, D].
+/// The inputs of CombinedTimestepSizeEmbeddings → modulation [B, nD] with n = num_mod_params, and
+/// embedded timestep [B, D].
 class AdaLayerNormSingle final : public Layer {
  public:
   AdaLayerNormSingle(Device& device, DType dtype, const AdaLayerNormSingleConfig& config);

@@ -34,35 +34,18 @@ SizeInput check_size(const std::optional<TensorSpec>& input, const char* name, i
   return size;
 }
 
-/// `count` elements of a dense tensor.
-TensorView part(const TensorView& of, int64_t begin, int64_t count) {
-  void* data = static_cast<char*>(of.data) + static_cast<size_t>(begin) * item_size(of.dtype);
-  return {{of.dtype, {count}}, data};
-}
-
 /// `count` rows of a dense tensor [rows, features].
 TensorView part_of_rows(const TensorView& of, int64_t begin, int64_t count) {
   const int64_t features = of.shape.back();
-  return {{of.dtype, {count, features}}, part(of, begin * features, count * features).data};
-}
-
-/// Fills a tensor with repetitions of its first `filled` elements, in as few copies as doubling
-/// takes.
-void repeat(Queue& queue, const TensorView& tensor, int64_t filled) {
-  const int64_t size = tensor.size();
-  while (filled < size) {
-    const int64_t count = std::min(filled, size - filled);
-    queue.convert(part(tensor, 0, count), part(tensor, filled, count));
-    filled += count;
-  }
+  return {{of.dtype, {count, features}}, part_of(of, begin * features, count * features).data};
 }
 
 /// Writes the values of `from`, repeated, to `count` elements of `numbers`.
 void gather(Queue& queue, const TensorView& from, const TensorView& numbers, int64_t begin,
             int64_t count) {
   if (count == 0) return;
-  queue.convert(from, part(numbers, begin, from.size()));
-  repeat(queue, part(numbers, begin, count), from.size());
+  queue.convert(from, part_of(numbers, begin, from.size()));
+  repeat_elements(queue, part_of(numbers, begin, count), from.size());
 }
 
 }  // namespace
@@ -195,7 +178,7 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
                            part_of_rows(projected, 0, std::min(count, rows)),
                            LinearOutput::dense(sum));
     // One timestep serves all rows: its embedding is computed once and copied.
-    if (count < rows) repeat(queue, sum, dim);
+    if (count < rows) repeat_elements(queue, sum, dim);
 
     // Value j of sample i is embedded into channels [j·s, (j+1)·s) of row i, and added there.
     const auto add_size = [&](int64_t first_number, int64_t values,

@@ -1,5 +1,7 @@
 #include "layers/layer.h"
 
+#include <algorithm>
+
 #include "backend/registry.h"
 
 namespace latte {
@@ -25,11 +27,30 @@ void check_state(const std::vector<Parameter>& parameters, const StateDict& stat
   }
 }
 
+void check_features(const TensorSpec& input, const char* name, int64_t features) {
+  if (input.shape.empty() || input.shape.back() != features) {
+    fail(ErrorCode::kShape, name, " must have shape [..., ", features, "], but has ",
+         ShowShape{input.shape});
+  }
+  if (!is_floating(input.dtype)) {
+    fail(ErrorCode::kDType, name, " must have a floating dtype, but is ", dtype_name(input.dtype));
+  }
+}
+
 TensorView as_dtype(Queue& queue, const TensorView& input, DType dtype) {
   if (input.dtype == dtype) return input;
   TensorView converted = queue.scratch_tensor({dtype, input.shape});
   queue.convert(input, converted);
   return converted;
+}
+
+void repeat_elements(Queue& queue, const TensorView& tensor, int64_t filled) {
+  const int64_t size = tensor.size();
+  while (filled < size) {
+    const int64_t count = std::min(filled, size - filled);
+    queue.convert(part_of(tensor, 0, count), part_of(tensor, filled, count));
+    filled += count;
+  }
 }
 
 std::shared_ptr<const LinearWeights> load_linear(Device& device, DType dtype,

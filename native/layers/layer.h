@@ -27,6 +27,7 @@ using Outputs = std::vector<TensorView>;
 struct ForwardOptions {
   std::optional<int64_t> batch_size;
   std::optional<DType> hidden_dtype;
+  std::optional<int64_t> timestep_seq_len;
 };
 
 /// A forward whose inputs were checked: what it will give, and the work itself. It holds on to the
@@ -80,6 +81,15 @@ const std::shared_ptr<const Weights>& loaded(const std::shared_ptr<const Weights
   return weights;
 }
 
+/// Throws ERR_SHAPE unless the input is [..., features], and ERR_DTYPE unless it is floating.
+void check_features(const TensorSpec& input, const char* name, int64_t features);
+
+/// The shape with another last axis.
+inline Shape with_features(Shape shape, int64_t features) {
+  shape.back() = features;
+  return shape;
+}
+
 /// The input in another dtype: in scratch memory, or itself if it has that dtype already.
 TensorView as_dtype(Queue& queue, const TensorView& input, DType dtype);
 
@@ -89,6 +99,16 @@ inline TensorView as_rows(TensorView tensor) {
   tensor.shape = {tensor.size() / features, features};
   return tensor;
 }
+
+/// `count` elements of a dense tensor.
+inline TensorView part_of(const TensorView& of, int64_t begin, int64_t count) {
+  void* data = static_cast<char*>(of.data) + static_cast<size_t>(begin) * item_size(of.dtype);
+  return {{of.dtype, {count}}, data};
+}
+
+/// Fills a tensor with repetitions of its first `filled` elements, in as few copies as doubling
+/// takes.
+void repeat_elements(Queue& queue, const TensorView& tensor, int64_t filled);
 
 /// Prepares `<prefix>.weight` and, when there, `<prefix>.bias`.
 std::shared_ptr<const LinearWeights> load_linear(Device& device, DType dtype,

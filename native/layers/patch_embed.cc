@@ -5,18 +5,12 @@
 #include <utility>
 
 #include "backend/registry.h"
+#include "layers/latent.h"
+#include "layers/parts.h"
 
 namespace latte {
 
 namespace {
-
-/// A host tensor's values as float32.
-std::vector<float> as_floats(const TensorView& tensor) {
-  std::vector<float> floats(static_cast<size_t>(tensor.size()));
-  const TensorView to{{DType::kFloat32, tensor.shape}, floats.data()};
-  run_and_wait(open_device("cpu"), [&](Queue& queue) { queue.convert(tensor, to); });
-  return floats;
-}
 
 /// The shape of a + b in numpy's rules; throws ERR_SHAPE if they do not broadcast.
 Shape broadcast(const Shape& a, const Shape& b) {
@@ -33,6 +27,19 @@ Shape broadcast(const Shape& a, const Shape& b) {
   return out;
 }
 
+/// The middle rows and columns of a table [1, side², dim], as a whole table.
+PositionTable crop_of(const std::vector<float>& table, int64_t side, int64_t dim, Grid grid) {
+  const int64_t top = (side - grid.height) / 2, left = (side - grid.width) / 2;
+  PositionTable crop;
+  crop.dim = dim;
+  crop.whole_rows = grid.height * grid.width;
+  for (int64_t y = 0; y < grid.height; ++y) {
+    const auto row = table.begin() + ((top + y) * side + left) * dim;
+    crop.whole.insert(crop.whole.end(), row, row + grid.width * dim);
+  }
+  return crop;
+}
+
 }  // namespace
 
 PatchEmbed::PatchEmbed(Device& device, DType dtype, const PatchEmbedConfig& config)
@@ -40,7 +47,7 @@ PatchEmbed::PatchEmbed(Device& device, DType dtype, const PatchEmbedConfig& conf
   positions_.configured = {config.height / config.patch_size, config.width / config.patch_size};
   positions_.dim = config.embed_dim;
   positions_.interpolation_scale = config.interpolation_scale;
-  if (positions_.configured.height == 0) {
+  if (config.positions && positions_.configured.height == 0) {
     fail(ErrorCode::kValue, "height must be at least patchSize = ", config.patch_size,
          " (it is the position table's base size), but is ", config.height);
   }
@@ -48,12 +55,19 @@ PatchEmbed::PatchEmbed(Device& device, DType dtype, const PatchEmbedConfig& conf
 
 std::vector<Parameter> PatchEmbed::parameters() const {
   const int64_t p = config_.patch_size;
-  const int64_t rows = positions_.reference_rows(positions_.configured);
   std::vector<Parameter> parameters = {
       {"proj.weight", {config_.embed_dim, config_.in_channels, p, p}}};
   if (config_.bias) parameters.push_back({"proj.bias", {config_.embed_dim}});
-  parameters.push_back({"pos_embed", {1, rows, config_.embed_dim}, false});
+  if (config_.positions) {
+    parameters.push_back({"pos_embed", stored_shape(), config_.pos_embed_max_size > 0});
+  }
   return parameters;
+}
+
+Shape PatchEmbed::stored_shape() const {
+  const int64_t side = config_.pos_embed_max_size;
+  const int64_t rows = side > 0 ? side * side : positions_.reference_rows(positions_.configured);
+  return {1, rows, config_.embed_dim};
 }
 
 void PatchEmbed::load(const StateDict& state) {
@@ -61,16 +75,22 @@ void PatchEmbed::load(const StateDict& state) {
   weights->projection = load_linear(device(), dtype(), state, "proj");
   const auto stored = state.find("pos_embed");
   if (stored != state.end()) {
-    const Tensor& source = stored->second;
-    weights->stored_positions = allocate_on_host(source);
-    if (source.bytes() > 0) {
-      std::memcpy(weights->stored_positions.data, source.data, source.bytes());
-    }
+    // A cropped table is a parameter, in the layer's dtype; the other is a table beside them.
+    const bool cropped = config_.pos_embed_max_size > 0;
+    weights->stored_positions = host_copy(stored->second, cropped ? dtype() : stored->second.dtype);
     PositionTable table;
     table.dim = config_.embed_dim;
-    table.whole_rows = source.shape[1];
-    table.whole = as_floats(source);
-    weights->positions = device().prepare_positions(std::move(table));
+    table.whole_rows = stored->second.shape[1];
+    table.whole = as_floats(weights->stored_positions);
+    if (cropped) {
+      weights->crops = std::make_shared<PositionsCache>();
+      weights->crop = [whole = std::make_shared<const std::vector<float>>(std::move(table.whole)),
+                       side = config_.pos_embed_max_size, dim = config_.embed_dim](Grid grid) {
+        return crop_of(*whole, side, dim, grid);
+      };
+    } else {
+      weights->positions = device().prepare_positions(std::move(table));
+    }
   }
   weights_ = std::move(weights);
 }
@@ -80,48 +100,24 @@ StateDict PatchEmbed::state() const {
   StateDict state;
   const int64_t p = config_.patch_size;
   save_linear(*weights->projection, "proj", {config_.embed_dim, config_.in_channels, p, p}, state);
-  if (weights->positions) {
+  if (weights->stored_positions.buffer != nullptr) {
     // A copy: what the caller writes into it must not reach the layer.
     const Tensor& stored = weights->stored_positions;
-    Tensor copy = allocate_on_host(stored);
-    if (stored.bytes() > 0) std::memcpy(copy.data, stored.data, stored.bytes());
-    state["pos_embed"] = std::move(copy);
+    state["pos_embed"] = host_copy(stored, stored.dtype);
   }
   return state;
 }
 
 Plan PatchEmbed::plan(const std::vector<std::optional<TensorSpec>>& inputs, const ForwardOptions&) {
-  const TensorSpec& latent = inputs.at(0).value();
-  const Shape& shape = latent.shape;
-  const bool video = shape.size() == 5;
-  if (shape.size() != 4 && !video) {
-    fail(ErrorCode::kShape, "latent must have shape [B, ", config_.in_channels, ", H, W], but has ",
-         ShowShape{shape});
-  }
-  if (!is_floating(latent.dtype)) {
-    fail(ErrorCode::kDType, "latent must have a floating dtype, but is ", dtype_name(latent.dtype));
-  }
-  LatentView view;
-  view.dtype = dtype();
-  view.outer = shape[0];
-  view.channels = shape[1];
-  view.inner = video ? shape[2] : 1;
-  view.height = shape[shape.size() - 2];
-  view.width = shape[shape.size() - 1];
-  view.inner_stride = view.height * view.width;
-  view.channel_stride = view.inner * view.inner_stride;
-  view.outer_stride = view.channels * view.channel_stride;
-  if (view.channels != config_.in_channels) {
-    fail(ErrorCode::kShape, "latent must have ", config_.in_channels, " channels, but has shape ",
-         ShowShape{shape});
-  }
+  const LatentView view = latent_view(inputs.at(0).value(), false, config_.in_channels, dtype());
   const int64_t p = config_.patch_size;
   const Grid grid{view.height / p, view.width / p};
   if (grid.height == 0 || grid.width == 0) {
     fail(ErrorCode::kShape, "latent must hold at least one patch of ", p, " x ", p,
-         ", but has shape ", ShowShape{shape});
+         ", but has shape ", ShowShape{inputs[0]->shape});
   }
   const auto& weights = loaded(weights_, "PatchEmbed");
+  check_crop(grid);
   if (!config_.flatten) return plan_unflattened(view, grid);
 
   Plan plan;
@@ -132,17 +128,18 @@ Plan PatchEmbed::plan(const std::vector<std::optional<TensorSpec>>& inputs, cons
     plan.run = [](Queue&, const Inputs&, const Outputs&) {};
     return plan;
   }
-  const bool stored =
-      weights->positions && grid == positions_.configured && positions_.reference_fits(grid);
-  plan.run = [weights, computed = stored ? nullptr : tables_.get(positions_, grid), view,
-              config = config_,
+  const bool stored = config_.pos_embed_max_size == 0 && weights->positions &&
+                      grid == positions_.configured && positions_.reference_fits(grid);
+  plan.run = [weights, computed = stored ? nullptr : positions_for(grid), view, config = config_,
               &device = device()](Queue& queue, const Inputs& in, const Outputs& out) {
     PatchProjectionArgs args;
     args.latent = view;
     args.latent.data = as_dtype(queue, *in[0], view.dtype).data;
     args.patch = {1, config.patch_size, config.patch_size};
     args.weights = weights->projection.get();
-    args.positions = computed ? computed->get(device) : weights->positions.get();
+    if (config.positions) {
+      args.positions = computed ? computed->get(device) : weights->positions.get();
+    }
     args.layer_norm = config.layer_norm;
     args.output = out[0];
     queue.patch_projection(args);
@@ -150,19 +147,41 @@ Plan PatchEmbed::plan(const std::vector<std::optional<TensorSpec>>& inputs, cons
   return plan;
 }
 
+/// Throws ERR_SHAPE if a stored table that is to be cropped has fewer rows or columns.
+void PatchEmbed::check_crop(Grid grid) const {
+  const int64_t side = config_.pos_embed_max_size;
+  const auto check = [&](const char* axis, int64_t length) {
+    if (side == 0 || length <= side) return;
+    fail(ErrorCode::kShape, axis, " (", length,
+         ") cannot be greater than `pos_embed_max_size`: ", side, ".");
+  };
+  check("Height", grid.height);
+  check("Width", grid.width);
+}
+
+/// The table of a grid that is not the stored one's; null without positions.
+std::shared_ptr<LazyPositions> PatchEmbed::positions_for(Grid grid) {
+  if (!config_.positions) return nullptr;
+  if (weights_->crop) return weights_->crops->get(weights_->crop, config_.embed_dim, grid);
+  return tables_.get([positions = positions_](Grid of) { return positions.table(of); },
+                     config_.embed_dim, grid);
+}
+
 /// [B, D, h, w] plus a table [1, N, D]: legal only if their shapes broadcast.
 Plan PatchEmbed::plan_unflattened(const LatentView& view, Grid grid) {
   const TensorSpec projected{dtype(),
                              {view.outer * view.inner, config_.embed_dim, grid.height, grid.width}};
-  const TensorSpec positions{DType::kFloat32,
-                             {1, positions_.reference_rows(grid), config_.embed_dim}};
+  const bool cropped = config_.pos_embed_max_size > 0;
+  const int64_t rows = cropped ? grid.height * grid.width : positions_.reference_rows(grid);
+  const TensorSpec positions{DType::kFloat32, {1, rows, config_.embed_dim}};
   if (config_.layer_norm && grid.width != config_.embed_dim) {
     fail(ErrorCode::kShape,
          "with flatten = false the layer norm runs over the last axis, which "
          "must be embedDim = ",
          config_.embed_dim, " long, but the result has shape ", ShowShape{projected.shape});
   }
-  const TensorSpec sum{dtype(), broadcast(projected.shape, positions.shape)};
+  const TensorSpec sum{
+      dtype(), config_.positions ? broadcast(projected.shape, positions.shape) : projected.shape};
 
   Plan plan;
   plan.outputs = {sum};
@@ -170,7 +189,7 @@ Plan PatchEmbed::plan_unflattened(const LatentView& view, Grid grid) {
   plan.run = [weights = weights_, choice = positions_, grid, projected, positions, view,
               config = config_,
               &device = device()](Queue& queue, const Inputs& in, const Outputs& out) {
-    const TensorView result = queue.scratch_tensor(projected);
+    const TensorView result = config.positions ? queue.scratch_tensor(projected) : out[0];
     PatchProjectionArgs args;
     args.latent = view;
     args.latent.data = as_dtype(queue, *in[0], view.dtype).data;
@@ -180,9 +199,11 @@ Plan PatchEmbed::plan_unflattened(const LatentView& view, Grid grid) {
     args.output = result;
     queue.patch_projection(args);
     if (config.layer_norm) queue.layer_norm({.x = result});
+    if (!config.positions) return;
     const bool stored = weights->positions && grid == choice.configured;
-    std::vector<float> table =
-        stored ? as_floats(weights->stored_positions) : choice.reference_table(grid);
+    std::vector<float> table = weights->crop ? weights->crop(grid).whole
+                               : stored      ? as_floats(weights->stored_positions)
+                                             : choice.reference_table(grid);
     const TensorView addend = queue.scratch_tensor(positions);
     device.copy_in(addend.data, table.data(), positions.bytes());
     queue.add(result, addend, out[0]);

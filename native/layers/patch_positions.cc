@@ -67,20 +67,20 @@ PositionTable PatchPositions::separable_table(Grid grid) const {
 }
 
 const PreparedPositions* LazyPositions::get(Device& device) {
-  std::call_once(once_, [&] { prepared_ = device.prepare_positions(positions_.table(grid_)); });
+  std::call_once(once_, [&] { prepared_ = device.prepare_positions(make_(grid_)); });
   return prepared_.get();
 }
 
-std::shared_ptr<LazyPositions> PositionsCache::get(const PatchPositions& positions, Grid grid) {
+std::shared_ptr<LazyPositions> PositionsCache::get(const MakeTable& make, int64_t dim, Grid grid) {
   const auto found = std::find_if(recent_.begin(), recent_.end(),
                                   [&](const auto& table) { return table->grid() == grid; });
-  auto table = found == recent_.end() ? std::make_shared<LazyPositions>(positions, grid) : *found;
+  auto table = found == recent_.end() ? std::make_shared<LazyPositions>(make, grid) : *found;
   if (found != recent_.end()) recent_.erase(found);
   recent_.push_back(table);
   double bytes = 0;
-  for (const auto& kept : recent_) bytes += whole_bytes(kept->grid(), positions.dim);
+  for (const auto& kept : recent_) bytes += whole_bytes(kept->grid(), dim);
   while (recent_.size() > 1 && (recent_.size() > kKeptTables || bytes > kKeptBytes)) {
-    bytes -= whole_bytes(recent_.front()->grid(), positions.dim);
+    bytes -= whole_bytes(recent_.front()->grid(), dim);
     recent_.erase(recent_.begin());
   }
   return table;

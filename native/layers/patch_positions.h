@@ -1,8 +1,10 @@
 // The position tables of a PatchEmbed: which one a grid of tokens gets, and their cache.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "backend/backend.h"
@@ -38,16 +40,20 @@ struct PatchPositions {
   PositionTable separable_table(Grid grid) const;
 };
 
-/// A prepared table that the first forward to need it computes, on whichever thread that runs.
+/// Computes the table of a grid; called by the first forward to need it, on whichever thread that
+/// runs.
+using MakeTable = std::function<PositionTable(Grid)>;
+
+/// A prepared table that the first forward to need it computes.
 class LazyPositions {
  public:
-  LazyPositions(const PatchPositions& positions, Grid grid) : positions_(positions), grid_(grid) {}
+  LazyPositions(MakeTable make, Grid grid) : make_(std::move(make)), grid_(grid) {}
 
   Grid grid() const { return grid_; }
   const PreparedPositions* get(Device& device);
 
  private:
-  PatchPositions positions_;
+  MakeTable make_;
   Grid grid_;
   std::once_flag once_;
   std::shared_ptr<const PreparedPositions> prepared_;
@@ -57,7 +63,8 @@ class LazyPositions {
 /// tables, which an NPU keeps), and in any case the last one.
 class PositionsCache {
  public:
-  std::shared_ptr<LazyPositions> get(const PatchPositions& positions, Grid grid);
+  /// @param make how a table that is not there is computed; the same for all grids of the cache.
+  std::shared_ptr<LazyPositions> get(const MakeTable& make, int64_t dim, Grid grid);
 
  private:
   std::vector<std::shared_ptr<LazyPositions>> recent_;  // the last one used is the last

@@ -8,6 +8,15 @@ int64_t out_features(const TimestepEmbeddingConfig& config) {
   return config.out_dim > 0 ? config.out_dim : config.time_embed_dim;
 }
 
+/// Queues both, with scratch memory between them.
+void run_linears(Queue& queue, LinearArgs& first, LinearArgs& second) {
+  second.input =
+      queue.scratch_tensor({first.weights->dtype, {first.rows(), first.weights->out_features}});
+  first.output = LinearOutput::dense(second.input);
+  queue.linear(first);
+  queue.linear(second);
+}
+
 }  // namespace
 
 std::vector<Parameter> timestep_embedding_parameters(const TimestepEmbeddingConfig& config,
@@ -57,12 +66,19 @@ void run_timestep_embedding(Queue& queue, const TimestepEmbeddingConfig& config,
   second.weights = weights.linear_2.get();
   second.activation = config.post_activation;
   second.output = output;
-  if (queue.linear_pair(first, second)) return;
-  second.input =
-      queue.scratch_tensor({sample.dtype, {first.rows(), weights.linear_1->out_features}});
-  first.output = LinearOutput::dense(second.input);
-  queue.linear(first);
-  queue.linear(second);
+  if (!queue.linear_pair(first, second)) run_linears(queue, first, second);
+}
+
+void run_mlp(Queue& queue, const TimestepEmbeddingWeights& weights, Activation activation,
+             const TensorView& sample, const LinearOutput& output) {
+  LinearArgs first;
+  first.input = as_rows(sample);
+  first.weights = weights.linear_1.get();
+  first.activation = activation;
+  LinearArgs second;
+  second.weights = weights.linear_2.get();
+  second.output = output;
+  run_linears(queue, first, second);
 }
 
 void TimestepEmbedding::load(const StateDict& state) {
@@ -78,25 +94,14 @@ StateDict TimestepEmbedding::state() const {
 
 Plan TimestepEmbedding::plan(const std::vector<std::optional<TensorSpec>>& inputs,
                              const ForwardOptions&) {
-  const auto check = [&](const TensorSpec& input, const char* name, int64_t features) {
-    if (input.shape.empty() || input.shape.back() != features) {
-      fail(ErrorCode::kShape, name, " must have shape [..., ", features, "], but has ",
-           ShowShape{input.shape});
-    }
-    if (!is_floating(input.dtype)) {
-      fail(ErrorCode::kDType, name, " must have a floating dtype, but is ",
-           dtype_name(input.dtype));
-    }
-  };
   const TensorSpec& sample = inputs.at(0).value();
-  check(sample, "sample", config_.in_channels);
+  check_features(sample, "sample", config_.in_channels);
   if (inputs.at(1)) {
     if (config_.cond_proj_dim == 0) {
       fail(ErrorCode::kValue, "condition was given, but the layer has no condProjDim");
     }
-    check(*inputs[1], "condition", config_.cond_proj_dim);
-    Shape expected = sample.shape;
-    expected.back() = config_.cond_proj_dim;
+    check_features(*inputs[1], "condition", config_.cond_proj_dim);
+    const Shape expected = with_features(sample.shape, config_.cond_proj_dim);
     if (inputs[1]->shape != expected) {
       fail(ErrorCode::kShape, "condition must have shape ", ShowShape{expected},
            " beside a sample ", ShowShape{sample.shape}, ", but has ", ShowShape{inputs[1]->shape});
@@ -104,9 +109,7 @@ Plan TimestepEmbedding::plan(const std::vector<std::optional<TensorSpec>>& input
   }
 
   Plan plan;
-  Shape shape = sample.shape;
-  shape.back() = out_features(config_);
-  plan.outputs = {{dtype(), shape}};
+  plan.outputs = {{dtype(), with_features(sample.shape, out_features(config_))}};
   plan.input_dtypes = {dtype(), dtype()};
   plan.run = [weights = loaded(weights_, "TimestepEmbedding"), config = config_, dtype = dtype()](
                  Queue& queue, const Inputs& in, const Outputs& out) {

@@ -33,6 +33,12 @@ void run_timestep_embedding(Queue& queue, const TimestepEmbeddingConfig& config,
                             const TimestepEmbeddingWeights& weights, const TensorView& sample,
                             const LinearOutput& output);
 
+/// Queues the two linears with an activation between them: sample [..., features] → `output`.
+/// Unlike run_timestep_embedding, this never replays: the rows of texts differ from prompt to
+/// prompt.
+void run_mlp(Queue& queue, const TimestepEmbeddingWeights& weights, Activation activation,
+             const TensorView& sample, const LinearOutput& output);
+
 /// sample [..., in_channels] (+ condition [..., cond_proj_dim]) → [..., out_dim].
 class TimestepEmbedding final : public Layer {
  public:

@@ -22,6 +22,8 @@ const patches = {
   flatten: true,
   bias: true,
   interpolationScale: 1,
+  positions: true,
+  posEmbedMaxSize: 0,
 };
 
 describe('the addon itself, reached past the facade', () => {

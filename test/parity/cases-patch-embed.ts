@@ -119,6 +119,31 @@ export const patchEmbedCases: readonly Case[] = everyDtype('PatchEmbed', [
     extraParameters: [['pos_embed', [1, 16, 64]]],
   },
   {
+    note: 'a crop of a stored table',
+    options: { ...patch, posEmbedMaxSize: 7 },
+    inputs: { latent: [2, 4, 6, 9] },
+  },
+  {
+    note: 'a crop of the whole, layer norm',
+    options: { ...patch, posEmbedMaxSize: 4, layerNorm: true },
+    inputs: { latent: [2, 4, 8, 8] },
+  },
+  {
+    note: 'no positions, an odd D',
+    options: { ...patch, embedDim: 21, posEmbedType: null },
+    inputs: { latent: [2, 4, 6, 8] },
+  },
+  {
+    note: 'not flattened, no positions',
+    options: { ...patch, embedDim: 10, posEmbedType: null, flatten: false },
+    inputs: { latent: [2, 4, 6, 8] },
+  },
+  {
+    note: 'not flattened, a crop',
+    options: { ...patch, embedDim: 16, posEmbedMaxSize: 6, flatten: false },
+    inputs: { latent: [2, 4, 8, 2] },
+  },
+  {
     note: 'not flattened, one column',
     options: { ...patch, width: 2, embedDim: 16, flatten: false },
     inputs: { latent: [2, 4, 8, 2] },

@@ -1,4 +1,5 @@
 import type { DType } from '../../lib/index.js';
+import { familyCases } from './cases-family.js';
 import { functionCases } from './cases-functions.js';
 import { patchEmbedCases } from './cases-patch-embed.js';
 import { latteCases } from './latte-cases.js';
@@ -183,6 +184,11 @@ const adaLayerNormSingle = everyDtype('AdaLayerNormSingle', [
     options: { embeddingDim: 20 },
     inputs: { timestep: numbers([3]) },
   },
+  ...[1, 2, 9].map((numModParams) => ({
+    note: `${numModParams} parameters`,
+    options: { embeddingDim: 12, numModParams },
+    inputs: { timestep: numbers([3, 9]) },
+  })),
   {
     note: 'odd D',
     options: { embeddingDim: 21, useAdditionalConditions: true },
@@ -255,4 +261,5 @@ export const cases: readonly Case[] = [
   ...combined,
   ...captionProjection,
   ...adaLayerNormSingle,
+  ...familyCases,
 ];

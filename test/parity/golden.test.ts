@@ -14,7 +14,8 @@ import {
 import { dtypeOf } from '../support/safetensors.js';
 import { fromStored, tensorOf, valuesOf } from '../support/tensors.js';
 import { sizeOf } from '../reference/array.js';
-import { operations, type Operation, type OperationName } from './operations.js';
+import type { Operation } from './operation.js';
+import { operations, type OperationName } from './operations.js';
 
 /** get_1d_sincos_pos_embed → get1dSincosPosEmbed; layers keep their names. */
 function operationNamed(name: string): Operation {

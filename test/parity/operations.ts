@@ -7,39 +7,8 @@ import type { Float } from '../reference/rounding.js';
 import * as sincos from '../reference/sincos.js';
 import { tableDtype } from '../support/devices.js';
 import { timestepEmbedding } from '../reference/timesteps.js';
-
-/** Tensors that go into an operation, and what the reference knows of the same. */
-export type Inputs<T> = Readonly<Record<string, T | undefined>>;
-
-type Options = Record<string, never>;
-
-/** What the suite needs of any layer. */
-export interface AnyLayer {
-  loadStateDict(weights: Record<string, Tensor>): unknown;
-  dispose(): void;
-}
-
-/** How one function or layer is called, here and in the reference. */
-export interface Operation {
-  /** The dtypes that its results come in. */
-  readonly dtypes: readonly DType[];
-  /** A function of the host: no device, no weights. */
-  readonly call?: (options: Options, inputs: Inputs<Tensor>, dtype: DType) => Tensor;
-  readonly layer?: {
-    parameters(options: Options): [string, number[]][];
-    make(options: Options, device: string, dtype: DType): AnyLayer;
-    forward(layer: AnyLayer, inputs: Inputs<Tensor>, options: Options): Promise<Tensor[]>;
-    forwardSync(layer: AnyLayer, inputs: Inputs<Tensor>, options: Options): Tensor[];
-  };
-  /** Exact results, before they are stored in the dtype where `call` is set. */
-  expected(
-    options: Options,
-    weights: reference.Weights,
-    inputs: Inputs<Approx>,
-    dtype: Float,
-    device: string,
-  ): Approx[];
-}
+import { familyOperations } from './operations-family.js';
+import type { Inputs, Operation, Options } from './operation.js';
 
 const tables: readonly DType[] = ['float64', 'float32'];
 const floats: readonly DType[] = ['float32', 'float16', 'bfloat16'];
@@ -221,15 +190,16 @@ export const operations = {
         const options = given as unknown as {
           embeddingDim: number;
           useAdditionalConditions?: boolean;
+          numModParams?: number;
         };
-        const { embeddingDim } = options;
+        const { embeddingDim, numModParams = 6 } = options;
         return [
           ...reference.combinedParameters('emb.', {
             ...options,
             sizeEmbDim: Math.floor(embeddingDim / 3),
           }),
-          ['linear.weight', [6 * embeddingDim, embeddingDim]],
-          ['linear.bias', [6 * embeddingDim]],
+          ['linear.weight', [numModParams * embeddingDim, embeddingDim]],
+          ['linear.bias', [numModParams * embeddingDim]],
         ];
       },
       make: ({ batchSize: _, hiddenDtype: __, ...options }, device, dtype) =>
@@ -259,6 +229,7 @@ export const operations = {
       return [result.modulation, result.embeddedTimestep];
     },
   },
+  ...familyOperations,
 } satisfies Record<string, Operation>;
 
 export type OperationName = keyof typeof operations;

@@ -84,6 +84,87 @@ export const residencyCases: readonly Case[] = [
     options: { inFeatures: 9, hiddenSize: 8 },
     inputs: { caption: { shape: [2, 3, 9] }, forceDropIds: timesteps([1, 0], 'int64') },
   },
+  {
+    op: 'PatchEmbed3d',
+    dtype,
+    note: 'float32 given',
+    options: { patchSize: [1, 2, 2], inChannels: 4, embedDim: 16 },
+    inputs: { latent: { shape: [2, 4, 2, 4, 6], dtype: 'float32' } },
+  },
+  {
+    op: 'Linear',
+    dtype,
+    note: 'the layer’s dtype',
+    options: { inFeatures: 9, outFeatures: 7 },
+    inputs: { input: { shape: [3, 9] } },
+  },
+  {
+    op: 'PixArtAlphaTextProjection',
+    dtype,
+    note: 'the layer’s dtype',
+    options: { inFeatures: 9, hiddenSize: 8, outFeatures: 5 },
+    inputs: { caption: { shape: [2, 3, 9] } },
+  },
+  {
+    op: 'CombinedTimestepTextProjEmbeddings',
+    dtype,
+    note: 'one timestep',
+    options: { embeddingDim: 12, pooledProjectionDim: 5 },
+    inputs: { timestep: timesteps([7], 'int64'), pooledProjection: { shape: [2, 5] } },
+  },
+  {
+    op: 'CombinedTimestepGuidanceTextProjEmbeddings',
+    dtype,
+    note: 'a row each',
+    options: { embeddingDim: 12, pooledProjectionDim: 5 },
+    inputs: {
+      timestep: timesteps([7, 999]),
+      guidance: timesteps([3500, 1]),
+      pooledProjection: { shape: [2, 5] },
+    },
+  },
+  {
+    op: 'SanaCombinedTimestepGuidanceEmbeddings',
+    dtype,
+    note: 'one guidance',
+    options: { embeddingDim: 12 },
+    inputs: { timestep: timesteps([7, 999]), guidance: timesteps([0.45]) },
+  },
+  {
+    op: 'QwenTimestepProjEmbeddings',
+    dtype,
+    note: 'rows of the table',
+    options: { embeddingDim: 12, useAdditionalTCond: true },
+    inputs: { timestep: timesteps([0.5, 1]), additionTCond: timesteps([1, 0], 'int64') },
+  },
+  {
+    op: 'WanTimeTextImageEmbedding',
+    dtype,
+    note: 'text and images',
+    options: {
+      ...{ dim: 12, timeFreqDim: 32, timeProjDim: 9, textEmbedDim: 7 },
+      ...{ imageEmbedDim: 6, posEmbedSeqLen: 4 },
+    },
+    inputs: {
+      timestep: timesteps([7]),
+      encoderHiddenStates: { shape: [1, 2, 7] },
+      encoderHiddenStatesImage: { shape: [2, 2, 6], dtype: 'float32' },
+    },
+  },
+  {
+    op: 'CogVideoXPatchEmbed',
+    dtype,
+    note: 'a computed table',
+    options: {
+      ...{ patchSize: 2, inChannels: 3, embedDim: 16, textEmbedDim: 7, maxTextSeqLength: 2 },
+      ...{ sampleWidth: 8, sampleHeight: 6, sampleFrames: 9, temporalCompressionRatio: 4 },
+      useLearnedPositionalEmbeddings: false,
+    },
+    inputs: {
+      textEmbeds: { shape: [2, 2, 7] },
+      imageEmbeds: { shape: [2, 2, 3, 4, 6], dtype: 'float32' },
+    },
+  },
 ];
 
 /**

@@ -5,13 +5,8 @@ import * as compare from '../support/compare.js';
 import { computes } from '../support/devices.js';
 import { uniform } from '../support/random.js';
 import { quantized, stateDict, tensorOf, valuesOf } from '../support/tensors.js';
-import {
-  operations,
-  type AnyLayer,
-  type Inputs,
-  type Operation,
-  type OperationName,
-} from './operations.js';
+import type { AnyLayer, Inputs, Operation } from './operation.js';
+import { operations, type OperationName } from './operations.js';
 
 /** An input: its shape, filled with numbers of its own, or with those given. */
 export interface InputCase {

@@ -137,7 +137,7 @@ export function captionProjection(weights: Weights, caption: Approx, dtype: Floa
 
 /** AdaLayerNormSingle: { modulation: linear(silu(e)) [B, 6D], embeddedTimestep: e [B, D] }. */
 export function adaLayerNormSingle(
-  options: { embeddingDim: number; useAdditionalConditions?: boolean },
+  options: { embeddingDim: number; useAdditionalConditions?: boolean; numModParams?: number },
   weights: Weights,
   input: CombinedInput,
   dtype: Float,

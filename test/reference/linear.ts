@@ -48,8 +48,8 @@ export function linear(x: Approx, weight: Approx, bias?: Approx): Approx {
   };
 }
 
-/** LayerNorm over the last axis, no affine parameters, eps 1e-6, as float32 would do it. */
-export function layerNorm(x: Approx): Approx {
+/** LayerNorm over the last axis, as float32 would do it. */
+export function layerNorm(x: Approx, epsilon = 1e-6, weight?: Approx, bias?: Approx): Approx {
   const width = x.shape.at(-1)!;
   const rows = x.value.length / width;
   const value = new Float64Array(x.value.length);
@@ -60,15 +60,18 @@ export function layerNorm(x: Approx): Approx {
     const deviation = given.subarray(row * width, (row + 1) * width);
     const mean = values.reduce((sum, v) => sum + v, 0) / width;
     const variance = values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / width;
-    const scale = Math.sqrt(variance + 1e-6);
+    const scale = Math.sqrt(variance + epsilon);
     // d(norm) = (dx − mean(dx) − norm·mean(norm·dx)) / scale: the means deviate by rms/√width.
     const rms = Math.sqrt(deviation.reduce((sum, d) => sum + d * d, 0) / width) / Math.sqrt(width);
     const own = u32 * 4 * (1 + Math.abs(mean) / scale);
     for (let i = 0; i < width; i++) {
       const norm = (values[i]! - mean) / scale;
-      value[row * width + i] = norm;
+      const [w, b] = [weight?.value[i] ?? 1, bias?.value[i] ?? 0];
+      value[row * width + i] = norm * w + b;
       sigma[row * width + i] =
-        Math.hypot(deviation[i]!, rms, norm * rms) / scale + own * (1 + Math.abs(norm));
+        (Math.hypot(deviation[i]!, rms, norm * rms) / scale + own * (1 + Math.abs(norm))) *
+          Math.abs(w) +
+        u32 * Math.abs(b);
     }
   }
   return { shape: x.shape, value, sigma, bound: new Float64Array(value.length) };

@@ -14,10 +14,14 @@ export interface PatchEmbedOptions {
   flatten?: boolean;
   bias?: boolean;
   interpolationScale?: number;
+  posEmbedType?: 'sincos' | null;
+  posEmbedMaxSize?: number;
 }
 
 /** The options with the reference's defaults filled in. */
-export function withDefaults(options: PatchEmbedOptions): Required<PatchEmbedOptions> {
+export function withDefaults(
+  options: PatchEmbedOptions,
+): Required<Omit<PatchEmbedOptions, 'posEmbedMaxSize'>> & PatchEmbedOptions {
   return {
     height: 224,
     width: 224,
@@ -28,6 +32,7 @@ export function withDefaults(options: PatchEmbedOptions): Required<PatchEmbedOpt
     flatten: true,
     bias: true,
     interpolationScale: 1,
+    posEmbedType: 'sincos',
     ...options,
   };
 }
@@ -40,6 +45,19 @@ export function positionTable(
   loaded?: Approx,
 ): Approx {
   const { height, width, patchSize, embedDim, interpolationScale } = withDefaults(options);
+  if (options.posEmbedType === null) {
+    const columns = options.flatten === false ? 1 : embedDim;
+    return exact([1, columns], new Float64Array(columns));
+  }
+  const { posEmbedMaxSize: side } = options;
+  if (side !== undefined) {
+    const [top, left] = [Math.floor((side - h) / 2), Math.floor((side - w) / 2)];
+    return pick(loaded!, [h * w, embedDim], (i) => {
+      const [row, channel] = [Math.floor(i / embedDim), i % embedDim];
+      const from = (top + Math.floor(row / w)) * side + left + (row % w);
+      return from * embedDim + channel;
+    });
+  }
   const baseSize = Math.floor(height / patchSize);
   const configured = [baseSize, Math.floor(width / patchSize)];
   if (h === configured[0] && w === configured[1]) {
@@ -158,5 +176,8 @@ export function patchEmbedParameters(options: PatchEmbedOptions): [string, numbe
     ['proj.weight', [embedDim, inChannels, patchSize, patchSize]],
   ];
   if (bias) names.push(['proj.bias', [embedDim]]);
+  const { posEmbedMaxSize: side, posEmbedType } = options;
+  if (side !== undefined && posEmbedType !== null)
+    names.push(['pos_embed', [1, side * side, embedDim]]);
   return names;
 }

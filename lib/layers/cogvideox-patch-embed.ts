@@ -1,0 +1,148 @@
+import {
+  checkArgumentCount,
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  checkPositive,
+} from '../options.js';
+import { checkVideoEmbedDim } from '../sincos.js';
+import type { Tensor } from '../tensor/tensor.js';
+import {
+  Layer,
+  layerOptionNames,
+  tensorCall,
+  type Call,
+  type ForwardOptions,
+  type LayerOptions,
+} from './layer.js';
+
+export interface CogVideoXPatchEmbedOptions extends LayerOptions {
+  /** The rows and columns of a patch. Default 2. */
+  patchSize?: number;
+  /** The frames of a patch. Default null: patches of one frame. */
+  patchSizeT?: number | null;
+  /** Default 16. */
+  inChannels?: number;
+  /** D. Default 1920. */
+  embedDim?: number;
+  /** The channels of the text encoder's states. Default 4096. */
+  textEmbedDim?: number;
+  /** Whether the patches' projection has a bias; with `patchSizeT` it has one in any case. Default true. */
+  bias?: boolean;
+  /** The latent that a stored table is for, in latent pixels. Default 90 and 60. */
+  sampleWidth?: number;
+  sampleHeight?: number;
+  /** The frames of the video that a stored table is for. Default 49. */
+  sampleFrames?: number;
+  /** Frames of the video for each frame of the latent. Default 4. */
+  temporalCompressionRatio?: number;
+  /** The text's tokens, which get zeros for positions. Default 226. */
+  maxTextSeqLength?: number;
+  /** Divides the positions. Default 1.875. */
+  spatialInterpolationScale?: number;
+  /** Divides the positions in time. Default 1. */
+  temporalInterpolationScale?: number;
+  /** Default true. */
+  usePositionalEmbeddings?: boolean;
+  /** Whether the table is a parameter, `pos_embedding`. Default true. */
+  useLearnedPositionalEmbeddings?: boolean;
+}
+
+const optionNames = [
+  ...layerOptionNames,
+  'patchSize',
+  'patchSizeT',
+  'inChannels',
+  'embedDim',
+  'textEmbedDim',
+  'bias',
+  'sampleWidth',
+  'sampleHeight',
+  'sampleFrames',
+  'temporalCompressionRatio',
+  'maxTextSeqLength',
+  'spatialInterpolationScale',
+  'temporalInterpolationScale',
+  'usePositionalEmbeddings',
+  'useLearnedPositionalEmbeddings',
+] as const;
+
+type CogVideoXPatchEmbedInputs = [
+  textEmbeds: Tensor,
+  imageEmbeds: Tensor,
+  options?: ForwardOptions,
+];
+
+/**
+ * A text's states and the patches of a video as one sequence of tokens.
+ *
+ * With one of the two kinds of positional embeddings the text's tokens get zeros, and the patches
+ * the table of `get3dSincosPosEmbed`. A learned table is used for latents of the sample's size;
+ * for other numbers of frames a table is computed, and other heights and widths are refused.
+ *
+ * Weights: `proj.weight` [D, C, p, p], or with `patchSizeT` [D, C·pt·p·p]; `proj.bias`,
+ * `text_proj.{weight, bias}`, `pos_embedding` [1, L + N, D] if learned. Source:
+ * `CogVideoXPatchEmbed` of diffusers.
+ *
+ * `forward(textEmbeds, imageEmbeds, options?)` takes [B, L, textEmbedDim] and [B, F, C, H, W] of any
+ * floating dtypes, and returns [B, L + N, D]. Trailing pixels are dropped, but with `patchSizeT`
+ * patches must divide frames, rows and columns. It throws ERR_VALUE, ERR_SHAPE and ERR_DTYPE.
+ */
+export class CogVideoXPatchEmbed extends Layer<CogVideoXPatchEmbedInputs, Tensor> {
+  /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
+  constructor(options?: CogVideoXPatchEmbedOptions) {
+    checkArgumentCount(arguments, 1, 'new CogVideoXPatchEmbed(options)');
+    const given = checkOptions(options, optionNames);
+    const side = (
+      name: 'sampleWidth' | 'sampleHeight' | 'sampleFrames',
+      fallback: number,
+    ): number => checkInteger(given[name], name, fallback, 1, 2 ** 20);
+    const use = checkBoolean(given.usePositionalEmbeddings, 'usePositionalEmbeddings', true);
+    const learned = checkBoolean(
+      given.useLearnedPositionalEmbeddings,
+      'useLearnedPositionalEmbeddings',
+      true,
+    );
+    const embedDim = checkInteger(given.embedDim, 'embedDim', 1920, 1, 2 ** 24);
+    if (use || learned) checkVideoEmbedDim(embedDim);
+    super('CogVideoXPatchEmbed', given, {
+      patchSize: checkInteger(given.patchSize, 'patchSize', 2, 1, 2 ** 12),
+      patchSizeT:
+        given.patchSizeT == null
+          ? 0
+          : checkInteger(given.patchSizeT, 'patchSizeT', undefined, 1, 2 ** 12),
+      inChannels: checkInteger(given.inChannels, 'inChannels', 16, 1, 2 ** 16),
+      embedDim,
+      textEmbedDim: checkInteger(given.textEmbedDim, 'textEmbedDim', 4096),
+      bias: checkBoolean(given.bias, 'bias', true),
+      sampleWidth: side('sampleWidth', 90),
+      sampleHeight: side('sampleHeight', 60),
+      sampleFrames: side('sampleFrames', 49),
+      temporalCompressionRatio: checkInteger(
+        given.temporalCompressionRatio,
+        'temporalCompressionRatio',
+        4,
+        1,
+        2 ** 20,
+      ),
+      maxTextSeqLength: checkInteger(given.maxTextSeqLength, 'maxTextSeqLength', 226, 1, 2 ** 20),
+      spatialInterpolationScale: checkPositive(
+        given.spatialInterpolationScale,
+        'spatialInterpolationScale',
+        1.875,
+      ),
+      temporalInterpolationScale: checkPositive(
+        given.temporalInterpolationScale,
+        'temporalInterpolationScale',
+        1,
+      ),
+      usePositionalEmbeddings: use,
+      useLearnedPositionalEmbeddings: learned,
+    });
+  }
+
+  /** @internal */
+  protected override call(given: CogVideoXPatchEmbedInputs): Call<Tensor> {
+    return tensorCall(given, ['textEmbeds', 'imageEmbeds']);
+  }
+}

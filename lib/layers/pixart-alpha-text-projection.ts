@@ -1,0 +1,71 @@
+import { LatteError, show } from '../errors.js';
+import { checkArgumentCount, checkInteger, checkOptions } from '../options.js';
+import type { Tensor } from '../tensor/tensor.js';
+import {
+  Layer,
+  layerOptionNames,
+  tensorCall,
+  type Call,
+  type ForwardOptions,
+  type LayerOptions,
+} from './layer.js';
+
+export interface PixArtAlphaTextProjectionOptions extends LayerOptions {
+  inFeatures: number;
+  /** The channels between the two linears. */
+  hiddenSize: number;
+  /** The channels of the result. Default hiddenSize. */
+  outFeatures?: number | null;
+  /** Default 'gelu_tanh'. 'silu_fp32' is SiLU in float32, as every activation is here. */
+  actFn?: 'gelu_tanh' | 'silu' | 'silu_fp32';
+}
+
+const optionNames = [
+  ...layerOptionNames,
+  'inFeatures',
+  'hiddenSize',
+  'outFeatures',
+  'actFn',
+] as const;
+
+type PixArtAlphaTextProjectionInputs = [caption: Tensor, options?: ForwardOptions];
+
+/**
+ * linear_1 → activation → linear_2 over the last axis of a text's states.
+ *
+ * Weights: `linear_1.{weight [hiddenSize, inFeatures], bias}`, `linear_2.{weight [outFeatures,
+ * hiddenSize], bias}`. Source: `PixArtAlphaTextProjection` of diffusers.
+ *
+ * `forward(caption, options?)` takes […, inFeatures] of any floating dtype and returns
+ * […, outFeatures]. It throws ERR_VALUE, ERR_SHAPE and ERR_DTYPE.
+ */
+export class PixArtAlphaTextProjection extends Layer<PixArtAlphaTextProjectionInputs, Tensor> {
+  /** @throws LatteError ERR_VALUE ("Unknown activation function: …"), ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
+  constructor(options: PixArtAlphaTextProjectionOptions) {
+    checkArgumentCount(arguments, 1, 'new PixArtAlphaTextProjection(options)');
+    const given = checkOptions(options, optionNames);
+    const hiddenSize = checkInteger(given.hiddenSize, 'hiddenSize');
+    super('PixArtAlphaTextProjection', given, {
+      inFeatures: checkInteger(given.inFeatures, 'inFeatures'),
+      hiddenSize,
+      outFeatures: checkInteger(given.outFeatures ?? undefined, 'outFeatures', hiddenSize),
+      actFn: activation(given.actFn ?? 'gelu_tanh'),
+    });
+  }
+
+  /** @internal */
+  protected override call(given: PixArtAlphaTextProjectionInputs): Call<Tensor> {
+    return tensorCall(given, ['caption']);
+  }
+}
+
+const activations: readonly unknown[] = ['gelu_tanh', 'silu', 'silu_fp32'];
+
+function activation(name: unknown): unknown {
+  if (activations.includes(name)) return name;
+  const text = typeof name === 'string' ? name.slice(0, 60) : show(name);
+  throw new LatteError(
+    'ERR_VALUE',
+    `Unknown activation function: ${text} (actFn must be one of ${activations.join(', ')})`,
+  );
+}

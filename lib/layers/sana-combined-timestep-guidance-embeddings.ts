@@ -1,0 +1,61 @@
+import type { FloatDType } from '../tensor/dtype.js';
+import { checkArgumentCount, checkInteger, checkOptions } from '../options.js';
+import type { TensorLike } from '../tensor/tensor-like.js';
+import { modulationCall, type Modulation } from './ada-layer-norm-single.js';
+import { namedInputs } from './conditions.js';
+import {
+  Layer,
+  layerOptionNames,
+  type Call,
+  type ForwardOptions,
+  type LayerOptions,
+} from './layer.js';
+
+export interface SanaCombinedTimestepGuidanceEmbeddingsOptions extends LayerOptions {
+  /** D, the channels of the transformer. */
+  embeddingDim: number;
+}
+
+/** What the transformer is conditioned on at one step; an input of one row serves all rows. */
+export interface TimestepGuidanceInputs {
+  /** [N]. */
+  timestep: TensorLike;
+  /** [N], scaled as the model's pipeline does it. */
+  guidance: TensorLike;
+  /** The dtype of the results, and of the sinusoids on their way. Default: the layer's. */
+  hiddenDtype?: FloatDType;
+}
+
+type SanaInputs = [
+  conditions: TimestepGuidanceInputs,
+  options?: ForwardOptions<Partial<Modulation>>,
+];
+
+/**
+ * e = MLP(sinusoid(t)) + MLP(sinusoid(guidance)), and linear(silu(e)).
+ *
+ * Weights: `timestep_embedder.…`, `guidance_embedder.…` (256 → D → D), `linear.{weight [6D, D], bias}`.
+ * Source: `SanaCombinedTimestepGuidanceEmbeddings` of diffusers.
+ *
+ * `forward({ timestep, guidance, hiddenDtype? }, options?)` returns a {@link Modulation} of N rows;
+ * `options.out` is `{ modulation?, embeddedTimestep? }`. It throws ERR_VALUE, also if the guidance is
+ * missing, ERR_SHAPE and ERR_DTYPE.
+ */
+export class SanaCombinedTimestepGuidanceEmbeddings extends Layer<SanaInputs, Modulation> {
+  /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
+  constructor(options: SanaCombinedTimestepGuidanceEmbeddingsOptions) {
+    checkArgumentCount(arguments, 1, 'new SanaCombinedTimestepGuidanceEmbeddings(options)');
+    const given = checkOptions(options, [...layerOptionNames, 'embeddingDim']);
+    super('SanaCombinedTimestepGuidanceEmbeddings', given, {
+      embeddingDim: checkInteger(given.embeddingDim, 'embeddingDim'),
+    });
+  }
+
+  /** @internal */
+  protected override call(given: SanaInputs): Call<Modulation> {
+    checkArgumentCount(given, 2, 'forward(conditions, options)');
+    const [conditions, options] = given;
+    const kinds = { timestep: 'numbers', guidance: 'numbers', hiddenDtype: 'dtype?' } as const;
+    return modulationCall(namedInputs(conditions, kinds), options);
+  }
+}

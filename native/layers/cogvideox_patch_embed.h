@@ -1,0 +1,63 @@
+// CogVideoXPatchEmbed: a text's states and the patches of a video to one sequence of tokens.
+#pragma once
+
+#include <mutex>
+
+#include "layers/parts.h"
+
+namespace latte {
+
+struct CogVideoXPatchEmbedConfig {
+  int64_t patch_size = 2;
+  int64_t patch_size_t = 0;  // 0: patches of one frame
+  int64_t in_channels = 16, embed_dim = 1920, text_embed_dim = 4096;
+  bool bias = true;
+  int64_t sample_width = 90, sample_height = 60, sample_frames = 49;
+  int64_t temporal_compression_ratio = 4, max_text_seq_length = 226;
+  double spatial_interpolation_scale = 1.875, temporal_interpolation_scale = 1;
+  bool positions = true, learned_positions = true;
+};
+
+/// The positions of a sequence, prepared by the first forward to need them: those of each frame's
+/// tokens, and those of the text's, which are null for zeros.
+class SequencePositions {
+ public:
+  struct Prepared {
+    std::vector<std::shared_ptr<const PreparedPositions>> frames;
+    Tensor text;  // [L, D] on the device, in the layer's dtype
+  };
+  using Make = std::function<Prepared()>;
+
+  explicit SequencePositions(Make make) : make_(std::move(make)) {}
+  const Prepared& get();
+
+ private:
+  Make make_;
+  std::once_flag once_;
+  Prepared prepared_;
+};
+
+struct CogVideoXWeights : LoadedParts {
+  std::shared_ptr<SequencePositions> stored;
+};
+
+/// text [B, L, text_embed_dim], images [B, F, C, H, W] → [B, L + N, embed_dim].
+class CogVideoXPatchEmbed final : public ComposedLayer<CogVideoXWeights> {
+ public:
+  CogVideoXPatchEmbed(Device& device, DType dtype, const CogVideoXPatchEmbedConfig& config);
+
+  Plan plan(const std::vector<std::optional<TensorSpec>>& inputs,
+            const ForwardOptions& options) override;
+
+ protected:
+  void prepare(CogVideoXWeights& loaded) const override;
+
+ private:
+  std::shared_ptr<SequencePositions> positions_for(const LatentView& images, int64_t text_length);
+
+  CogVideoXPatchEmbedConfig config_;
+  Shape computed_for_;  // frames, rows and columns of tokens
+  std::shared_ptr<SequencePositions> computed_;
+};
+
+}  // namespace latte

@@ -1,0 +1,67 @@
+#include "layers/embedding_sum.h"
+
+namespace latte {
+
+void check_numbers(const TensorSpec& numbers, const char* name) {
+  if (numbers.shape.size() != 1) {
+    fail(ErrorCode::kShape, "Timesteps should be a 1d-array, but ", name, " has shape ",
+         ShowShape{numbers.shape});
+  }
+}
+
+int64_t rows_of_sum(const std::vector<NamedRows>& inputs) {
+  const NamedRows* wide = nullptr;
+  for (const NamedRows& input : inputs) {
+    if (input.rows == 1) continue;
+    if (wide != nullptr && wide->rows != input.rows) {
+      fail(ErrorCode::kShape, input.name, " must have 1 row or as many as ", wide->name, ", ",
+           wide->rows, ", but has ", input.rows);
+    }
+    wide = &input;
+  }
+  return wide == nullptr ? 1 : wide->rows;
+}
+
+void run_embedding_sum(Queue& queue, const std::vector<EmbeddingTerm>& terms,
+                       const TensorView& output) {
+  const int64_t rows = output.shape[0], dim = output.shape[1];
+  bool begun = false;
+  const auto add = [&](const EmbeddingTerm& term) {
+    LinearOutput to = LinearOutput::dense(output);
+    to.accumulate = begun;
+    run_timestep_embedding(queue, {}, term.weights, term.input, to);
+    begun = true;
+  };
+  // The terms of one row first: their sum is copied to all rows.
+  if (rows > 1) {
+    for (const EmbeddingTerm& term : terms) {
+      if (term.input.shape[0] == 1) add(term);
+    }
+    if (begun) repeat_elements(queue, output, dim);
+  }
+  for (const EmbeddingTerm& term : terms) {
+    if (term.input.shape[0] == rows) add(term);
+  }
+}
+
+TensorView run_sinusoids(Queue& queue, const Timesteps& projection, const TensorView& numbers,
+                         DType hidden, DType dtype) {
+  const TensorView sinusoids =
+      queue.scratch_tensor({hidden, {numbers.shape[0], projection.sinusoids().dim}});
+  projection.project(queue, as_dtype(queue, numbers, DType::kFloat32), sinusoids);
+  return as_dtype(queue, sinusoids, dtype);
+}
+
+void run_modulation(Queue& queue, const LinearWeights& linear, const TensorView& embedded,
+                    const TensorView& modulation) {
+  run_converted(queue, linear.dtype, modulation, [&](const TensorView& result) {
+    LinearArgs args;
+    args.input = as_dtype(queue, embedded, linear.dtype);
+    args.weights = &linear;
+    args.input_activation = Activation::kSilu;
+    args.output = LinearOutput::dense(result);
+    queue.linear(args);
+  });
+}
+
+}  // namespace latte

@@ -1,0 +1,91 @@
+#include "layers/qwen_timestep_proj_embeddings.h"
+
+#include <array>
+
+#include "backend/registry.h"
+
+namespace latte {
+
+namespace {
+
+constexpr const char* kTable = "addition_t_embedding.weight";
+
+TimestepsConfig scaled() {
+  TimestepsConfig config;
+  config.scale = 1000;
+  return config;
+}
+
+Parts parts_of(const QwenTimestepProjConfig& config) {
+  const int64_t dim = config.embedding_dim;
+  Parts parts;
+  parts.add_mlp("timestep_embedder.", kSinusoidChannels, dim, dim);
+  if (config.use_additional_t_cond) parts.tables.push_back({kTable, {2, dim}});
+  return parts;
+}
+
+}  // namespace
+
+QwenTimestepProjEmbeddings::QwenTimestepProjEmbeddings(Device& device, DType dtype,
+                                                       const QwenTimestepProjConfig& config)
+    : ComposedLayer("QwenTimestepProjEmbeddings", device, dtype, parts_of(config)),
+      config_(config),
+      time_proj_(device, scaled()) {}
+
+/// A row of the table as two linears, as no device has a gather: a condition c becomes the weights
+/// 1 − c and c of the two rows. With zeros and ones the result is exact.
+void QwenTimestepProjEmbeddings::prepare(LoadedParts& loaded) const {
+  if (!config_.use_additional_t_cond) return;
+  std::array<float, 2> slopes = {-1, 1}, offsets = {1, 0};
+  const TensorView slope{{DType::kFloat32, {2, 1}}, slopes.data()};
+  const TensorView offset{{DType::kFloat32, {2}}, offsets.data()};
+  loaded.linears["row_weights"] = device().prepare_linear(slope, &offset, dtype());
+  const std::vector<float> rows = as_floats(loaded.tables.at(kTable));
+  const int64_t dim = config_.embedding_dim;
+  std::vector<float> columns(rows.size());
+  for (int64_t i = 0; i < dim; ++i) {
+    for (int64_t row = 0; row < 2; ++row) columns[2 * i + row] = rows[row * dim + i];
+  }
+  const TensorView transposed{{DType::kFloat32, {dim, 2}}, columns.data()};
+  loaded.linears["rows"] = device().prepare_linear(transposed, nullptr, dtype());
+}
+
+Plan QwenTimestepProjEmbeddings::plan(const std::vector<std::optional<TensorSpec>>& inputs,
+                                      const ForwardOptions& options) {
+  const TensorSpec& timestep = inputs.at(0).value();
+  check_numbers(timestep, "timestep");
+  const int64_t rows = timestep.shape[0];
+  const bool added = config_.use_additional_t_cond;
+  if (added && inputs.at(1).value().shape != timestep.shape) {
+    fail(ErrorCode::kShape, "additionTCond must have shape ", ShowShape{timestep.shape},
+         ", as timestep has, but has ", ShowShape{inputs[1]->shape});
+  }
+  const DType hidden = options.hidden_dtype.value_or(dtype());
+  Plan plan;
+  plan.outputs = {{hidden, {rows, config_.embedding_dim}}};
+  plan.input_dtypes = {DType::kFloat32, dtype()};
+  plan.run = [weights = weights(), time_proj = time_proj_, added, rows, hidden, dtype = dtype()](
+                 Queue& queue, const Inputs& in, const Outputs& out) {
+    run_converted(queue, dtype, out[0], [&](const TensorView& sum) {
+      run_embedding_sum(queue,
+                        {{run_sinusoids(queue, time_proj, *in[0], hidden, dtype),
+                          weights->mlp("timestep_embedder.")}},
+                        sum);
+      if (!added) return;
+      LinearArgs first, second;
+      first.input = as_dtype(queue, *in[1], dtype);
+      first.input.shape = {rows, 1};
+      first.weights = weights->linear("row_weights");
+      second.input = queue.scratch_tensor({dtype, {rows, 2}});
+      first.output = LinearOutput::dense(second.input);
+      second.weights = weights->linear("rows");
+      second.output = LinearOutput::dense(sum);
+      second.output.accumulate = true;
+      queue.linear(first);
+      queue.linear(second);
+    });
+  };
+  return plan;
+}
+
+}  // namespace latte

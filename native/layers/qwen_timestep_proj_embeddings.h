@@ -1,0 +1,31 @@
+// QwenTimestepProjEmbeddings: timesteps of 0…1 to an embedding, to which a condition's row is
+// added.
+#pragma once
+
+#include "layers/embedding_sum.h"
+#include "layers/parts.h"
+
+namespace latte {
+
+struct QwenTimestepProjConfig {
+  int64_t embedding_dim = 0;
+  bool use_additional_t_cond = false;
+};
+
+/// timestep [N] (, addition_t_cond [N] of zeros and ones) → [N, embedding_dim].
+class QwenTimestepProjEmbeddings final : public ComposedLayer<> {
+ public:
+  QwenTimestepProjEmbeddings(Device& device, DType dtype, const QwenTimestepProjConfig& config);
+
+  Plan plan(const std::vector<std::optional<TensorSpec>>& inputs,
+            const ForwardOptions& options) override;
+
+ protected:
+  void prepare(LoadedParts& loaded) const override;
+
+ private:
+  QwenTimestepProjConfig config_;
+  Timesteps time_proj_;
+};
+
+}  // namespace latte
