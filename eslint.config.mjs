@@ -55,7 +55,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['lib/cli/**', 'bench/**', 'scripts/**'],
+    files: ['lib/cli/**', 'bench/**', 'scripts/**', 'examples/**'],
     rules: { 'no-console': 'off' },
   },
   {

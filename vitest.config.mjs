@@ -31,6 +31,7 @@ const elsewhere = twin
       'test/device/without-npu.test.ts',
       // These run no device, or the CPU alone: the suite on the CPU runs them.
       'test/twin/mutants.test.ts',
+      'test/interop/**',
       'test/performance/**',
       'test/native/native.test.ts',
       'test/reference/**',
@@ -43,9 +44,11 @@ const elsewhere = twin
     ]
   : ['test/npu/**'];
 
-// Seconds to minutes each, for many or large cases. `npm test` leaves them to `npm run test:all`, which
+// Seconds to minutes each, for many or large cases, or in need of other packages. `npm test` leaves them to `npm run test:all`, which
 // runs them last. CONTRIBUTING.md says how long each takes.
 const slow = [
+  // Need the packages that examples/sample installs.
+  'test/interop/**/*.test.ts',
   'test/checkpoint/hostile.test.ts',
   'test/lifecycle/04-worker-threads.test.ts',
   'test/lifecycle/06-memory.test.ts',

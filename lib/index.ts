@@ -1,4 +1,5 @@
 export { Tensor, type TensorTarget } from './tensor/tensor.js';
+export type { OrtModule, OrtTensorLike } from './tensor/ort.js';
 export type { TensorLike } from './tensor/tensor-like.js';
 export type { DType, FloatDType, TensorData } from './tensor/dtype.js';
 export { LatteError, type LatteErrorCode } from './errors.js';

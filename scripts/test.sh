@@ -82,6 +82,10 @@ check 'Dependencies' latte_npm_ci || exit 1
 # The type checker and ESLint look at the benchmarks, too.
 check 'Dependencies of the benchmarks' \
   npm ci --prefix bench --ignore-scripts --no-audit --no-fund || exit 1
+# What latte-embeddings is tested with: onnxruntime-node and transformers.js. Their install scripts would
+# fetch GPU libraries.
+check 'Dependencies of the sampling example' \
+  npm ci --prefix examples/sample --ignore-scripts --no-audit --no-fund || exit 1
 
 check 'Dependencies of the service' \
   npm ci --prefix server --ignore-scripts --no-audit --no-fund || exit 1
@@ -103,7 +107,7 @@ if [ "$built" = yes ]; then
   # What Node.js has a part in. The other files of test/parity compare kernels alone.
   for version in 22 24 26; do
     suite "Tests on Node.js $version" scripts/test-node-versions.sh "$version" -- \
-      layers lifecycle parity/{exact,golden,parity,residency,rounding}.test.ts || true
+      interop layers lifecycle parity/{exact,golden,parity,residency,rounding}.test.ts || true
   done
   # Whatever reaches the addon's memory. `npm run test:sanitize` alone runs the rest, too: the command
   # line and the readers of checkpoints, which are TypeScript, and the table with other numbers of

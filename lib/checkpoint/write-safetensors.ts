@@ -3,7 +3,7 @@ import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { itemSize, type DType } from '../tensor/dtype.js';
 import { LatteError, show } from '../errors.js';
-import { checkEntries, checkOptions } from '../options.js';
+import { checkArgumentCount, checkEntries, checkOptions } from '../options.js';
 import { bytesOf } from '../tensor/operations.js';
 import { isTensor, stateOf, type Tensor } from '../tensor/tensor.js';
 import { startReadingHere } from '../tensor/use.js';
@@ -45,6 +45,7 @@ export async function writeSafetensors(
   tensors: Readonly<Record<string, Tensor>> | ReadonlyMap<string, Tensor>,
   options: WriteSafetensorsOptions = {},
 ): Promise<void> {
+  checkArgumentCount(arguments, 3, 'writeSafetensors(path, tensors, options)');
   checkPath(path, 'path');
   const { metadata = {} } = checkOptions(options, ['metadata']);
   const entries: [string, Tensor][] = [];

@@ -21,6 +21,13 @@ import {
   wrapsArray,
   type TensorState,
 } from './state.js';
+import {
+  checkForOrt,
+  makeOrtTensor,
+  readOrtTensor,
+  type OrtModule,
+  type OrtTensorLike,
+} from './ort.js';
 import { startReading } from './use.js';
 
 /** Tells the constructor that it is given a handle of the addon. */
@@ -172,6 +179,20 @@ export class Tensor {
     return wrapHandle(native.fromDevicePointer(address, type, lengths, checkDevice(device), after));
   }
 
+  /**
+   * A tensor over the array of a tensor of onnxruntime-node or transformers.js: the same memory,
+   * without a copy. As with any array of the caller, a forward copies it in before it returns its
+   * promise. Disposing one of the two leaves the other as it is.
+   * @param tensor of type float64, float32, float16, int32 or int64, with its data on the cpu.
+   * @throws LatteError ERR_VALUE for anything else than such a tensor, ERR_DTYPE for another type,
+   *   ERR_DISPOSED if ONNX Runtime disposed it, ERR_STATE if its data is elsewhere or detached.
+   */
+  static fromOrt(tensor: OrtTensorLike): Tensor {
+    checkArgumentCount(arguments, 1, 'Tensor.fromOrt(tensor)');
+    const { dtype, data, shape } = readOrtTensor(tensor);
+    return new Tensor(dtype, data, shape);
+  }
+
   /** The element type. */
   get dtype(): DType {
     return this.#state.dtype;
@@ -289,6 +310,25 @@ export class Tensor {
     if (this.dtype === 'float32') return new Float32Array(this.data as Float32Array);
     using converted = convertNow(handle, 'float32', 'cpu');
     return (converted.data as Float32Array).slice();
+  }
+
+  /**
+   * A tensor of onnxruntime-node or transformers.js over this tensor's memory, without a copy: as an
+   * input of a session, or as an output that the session is to fill. Keep this tensor undisposed while
+   * a session uses the other one: disposing this one detaches the array, if the library made it, and
+   * `run` then rejects with "not enough space".
+   *
+   * The data of a float16 result is a Uint16Array in every version of Node.js, because ONNX Runtime
+   * reads no Float16Array.
+   * @param ort the caller's module, onnxruntime-node or `@huggingface/transformers`.
+   * @throws LatteError ERR_VALUE if `ort` has no class Tensor; ERR_DTYPE for bfloat16, which ONNX
+   *   Runtime's JavaScript does not have; ERR_STATE for a tensor that is not on the cpu or that a
+   *   forward is writing; ERR_DISPOSED.
+   */
+  toOrt<T>(ort: OrtModule<T>): T {
+    checkArgumentCount(arguments, 1, 'toOrt(ort)');
+    checkForOrt(this.#state);
+    return makeOrtTensor(ort, this.#state.dtype, this.data, this.#state.shape);
   }
 
   /** Whether {@link dispose} was called. */

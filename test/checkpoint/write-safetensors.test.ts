@@ -1,8 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openCheckpoint, Tensor } from '../../lib/index.js';
-import { writeSafetensors } from '../../lib/checkpoint/write-safetensors.js';
+import { openCheckpoint, Tensor, writeSafetensors } from '../../lib/index.js';
 import { refused, rejected } from '../support/errors.js';
 import { random, smallPatchEmbed } from '../support/layers.js';
 import { rawBits, tensorOf, valuesOf } from '../support/tensors.js';

@@ -64,6 +64,22 @@ describe('to() and back', () => {
   });
 });
 
+describe('toOrt', () => {
+  it('refuses a tensor on an NPU, and names what to use', async () => {
+    class OrtTensor {
+      constructor(readonly args: unknown[]) {}
+    }
+    const there = await tensorOf('float32', [2], [1, 2]).to('npu:0');
+    refused(
+      () => there.toOrt({ Tensor: OrtTensor }),
+      'ERR_STATE',
+      'on npu:0',
+      "(await tensor.to('cpu')).toOrt(ort)",
+    );
+    there.dispose();
+  });
+});
+
 describe('a tensor on an NPU', () => {
   it('has no data here, and says where to get it', async () => {
     const there = await random([4]).to('npu:0');

@@ -1,0 +1,20 @@
+// The real packages, which examples/sample installs: npm ci --prefix examples/sample --ignore-scripts
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+export const sampleFolder = join(__dirname, '../../examples/sample');
+
+const require = createRequire(join(sampleFolder, 'package.json'));
+
+export type Ort = typeof import('../../examples/sample/node_modules/onnxruntime-node');
+export type Transformers =
+  typeof import('../../examples/sample/node_modules/@huggingface/transformers');
+
+export const ort = require('onnxruntime-node') as Ort;
+
+/** A module of ES only. */
+export async function importTransformers(): Promise<Transformers> {
+  const path = require.resolve('@huggingface/transformers');
+  return (await import(pathToFileURL(path).href)) as Transformers;
+}
