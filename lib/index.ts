@@ -22,6 +22,22 @@ export {
   type Sincos3dOptions,
   type SincosFromGridOptions,
 } from './sincos.js';
+export {
+  fluxPosEmbed,
+  get1dRotaryPosEmbed,
+  get2dRotaryPosEmbed,
+  get3dRotaryPosEmbed,
+  ltxVideoRotaryPosEmbed,
+  wanRotaryPosEmbed,
+  type CropCoords,
+  type FluxPosEmbedOptions,
+  type LtxVideoPositions,
+  type LtxVideoRotaryPosEmbedOptions,
+  type Rotary1dOptions,
+  type Rotary3dOptions,
+  type RotaryPosEmbed,
+  type WanRotaryPosEmbedOptions,
+} from './rotary.js';
 export { getTimestepEmbedding, type GetTimestepEmbeddingOptions } from './timesteps.js';
 export type {
   ForwardOptions,

@@ -3,7 +3,7 @@ import * as latte from '../../lib/index.js';
 import type { FloatDType, Tensor } from '../../lib/index.js';
 import * as compare from '../support/compare.js';
 import { computes, testedDevices } from '../support/devices.js';
-import { rejected } from '../support/errors.js';
+import { refused, rejected } from '../support/errors.js';
 import {
   familyCases,
   namedResults,
@@ -11,6 +11,7 @@ import {
   storedTensor,
   type FamilyCase,
 } from '../support/golden-family.js';
+import { onTwin } from '../support/twin.js';
 import { fromStored, valuesOf } from '../support/tensors.js';
 
 // The layers, functions and models that diffusers computed: test/golden-family/README.md.
@@ -92,5 +93,148 @@ describe.each(testedDevices)('layers of the family on %s', (device) => {
     })().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(latte.LatteError);
     expect((error as Error).message).toContain(c.message);
+  });
+});
+
+// Functions run on the host: once is enough.
+describe.skipIf(onTwin)('functions of the family', () => {
+  type AnyFunction = (...args: unknown[]) => unknown;
+
+  it.each(named('fn'))('%s', async (_, c) => {
+    const result = (api[c.fn!] as AnyFunction)(...(resolved(c.args) as unknown[]));
+    await checkResults(c, result);
+  });
+
+  it.each(named('error').filter(([, c]) => c.fn !== undefined))('%s', (_, c) => {
+    refused(
+      () => (api[c.fn!] as AnyFunction)(...(resolved(c.args) as unknown[])),
+      'ERR_VALUE',
+      c.message!,
+    );
+  });
+
+  const calls: [name: string, code: latte.LatteErrorCode, run: () => unknown][] = [
+    ['dim', 'ERR_VALUE', () => latte.get1dRotaryPosEmbed(0, 4)],
+    ['pos', 'ERR_VALUE', () => latte.get1dRotaryPosEmbed(4, -1)],
+    ['pos', 'ERR_VALUE', () => latte.get1dRotaryPosEmbed(4, 'x' as never)],
+    ['thetas', 'ERR_VALUE', () => latte.get1dRotaryPosEmbed(4, 4, { thetas: 3 } as never)],
+    ['theta', 'ERR_VALUE', () => latte.get1dRotaryPosEmbed(4, 4, { theta: 0 })],
+    [
+      'freqsDtype',
+      'ERR_DTYPE',
+      () => latte.get1dRotaryPosEmbed(4, 4, { freqsDtype: 'f' as never }),
+    ],
+    ['dtype', 'ERR_DTYPE', () => latte.get1dRotaryPosEmbed(4, 4, { dtype: 'float16' as never })],
+    [
+      'dim',
+      'ERR_VALUE',
+      () =>
+        latte.get2dRotaryPosEmbed(
+          6,
+          [
+            [0, 0],
+            [1, 1],
+          ],
+          [2, 2],
+        ),
+    ],
+    ['cropsCoords', 'ERR_VALUE', () => latte.get2dRotaryPosEmbed(8, [[0, 0]] as never, [2, 2])],
+    [
+      'gridSize',
+      'ERR_VALUE',
+      () =>
+        latte.get2dRotaryPosEmbed(
+          8,
+          [
+            [0, 0],
+            [1, 1],
+          ],
+          [2] as never,
+        ),
+    ],
+    [
+      'dim // 8',
+      'ERR_VALUE',
+      () =>
+        latte.get3dRotaryPosEmbed(
+          24,
+          [
+            [0, 0],
+            [1, 1],
+          ],
+          [2, 2],
+          1,
+        ),
+    ],
+    [
+      'maxSize',
+      'ERR_VALUE',
+      () => latte.get3dRotaryPosEmbed(16, null, [2, 2], 1, { gridType: 'slice' }),
+    ],
+    [
+      'gridSize',
+      'ERR_VALUE',
+      () => latte.get3dRotaryPosEmbed(16, null, [2, 6], 1, { gridType: 'slice', maxSize: [5, 5] }),
+    ],
+    ['ids', 'ERR_VALUE', () => latte.fluxPosEmbed([1] as never, { axesDim: [2] })],
+    [
+      'ids',
+      'ERR_SHAPE',
+      () => latte.fluxPosEmbed(new latte.Tensor('float32', [1], [1]), { axesDim: [2] }),
+    ],
+    [
+      'axesDim',
+      'ERR_VALUE',
+      () => latte.fluxPosEmbed(new latte.Tensor('float32', [1], [1, 1]), { axesDim: [3] }),
+    ],
+    [
+      'attentionHeadDim',
+      'ERR_VALUE',
+      () =>
+        latte.wanRotaryPosEmbed(
+          { attentionHeadDim: 13, patchSize: [1, 1, 1], maxSeqLen: 4 },
+          [1, 1, 1, 1, 1],
+        ),
+    ],
+    [
+      'latentShape',
+      'ERR_VALUE',
+      () =>
+        latte.wanRotaryPosEmbed(
+          { attentionHeadDim: 12, patchSize: [1, 1, 1], maxSeqLen: 4 },
+          [1, 1, 1],
+        ),
+    ],
+    ['numFrames', 'ERR_VALUE', () => latte.ltxVideoRotaryPosEmbed({ dim: 12 }, { batchSize: 1 })],
+    [
+      'height has no effect',
+      'ERR_VALUE',
+      () =>
+        latte.ltxVideoRotaryPosEmbed(
+          { dim: 12 },
+          { videoCoords: new latte.Tensor('float32', [1, 2, 3], [1, 3, 1]), height: 3 },
+        ),
+    ],
+    [
+      'videoCoords',
+      'ERR_SHAPE',
+      () =>
+        latte.ltxVideoRotaryPosEmbed(
+          { dim: 12 },
+          { videoCoords: new latte.Tensor('float32', [1, 2], [1, 2, 1]) },
+        ),
+    ],
+  ];
+  it.each(calls)('refuse a wrong %s (%s)', (name, code, run) => {
+    refused(run, code, name);
+  });
+
+  it('give float64 tables', () => {
+    const { cos, sin } = latte.get1dRotaryPosEmbed(4, [0, 1.5], {
+      freqsDtype: 'float64',
+      dtype: 'float64',
+    });
+    expect([...(cos.data as Float64Array)].slice(4, 5)).toEqual([Math.cos(1.5)]);
+    expect([...(sin.data as Float64Array)].slice(6)).toEqual([Math.sin(0.015), Math.sin(0.015)]);
   });
 });
