@@ -103,6 +103,7 @@ if [ "$built" = yes ]; then
   check 'clang-tidy' npm run --silent lint:native || true
   suite 'Tests' npm run test:all -- || true
   suite 'Tests of the service' npm run test:server -- || true
+  check 'Replicas that end under load' server/test/failures/run.sh --requests 1000 || true
   suite 'Packaging tests' npm run test:package -- || true
   # What Node.js has a part in. The other files of test/parity compare kernels alone.
   for version in 22 24 26; do
@@ -124,6 +125,7 @@ if [ "$built" = yes ]; then
   on_npus=(parity/{exact,golden,parity,properties,residency,rounding}.test.ts checkpoint/golden)
   if check 'Twin' npm run --silent build:twin; then
     suite 'Tests on the twin' scripts/twin.sh npm run test:all -- || true
+    suite 'Tests of the service on the twin' scripts/twin.sh npm run test:server -- || true
     suite 'Tests on the twin without kernels' env LATTE_ASCEND_KERNELS=off \
       scripts/twin.sh npm run test:all -- npu/{faults,in-flight,launches,memory,opening,tensors,timestep} \
       npu/{traffic,unregistered,uploads} "${on_npus[@]}" || true

@@ -1,0 +1,42 @@
+// A client that keeps docs/serving.md's rules: what to send again, and when.
+import { Buffer } from 'node:buffer';
+import { setTimeout as delay } from 'node:timers/promises';
+import { request } from 'undici';
+
+/** What another try, perhaps at another replica, can answer. */
+const again = new Set([429, 502, 503]);
+
+/** Ends after this many tries: something is wrong that no rule covers. */
+const maxTries = 200;
+
+/**
+ * Sends one inference until it is answered. Resolves with its JSON object's fields, the binary part,
+ * and how many tries it took; rejects for an answer that must not be repeated.
+ */
+export async function inferWithRetries({ url, dispatcher, body, headers, onRetry }) {
+  for (let tries = 1; tries <= maxTries; tries++) {
+    let reason;
+    try {
+      const answer = await request(url, { method: 'POST', body, headers, dispatcher });
+      const bytes = Buffer.from(await answer.body.arrayBuffer());
+      if (answer.statusCode === 200) {
+        const length = Number(answer.headers['inference-header-content-length']);
+        const json = JSON.parse(bytes.toString('utf8', 0, length));
+        return { json, binary: bytes.subarray(length), tries };
+      }
+      const isGateway = answer.statusCode === 504 && bytes[0] !== 0x7b;
+      if (!again.has(answer.statusCode) && !isGateway) {
+        throw new Error(`status ${answer.statusCode}: ${bytes.toString('utf8', 0, 200)}`);
+      }
+      reason = String(answer.statusCode);
+    } catch (error) {
+      // undici's errors have a code: refused, reset, or closed without an answer.
+      if (error.code === undefined) throw error;
+      reason = error.code;
+    }
+    onRetry(reason);
+    const longest = Math.min(1000, 50 * 2 ** Math.min(tries - 1, 5));
+    await delay(longest * (0.5 + Math.random() / 2));
+  }
+  throw new Error(`no answer after ${maxTries} tries`);
+}

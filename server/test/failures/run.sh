@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Builds the service where that is needed, and runs main.mjs with the options "$@". Needs haproxy.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
+scripts/serve.sh --help >/dev/null
+exec node server/test/failures/main.mjs "$@"
