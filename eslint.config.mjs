@@ -11,6 +11,7 @@ export default defineConfig(
       'bench/python/.venv/',
       'dist/',
       'demo-output/',
+      'examples/sample/.venv/',
       'node_modules/',
       'server/dist/',
       'server/test/python/.venv/',

@@ -1,0 +1,72 @@
+// Opens what python/export.py wrote, and samples.
+import { join } from 'node:path';
+import * as ort from 'onnxruntime-node';
+import { largestDifference, roundingBounds } from './agreement.js';
+import { ddimSteps, readSchedulerConfig } from './ddim.js';
+import { LatteEmbeddings, openCheckpoint, type LatteTensor } from './latte.js';
+import { sample, type Times } from './sample.js';
+
+export interface RunOptions {
+  /** The folder that python/export.py wrote. */
+  readonly folder: string;
+  readonly stepCount: number;
+  /** A .safetensors file with prompt_embeds and negative_prompt_embeds; that of the folder by default. */
+  readonly captionFile?: string;
+  readonly device?: string;
+  readonly onStep?: (done: number) => void;
+}
+
+export interface Agreement {
+  /** After each step, the largest difference from diffusers' latents, and what rounding allows. */
+  readonly differences: number[];
+  readonly bounds: number[];
+}
+
+export interface RunResult {
+  readonly latents: LatteTensor;
+  readonly times: Times & { total: number };
+  /** Undefined if the folder has no latents of diffusers for these steps. */
+  readonly agreement: Agreement | undefined;
+}
+
+export async function run(options: RunOptions): Promise<RunResult> {
+  const { folder, stepCount, device, onStep } = options;
+  const file = await openCheckpoint(join(folder, 'run.safetensors'));
+  const captions = options.captionFile ? await openCheckpoint(options.captionFile) : file;
+  const scheduler = await readSchedulerConfig(join(folder, 'scheduler/scheduler_config.json'));
+  const steps = ddimSteps(scheduler, stepCount);
+  const guidanceScale = Number(file.metadata.get('guidance_scale'));
+  const blocks = await ort.InferenceSession.create(join(folder, 'blocks.onnx'));
+  using latte = await LatteEmbeddings.fromPretrained(folder, { subfolder: 'transformer', device });
+  const expected =
+    !options.captionFile && file.names().includes('expected')
+      ? await file.tensor('expected') // [steps, 1, C, F, H, W]
+      : undefined;
+  const differences: number[] = [];
+  const start = performance.now();
+  const { latents, times, largestNoise } = await sample({
+    latte,
+    blocks,
+    steps,
+    guidanceScale,
+    prompt: await captions.tensor('prompt_embeds'),
+    negativePrompt: await captions.tensor('negative_prompt_embeds'),
+    latents: await file.tensor('latents'),
+    onStep(step, { data, size }) {
+      if (expected !== undefined) {
+        const theirs = (expected.data as Float32Array).subarray(step * size, (step + 1) * size);
+        differences.push(largestDifference(data as Float32Array, theirs));
+      }
+      onStep?.(step + 1);
+    },
+  });
+  const total = performance.now() - start;
+  await blocks.release();
+  await file.close();
+  if (captions !== file) await captions.close();
+  const agreement =
+    expected?.shape[0] === stepCount
+      ? { differences, bounds: roundingBounds(steps, guidanceScale, largestNoise) }
+      : undefined;
+  return { latents, times: { ...times, total }, agreement };
+}
