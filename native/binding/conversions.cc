@@ -27,7 +27,7 @@ struct Copy {
 /// A copy of `from` in a dtype on a device. Dtypes change on the host if either side is there: it
 /// rounds once between any two of them, whatever a chip can do.
 Copy plan_copy(const Tensor& from, DType dtype, Device& to) {
-  Device& source = place(from);
+  Device& source = device_of(from);
   Device& host = open_device("cpu");
   Plan plan;
   plan.outputs = {{dtype, from.shape}};
@@ -64,7 +64,7 @@ Copy plan_copy(const Tensor& from, DType dtype, Device& to) {
 template <class Function>
 auto with_copy(const Call& call, const Function& function) {
   const DType dtype = dtype_of(call.env, call[1]);
-  Device& to = device_of(call.env, call[2]);
+  Device& to = device_named(call.env, call[2]);
   const ForwardArguments arguments = one_input(call, call[3]);
   Copy copy = plan_copy(arguments.inputs[0]->native().tensor, dtype, to);
   return function(copy.device, std::move(copy.plan), arguments);
@@ -97,7 +97,7 @@ napi_value repeat_rows(const Call& call) {
   plan.run = [times](Queue& queue, const Inputs& in, const Outputs& out) {
     queue.repeat_rows(*in[0], times, out[0]);
   };
-  return forward_later(*call.environment, place(from), std::move(plan), arguments, 0);
+  return forward_later(*call.environment, device_of(from), std::move(plan), arguments, 0);
 }
 
 }  // namespace latte::binding

@@ -63,8 +63,8 @@ napi_value open_device(const Call& call) {
   Plan plan;
   plan.run = [](Queue&, const Inputs&, const Outputs&) {};
   const ForwardArguments arguments(call.env, make_array(call.env, 0), make_array(call.env, 0));
-  return forward_later(*call.environment, device_of(call.env, call[0]), std::move(plan), arguments,
-                       0);
+  return forward_later(*call.environment, device_named(call.env, call[0]), std::move(plan),
+                       arguments, 0);
 }
 
 napi_value device_diagnostics(const Call& call) {
@@ -88,7 +88,7 @@ napi_value device_diagnostics(const Call& call) {
 }
 
 napi_value memory_usage(const Call& call) {
-  const MemoryUsage usage = device_of(call.env, call[0]).memory_usage();
+  const MemoryUsage usage = device_named(call.env, call[0]).memory_usage();
   Record record(call.env);
   record.set("live", usage.live);
   record.set("pooled", usage.pooled);

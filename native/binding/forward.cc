@@ -19,7 +19,7 @@ const Error no_value(ErrorCode::kState, "Node-API's napi_get_undefined failed");
 Device& host() { return open_device("cpu"); }
 
 bool overlap(const Tensor& a, const Tensor& b) {
-  if (&place(a) != &place(b)) return false;
+  if (&device_of(a) != &device_of(b)) return false;
   const auto begin_a = reinterpret_cast<uintptr_t>(a.data);
   const auto begin_b = reinterpret_cast<uintptr_t>(b.data);
   return begin_a < begin_b + b.bytes() && begin_b < begin_a + a.bytes();
@@ -34,9 +34,9 @@ void check_out(const Tensor& out, const TensorSpec& expected, const Device& devi
     fail(ErrorCode::kShape, "out must have shape ", ShowShape{expected.shape}, ", but has ",
          ShowShape{out.shape});
   }
-  if (&place(out) != &device) {
+  if (&device_of(out) != &device) {
     fail(ErrorCode::kValue, "out must be on ", device.name(), ", where the layer is, but is on ",
-         place(out).name());
+         device_of(out).name());
   }
 }
 
@@ -44,7 +44,7 @@ void check_out(const Tensor& out, const TensorSpec& expected, const Device& devi
 class CopyWork final : public ScheduledWork {
  public:
   explicit CopyWork(const Tensor& tensor)
-      : ScheduledWork(place(tensor)), from_(tensor), to_(tensor) {
+      : ScheduledWork(device_of(tensor)), from_(tensor), to_(tensor) {
     to_.buffer = device.allocate_staging(tensor.bytes());
     to_.data = to_.buffer->data();
     to_.device = &host();
@@ -185,7 +185,7 @@ void ForwardWork::take_from_caller() {
 
 bool ForwardWork::is_distant(const std::optional<Tensor>& input) const {
   if (!input) return false;
-  const Device* on = &place(*input);
+  const Device* on = &device_of(*input);
   return on != &device && on != &host();
 }
 
@@ -195,7 +195,7 @@ void ForwardWork::run(Queue& queue) {
   for (size_t i = 0; i < inputs.size(); ++i) {
     const auto& input = inputs[i];
     if (input && input->buffer != nullptr) input->buffer->await_content();
-    if (!input || plan_.takes_host || &place(*input) == &device) {
+    if (!input || plan_.takes_host || &device_of(*input) == &device) {
       views.emplace_back(input);
     } else {
       views.emplace_back(upload(queue, *input, i));

@@ -43,7 +43,7 @@ napi_value create_layer(const Call& call) {
   const DType dtype = dtype_of(call.env, call[3]);
   auto native = std::make_unique<NativeLayer>();
   native->layer =
-      make_layer(kind, LayerOptions(call.env, call[1]), device_of(call.env, call[2]), dtype);
+      make_layer(kind, LayerOptions(call.env, call[1]), device_named(call.env, call[2]), dtype);
   return Handle<NativeLayer>::make(call.env, std::move(native));
 }
 

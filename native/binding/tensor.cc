@@ -94,12 +94,12 @@ void NativeTensor::released(napi_env env) noexcept {
   accounted = 0;
 }
 
-Device& place(const Tensor& tensor) {
+Device& device_of(const Tensor& tensor) {
   return tensor.device == nullptr ? open_device("cpu") : *tensor.device;
 }
 
 Tensor on_host(const Tensor& tensor) {
-  Device& from = place(tensor);
+  Device& from = device_of(tensor);
   if (from.runs_on_caller()) return tensor;
   Tensor copy = tensor;
   copy.buffer = from.allocate_staging(tensor.bytes());
@@ -112,7 +112,7 @@ Tensor on_host(const Tensor& tensor) {
   return copy;
 }
 
-Device& device_of(napi_env env, napi_value name) { return open_device(string_of(env, name)); }
+Device& device_named(napi_env env, napi_value name) { return open_device(string_of(env, name)); }
 
 Tensor TensorHandle::resolve() const {
   Tensor resolved = native_->tensor;
@@ -163,12 +163,12 @@ napi_value tensor_shape(const Call& call) {
 }
 
 napi_value tensor_device(const Call& call) {
-  return make(call.env, place(TensorHandle(call.env, call[0]).native().tensor).name());
+  return make(call.env, device_of(TensorHandle(call.env, call[0]).native().tensor).name());
 }
 
 napi_value device_pointer(const Call& call) {
   const Tensor tensor = TensorHandle(call.env, call[0]).resolve();
-  if (place(tensor).runs_on_caller()) fail(ErrorCode::kState, "the memory is the host's");
+  if (device_of(tensor).runs_on_caller()) fail(ErrorCode::kState, "the memory is the host's");
   napi_value pointer = nullptr;
   LATTE_NAPI(call.env, napi_create_bigint_uint64, reinterpret_cast<uintptr_t>(tensor.data),
              &pointer);
@@ -182,7 +182,7 @@ napi_value array_buffer(const Call& call) {
     return property_of(call.env, handle.value(), kData);
   }
   const Tensor tensor = owned_part(handle);
-  if (!place(tensor).runs_on_caller()) fail(ErrorCode::kState, "the memory is not the host's");
+  if (!device_of(tensor).runs_on_caller()) fail(ErrorCode::kState, "the memory is not the host's");
   auto owner = std::make_shared<NativeTensor::ArrayOwner>();
   owner->buffer = tensor.buffer;
   auto shared = std::make_unique<std::shared_ptr<NativeTensor::ArrayOwner>>(owner);
@@ -263,7 +263,7 @@ napi_value dispose_tensor(const Call& call) {
 napi_value zeros(const Call& call) {
   const DType dtype = dtype_of(call.env, call[0]);
   const Shape shape = shape_of(call.env, call[1]);
-  Device& device = device_of(call.env, call[2]);
+  Device& device = device_named(call.env, call[2]);
   Tensor tensor = allocate(device, {dtype, shape});
   run_and_wait(device, [&](Queue& queue) { queue.fill_zero(tensor); });
   return make_tensor(call.env, std::move(tensor));
@@ -274,7 +274,7 @@ napi_value from_device_pointer(const Call& call) {
   tensor.data = bits_of(call.env, call[0], "pointer");
   tensor.dtype = dtype_of(call.env, call[1]);
   tensor.shape = shape_of(call.env, call[2]);
-  tensor.device = &device_of(call.env, call[3]);
+  tensor.device = &device_named(call.env, call[3]);
   void* event = is_undefined(call.env, call[4]) ? nullptr : bits_of(call.env, call[4], "event");
   const auto pointer = reinterpret_cast<uintptr_t>(tensor.data);
   if (pointer % item_size(tensor.dtype) != 0) {

@@ -50,13 +50,13 @@ class TensorHandle {
 napi_value make_tensor(napi_env env, Tensor tensor, bool foreign = false);
 
 /// The device in whose memory a tensor is; the CPU for the caller's arrays.
-Device& place(const Tensor& tensor);
+Device& device_of(const Tensor& tensor);
 
 /// The tensor itself, or a copy if it is not on the host; the calling thread waits.
 Tensor on_host(const Tensor& tensor);
 
 /// The device that a string names.
-Device& device_of(napi_env env, napi_value name);
+Device& device_named(napi_env env, napi_value name);
 
 // (dtype: DType, shape: number[], data: TensorData): NativeTensor — over memory of the caller
 napi_value tensor_from(const Call& call);
