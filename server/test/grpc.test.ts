@@ -1,9 +1,11 @@
 import { status } from '@grpc/grpc-js';
+import { connect } from 'node:http2';
 import { describe, expect, test } from 'vitest';
+import { loadServiceDefinition } from '../lib/transport/grpc.js';
 import { GrpcClient, inferRequest } from './support/grpc.js';
 import { caption, input, int64, numbers, timesteps } from './support/inputs.js';
 import { postBinary } from './support/rest.js';
-import { Gate, serve } from './support/server.js';
+import { Gate, serve, until } from './support/server.js';
 
 describe('health and metadata', () => {
   test('live, ready, and what the server is', async () => {
@@ -212,6 +214,71 @@ describe('refusals', () => {
       .infer('conditioning', [caption(1, 20_000), timesteps(1)])
       .catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
+  });
+});
+
+describe('open calls', () => {
+  const inputs = [caption(1, 1), timesteps(1)];
+
+  test('beyond a number are refused, and each that ends makes room', async () => {
+    // Memory for eight messages of the largest size.
+    const server = await serve('--memory', '8', '--max-body', '1');
+    const gate = new Gate(server);
+    const [one, two] = [new GrpcClient(server.grpcPort), new GrpcClient(server.grpcPort)];
+    const open = Array.from({ length: 8 }, () =>
+      one.start('ModelInfer', inferRequest('conditioning', inputs)),
+    );
+    await until(() => server.service.scheduler.queued + gate.signals.length === 8);
+    await expect(two.infer('conditioning', inputs)).rejects.toMatchObject({
+      code: status.RESOURCE_EXHAUSTED,
+    });
+    // Half of them are cancelled, the others answered.
+    const cancelled = open.splice(0, 4);
+    for (const call of cancelled) call.cancel();
+    for (const call of cancelled) {
+      await expect(call.answer).rejects.toMatchObject({ code: status.CANCELLED });
+    }
+    gate.open();
+    for (const call of open) await call.answer;
+    await until(() => server.service.budget.used === 0);
+    // More than eight, one after the other, some with a deadline that is over.
+    for (let i = 0; i < 12; i++) {
+      const deadline = Date.now() - 1;
+      await two.infer('conditioning', inputs, {}, { deadline }).catch(() => undefined);
+      await two.infer('conditioning', inputs);
+      await two.call('ServerLive');
+    }
+  });
+
+  test('a connection that breaks ends its calls', async () => {
+    const server = await serve('--memory', '8', '--max-body', '1');
+    const gate = new Gate(server);
+    const { scheduler } = server.service;
+    const serialize = loadServiceDefinition().ModelInfer!.requestSerialize;
+    const message = serialize(inferRequest('conditioning', inputs));
+    const frame = Buffer.alloc(5);
+    frame.writeUInt32BE(message.length, 1);
+    for (let round = 0; round < 2; round++) {
+      const session = connect(`http://127.0.0.1:${server.grpcPort}`);
+      session.on('error', () => {});
+      for (let i = 0; i < 8; i++) {
+        const stream = session.request({
+          ':method': 'POST',
+          ':path': '/inference.GRPCInferenceService/ModelInfer',
+          'content-type': 'application/grpc',
+          te: 'trailers',
+        });
+        stream.on('error', () => {});
+        stream.end(Buffer.concat([frame, message]));
+      }
+      // In the second round the two runs of the first still hold the device.
+      await until(() => scheduler.queued + (round === 0 ? gate.signals.length : 0) === 8);
+      session.destroy();
+      await until(() => scheduler.queued === 0 && gate.signals.every(({ aborted }) => aborted));
+    }
+    gate.open();
+    await until(() => server.service.budget.used === 0);
+    await new GrpcClient(server.grpcPort).infer('conditioning', inputs);
   });
 });
 

@@ -24,8 +24,14 @@ export class GrpcClient {
     this.#client = new Constructor(`127.0.0.1:${port}`, credentials.createInsecure(), {
       'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
+      // A connection of its own.
+      'grpc.use_local_subchannel_pool': 1,
     });
-    onTestFinished(() => this.#client.close());
+    onTestFinished(() => this.close());
+  }
+
+  close(): void {
+    this.#client.close();
   }
 
   async call(method: string, request: object = {}, options: CallOptions = {}): Promise<object> {
