@@ -13,7 +13,6 @@ interface Options {
   folder?: string;
   steps?: number;
   caption?: string;
-  device: string;
   picture: string;
 }
 
@@ -30,7 +29,6 @@ const command = new Command('sample')
     '--caption <file>',
     'a .safetensors with prompt_embeds and negative_prompt_embeds [1, L, K]',
   )
-  .option('--device <device>', 'where the embedding layers run', 'auto')
   .option('--picture <file>', 'the PNG with the latents at the end', 'latents.png')
   .action(main);
 
@@ -59,7 +57,6 @@ async function main(options: Options): Promise<void> {
       folder,
       stepCount: count,
       captionFile: options.caption,
-      device: options.device,
       onStep: (done) => bar.update(done),
     });
   } finally {

@@ -12,7 +12,6 @@ export interface RunOptions {
   readonly stepCount: number;
   /** A .safetensors file with prompt_embeds and negative_prompt_embeds; that of the folder by default. */
   readonly captionFile?: string;
-  readonly device?: string;
   readonly onStep?: (done: number) => void;
 }
 
@@ -30,14 +29,18 @@ export interface RunResult {
 }
 
 export async function run(options: RunOptions): Promise<RunResult> {
-  const { folder, stepCount, device, onStep } = options;
+  const { folder, stepCount, onStep } = options;
   const file = await openCheckpoint(join(folder, 'run.safetensors'));
   const captions = options.captionFile ? await openCheckpoint(options.captionFile) : file;
   const scheduler = await readSchedulerConfig(join(folder, 'scheduler/scheduler_config.json'));
   const steps = ddimSteps(scheduler, stepCount);
   const guidanceScale = Number(file.metadata.get('guidance_scale'));
   const blocks = await ort.InferenceSession.create(join(folder, 'blocks.onnx'));
-  using latte = await LatteEmbeddings.fromPretrained(folder, { subfolder: 'transformer', device });
+  // Not on an NPU: the blocks read the cpu's memory.
+  using latte = await LatteEmbeddings.fromPretrained(folder, {
+    subfolder: 'transformer',
+    device: 'cpu',
+  });
   const expected =
     !options.captionFile && file.names().includes('expected')
       ? await file.tensor('expected') // [steps, 1, C, F, H, W]

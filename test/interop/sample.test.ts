@@ -17,7 +17,7 @@ describe('a sampling run with the blocks of diffusers in onnxruntime-node', () =
   beforeAll(async () => {
     const path = pathToFileURL(join(sampleFolder, 'run.ts')).href;
     const { run } = (await import(path)) as typeof Run;
-    result = await run({ folder: fixtures, stepCount: 6, device: 'cpu' });
+    result = await run({ folder: fixtures, stepCount: 6 });
   });
 
   it('gives the latents of the pipeline of diffusers, after each step', () => {
@@ -37,11 +37,9 @@ describe('a sampling run with the blocks of diffusers in onnxruntime-node', () =
 
 describe('npm run sample', () => {
   const sample = (...options: string[]): Promise<{ stdout: string }> =>
-    promisify(execFile)(
-      process.execPath,
-      ['--import', 'tsx', 'main.ts', '--device', 'cpu', ...options],
-      { cwd: sampleFolder },
-    );
+    promisify(execFile)(process.execPath, ['--import', 'tsx', 'main.ts', ...options], {
+      cwd: sampleFolder,
+    });
 
   it('prints where the time went and whether it agrees, and draws the frames', async () => {
     const picture = join(folder, 'latents.png');
