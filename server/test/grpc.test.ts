@@ -282,6 +282,38 @@ describe('open calls', () => {
   });
 });
 
+describe('calls whose message never ends', () => {
+  test('give back their places when their connection breaks', async () => {
+    const server = await serve('--memory', '8', '--max-body', '1');
+    for (let round = 0; round < 3; round++) {
+      const session = connect(`http://127.0.0.1:${server.grpcPort}`);
+      session.on('error', () => {});
+      for (let i = 0; i < 8; i++) {
+        const stream = session.request({
+          ':method': 'POST',
+          ':path': '/inference.GRPCInferenceService/ModelInfer',
+          'content-type': 'application/grpc',
+          te: 'trailers',
+        });
+        stream.on('error', () => {});
+        stream.write(Buffer.from([0, 0, 0, 1, 0, 1]));
+      }
+      // The server has seen what was sent before.
+      await new Promise<void>((resolve) => session.ping(() => resolve()));
+      session.destroy();
+      await new Promise<void>((resolve) => session.once('close', () => resolve()));
+    }
+    const client = new GrpcClient(server.grpcPort);
+    const inputs = [caption(1, 1), timesteps(1)];
+    // The end of a connection may be seen after a new one: UNAVAILABLE and full are tried again.
+    for (;;) {
+      const answer = await client.infer('conditioning', inputs).catch((error: unknown) => error);
+      if (!(answer instanceof Error)) break;
+      expect(answer).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
+    }
+  });
+});
+
 describe('deadlines and cancellation', () => {
   test('a deadline ends the call, and the forward', async () => {
     const server = await serve();
