@@ -95,10 +95,13 @@ export {
 export { openCheckpoint, type Checkpoint, type TensorInfo } from './checkpoint/checkpoint.js';
 export { writeSafetensors, type WriteSafetensorsOptions } from './checkpoint/write-safetensors.js';
 export type { LatteConfig, ModelInfo } from './checkpoint/config.js';
-export {
-  LatteEmbeddings,
-  type FromPretrainedOptions,
-  type PrepareOptions,
-} from './latte/embeddings.js';
+export { LatteEmbeddings, type PrepareOptions } from './latte/embeddings.js';
 export { LattePlan, type LatteStep } from './latte/plan.js';
-export type { LoadProgress } from './latte/load.js';
+export type { FromPretrainedOptions } from './transformer/open.js';
+export type { LoadProgress } from './transformer/read.js';
+export {
+  TransformerEmbeddings,
+  type AnyLayer,
+  type TransformerPrepareOptions,
+} from './transformer/embeddings.js';
+export { TransformerPlan, type TransformerStep } from './transformer/plan.js';

@@ -257,5 +257,8 @@ function checkEmbedDim(embedDim: unknown, divisor: 2 | 4): number {
 export function checkTableDType(dtype: unknown, name = 'dtype'): TableDType {
   if (dtype === undefined) return 'float32';
   if (dtype === 'float32' || dtype === 'float64') return dtype;
-  throw new LatteError('ERR_DTYPE', `${name} must be 'float32' or 'float64', but is ${show(dtype)}`);
+  throw new LatteError(
+    'ERR_DTYPE',
+    `${name} must be 'float32' or 'float64', but is ${show(dtype)}`,
+  );
 }

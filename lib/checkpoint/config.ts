@@ -153,6 +153,11 @@ function describeModel({ row, because }: ChosenModel): ModelInfo {
   });
 }
 
+/** The whole file as parsed, frozen. @internal */
+export function freezeConfig(raw: Record<string, unknown>): Readonly<Record<string, unknown>> {
+  return deepFreeze(raw);
+}
+
 /** Without recursion: the nesting of the file is not ours to choose. */
 function deepFreeze<T extends object>(root: T): T {
   const open: object[] = [root];

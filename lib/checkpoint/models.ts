@@ -1,5 +1,6 @@
 import { showName } from './file.js';
 import type { Fields } from './config-fields.js';
+import { siblings, type SiblingRow } from './siblings.js';
 
 /** The names under which a checkpoint's tensors are stored. @internal */
 export type Family = 'diffusers' | 'PixArt';
@@ -164,6 +165,8 @@ export const models: readonly ModelRow[] = [
   },
 ];
 
+const latteClasses: readonly string[] = [...new Set(models.map((each) => each.className))];
+
 /** Classes with the same tensor names that compute something else. */
 const others: Readonly<Record<string, string>> = {
   OpenSoraT2V:
@@ -188,12 +191,8 @@ export function chooseModel(fields: Fields, family: Family | undefined): ChosenM
   if (typeof className !== 'string') throw fields.wrong('_class_name', 'a string');
   const rows = models.filter((row) => row.className === className);
   const row = rows.find(({ version }) => version?.when(fields) ?? true);
-  const known = [...new Set(models.map((each) => each.className))].join(', ');
   if (rows.length === 0) {
-    const why = Object.hasOwn(others, className) ? ` (${others[className]})` : '';
-    throw fields.fail(
-      `_class_name ${showName(className)} cannot be read here${why}; the known classes are ${known}`,
-    );
+    throw unknownClass(fields, className, latteClasses);
   }
   if (row === undefined) {
     throw fields.fail(
@@ -202,6 +201,36 @@ export function chooseModel(fields: Fields, family: Family | undefined): ChosenM
   }
   const version = row.version === undefined ? '' : `, and ${row.version.says}`;
   return { row, because: `_class_name is ${showName(className)}${version}` };
+}
+
+/**
+ * The row of a configuration of another model than Latte and PixArt; undefined for one of theirs.
+ * @throws LatteError ERR_CHECKPOINT for a class that no model has.
+ * @internal
+ */
+export function findSibling(fields: Fields): SiblingRow | undefined {
+  const className = fields.get('_class_name') ?? undefined;
+  const sibling = siblings.find((row) => row.className === className);
+  if (sibling !== undefined || typeof className !== 'string') return sibling;
+  if (!latteClasses.includes(className)) {
+    throw unknownClass(fields, className, [
+      ...latteClasses,
+      ...siblings.map((row) => row.className),
+    ]);
+  }
+  return undefined;
+}
+
+function unknownClass(fields: Fields, className: string, known: readonly string[]): Error {
+  const isSibling = siblings.some((row) => row.className === className);
+  const reason = Object.hasOwn(others, className)
+    ? ` (${others[className]})`
+    : isSibling
+      ? ' (TransformerEmbeddings reads it)'
+      : '';
+  return fields.fail(
+    `_class_name ${showName(className)} cannot be read here${reason}; the known classes are ${known.join(', ')}`,
+  );
 }
 
 function withoutClass(fields: Fields, family: Family | undefined): ChosenModel {

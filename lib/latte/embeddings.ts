@@ -1,12 +1,11 @@
-import { abortError, checkSignal, isAborted } from '../abort-signal.js';
-import { openVariant } from '../checkpoint/checkpoint.js';
-import { interpretConfig, readConfigFile, type LatteConfig } from '../checkpoint/config.js';
-import { checkPath } from '../checkpoint/file.js';
+import { checkSignal } from '../abort-signal.js';
+import { interpretConfig, type LatteConfig } from '../checkpoint/config.js';
 import { familyOf } from '../checkpoint/names.js';
-import { resolveDevice } from '../device.js';
-import { checkFloatDType, itemSize, type FloatDType } from '../tensor/dtype.js';
-import { isArray, LatteError, show, showShape } from '../errors.js';
-import { disposeLayers, findFolder, loadLayers, type Loaded, type LoadProgress } from './load.js';
+import { checkFloatDType, itemSize } from '../tensor/dtype.js';
+import { LatteError, showShape } from '../errors.js';
+import { withCheckpoint, type FromPretrainedOptions } from '../transformer/open.js';
+import { checkTensor, checkTimesteps } from '../transformer/timesteps.js';
+import { disposeLayers, loadLayers, type Loaded } from './load.js';
 import { cutSteps, LattePlan } from './plan.js';
 import type { AdaLayerNormSingle } from '../layers/ada-layer-norm-single.js';
 import type { CaptionProjection } from '../layers/caption-projection.js';
@@ -18,21 +17,6 @@ import { bytesOf, moveNow } from '../tensor/operations.js';
 import { handleToReadNow } from '../tensor/state.js';
 import { asTensor, type TensorLike } from '../tensor/tensor-like.js';
 import { isTensor, stateOf, Tensor } from '../tensor/tensor.js';
-
-export interface FromPretrainedOptions {
-  /** 'auto' by default. */
-  device?: string;
-  /** The layers' dtype; that of the patch projection's weights by default (float32 for float64). */
-  dtype?: FloatDType;
-  /** The folder within the folder, for example 'transformer'. */
-  subfolder?: string;
-  /** The files of this variant, as diffusers calls it: 'fp16' for `….fp16.safetensors`. */
-  variant?: string;
-  /** Rejects with ERR_ABORTED; nothing stays open or in memory. */
-  signal?: AbortSignal;
-  /** Called before the first and after each tensor. What it throws ends the loading. */
-  onProgress?: (progress: LoadProgress) => void;
-}
 
 export interface PrepareOptions {
   /** One number for each denoising step, in a Tensor of shape [S]; each becomes a float32. */
@@ -86,44 +70,10 @@ export class LatteEmbeddings {
     options?: FromPretrainedOptions,
   ): Promise<LatteEmbeddings> {
     checkArgumentCount(arguments, 2, 'fromPretrained(folder, options)');
-    const given = checkOptions(options, [
-      'device',
-      'dtype',
-      'subfolder',
-      'variant',
-      'signal',
-      'onProgress',
-    ]);
-    const dtype = given.dtype === undefined ? undefined : checkFloatDType(given.dtype);
-    const device = resolveDevice(given.device);
-    const { onProgress } = given;
-    if (onProgress !== undefined && typeof onProgress !== 'function') {
-      throw new LatteError(
-        'ERR_VALUE',
-        `onProgress must be a function, but is ${show(onProgress)}`,
-      );
-    }
-    const variant = checkVariant(given.variant);
-    const signal = given.signal === undefined ? undefined : checkSignal(given.signal);
-    const checkAborted = (): void => {
-      if (signal !== undefined && isAborted(signal)) throw abortError(signal, 'the loading');
-    };
-    checkAborted();
-    const place = await findFolder(checkPath(folder, 'folder'), given.subfolder);
-    const configFile = await readConfigFile(place.folder);
-    const checkpoint = await openVariant(place.checkpoint, variant);
-    try {
+    return withCheckpoint(folder, options, async (checkpoint, configFile, settings) => {
       const config = interpretConfig(configFile, familyOf(checkpoint));
-      const loaded = await loadLayers(checkpoint, config, {
-        device,
-        dtype,
-        checkAborted,
-        onProgress,
-      });
-      return new LatteEmbeddings(config, loaded);
-    } finally {
-      await checkpoint.close();
-    }
+      return new LatteEmbeddings(config, await loadLayers(checkpoint, config, settings));
+    });
   }
 
   /**
@@ -265,13 +215,6 @@ export class LatteEmbeddings {
   }
 }
 
-function checkTensor(value: unknown, name: string): asserts value is Tensor {
-  if (!isTensor(value)) {
-    throw new LatteError('ERR_VALUE', `${name} must be a Tensor, but is ${show(value)}`);
-  }
-  if (value.disposed) throw new LatteError('ERR_DISPOSED', `${name} was disposed`);
-}
-
 /**
  * The layer tiles rows over all S·B of them; whether they fit one batch has to be seen here, or rows
  * that fit S batches only by chance would go through.
@@ -314,45 +257,4 @@ async function copyAs(caption: Tensor, { dtype, device }: PatchEmbed): Promise<T
   } finally {
     if (!isResult) copy.dispose();
   }
-}
-
-function timestepsOf(tensor: Tensor): Float32Array {
-  checkTensor(tensor, 'timesteps');
-  if (tensor.shape.length !== 1) {
-    throw new LatteError(
-      'ERR_SHAPE',
-      `timesteps must have shape [S], but has ${showShape(tensor.shape)}`,
-    );
-  }
-  return tensor.toFloat32Array();
-}
-
-function checkVariant(variant: unknown): string | undefined {
-  if (variant === undefined) return undefined;
-  if (typeof variant === 'string' && /^[^./\\\0]+$/.test(variant)) return variant;
-  throw new LatteError(
-    'ERR_VALUE',
-    `variant must be a name like 'fp16' (without dots), but is ${show(variant)}`,
-  );
-}
-
-function checkTimesteps(given: unknown): number[] {
-  const timesteps = isTensor(given) ? timestepsOf(given) : given;
-  const list = timesteps as ArrayLike<unknown>;
-  const isList =
-    isArray(timesteps) || (ArrayBuffer.isView(timesteps) && !(timesteps instanceof DataView));
-  if (!isList || list.length === 0) {
-    throw new LatteError(
-      'ERR_VALUE',
-      `timesteps must be an array of at least one number, but is ${show(timesteps)}`,
-    );
-  }
-  return Array.from(list, (value, i) => {
-    if (typeof value === 'number') return value;
-    if (typeof value === 'bigint') return Number(value);
-    throw new LatteError(
-      'ERR_VALUE',
-      `timesteps must hold numbers, but timesteps[${i}] is ${show(value)}`,
-    );
-  });
 }

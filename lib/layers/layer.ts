@@ -9,6 +9,7 @@ import {
   settled,
   type NativeForwardOptions,
   type NativeLayer,
+  type NativeParameter,
   type NativeTensors,
 } from '../native.js';
 import { checkArgumentCount, checkBoolean, checkEntries, checkOptions } from '../options.js';
@@ -99,6 +100,11 @@ export abstract class Layer<Inputs extends unknown[], Result> {
   /** Whether {@link dispose} was called. */
   get disposed(): boolean {
     return this.#disposed;
+  }
+
+  /** The names and shapes of its weights. @internal */
+  parameters(): NativeParameter[] {
+    return native.parameters(this.#checkAlive());
   }
 
   /** Names in a state dict that the layer knows and does not need. @internal */

@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
 import * as latte from '../../lib/index.js';
 import type { FloatDType, Tensor } from '../../lib/index.js';
 import * as compare from '../support/compare.js';
@@ -6,6 +7,7 @@ import { computes, testedDevices } from '../support/devices.js';
 import { refused, rejected } from '../support/errors.js';
 import {
   familyCases,
+  familyFolder,
   namedResults,
   resolved,
   storedTensor,
@@ -236,5 +238,46 @@ describe.skipIf(onTwin)('functions of the family', () => {
     });
     expect([...(cos.data as Float64Array)].slice(4, 5)).toEqual([Math.cos(1.5)]);
     expect([...(sin.data as Float64Array)].slice(6)).toEqual([Math.sin(0.015), Math.sin(0.015)]);
+  });
+});
+
+describe.each(testedDevices)('models of the family on %s', (device) => {
+  type Model = latte.TransformerEmbeddings;
+  const loaded = new Map<string, Model>();
+  const load = async (c: FamilyCase): Promise<Model> => {
+    const key = JSON.stringify([c.checkpoint, c.load]);
+    const model =
+      loaded.get(key) ??
+      (await latte.TransformerEmbeddings.fromPretrained(join(familyFolder, c.checkpoint!), {
+        ...c.load,
+        device,
+      }));
+    loaded.set(key, model);
+    return model;
+  };
+  afterAll(() => {
+    for (const model of loaded.values()) model.dispose();
+  });
+
+  it.each(named('checkpoint', 'submodule'))('%s', async (_, c) => {
+    if (!computes(device, c.dtype!)) {
+      await rejected(() => load(c), 'ERR_DTYPE', device);
+      return;
+    }
+    const model = await load(c);
+    if (c.kind === 'checkpoint') {
+      expect(model.className).toBe(c.className);
+      expect(Object.keys(model.layers)).toEqual(expect.arrayContaining(c.layers!));
+      expect(Object.isFrozen(model.config)).toBe(true);
+      return;
+    }
+    const layer = model.layers[c.layer!]! as unknown as AnyLayer;
+    await checkResults(c, await layer.forward(...(resolved(c.args) as unknown[])));
+  });
+
+  it('refuses a class that is not known, with the list', async () => {
+    const c = familyCases.find(({ kind, checkpoint }) => kind === 'error' && checkpoint)!;
+    const list = ['AuraFlowTransformer2DModel', 'LatteT2V', 'WanTransformer3DModel'];
+    await rejected(() => load(c), c.code as latte.LatteErrorCode, ...list);
   });
 });

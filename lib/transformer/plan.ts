@@ -1,0 +1,91 @@
+import { LatteError, show } from '../errors.js';
+import { tensorRows } from '../tensor/operations.js';
+import type { Tensor } from '../tensor/tensor.js';
+
+/** What a model's blocks need of one timestep, by the names of its layer's results. */
+export type TransformerStep = Readonly<Record<string, Tensor>>;
+
+/**
+ * Everything of a prompt that does not depend on the latent, computed once for all denoising steps.
+ * The plan owns its tensors: {@link dispose} gives back all of them, and nobody else should.
+ */
+export class TransformerPlan {
+  /** The timesteps in the order they were given. */
+  readonly timesteps: readonly number[];
+  /** [B, L, D]: the text's states; null for a model whose layers take no text. */
+  readonly encoderHiddenStates: Tensor | null;
+  /** [B, s, D]: the image's states; null without an image. */
+  readonly encoderHiddenStatesImage: Tensor | null;
+  readonly #steps: readonly TransformerStep[];
+  #disposed = false;
+
+  /** @internal */
+  constructor(
+    timesteps: readonly number[],
+    steps: readonly TransformerStep[],
+    text: Tensor | null,
+    image: Tensor | null,
+  ) {
+    this.timesteps = timesteps;
+    this.#steps = steps;
+    this.encoderHiddenStates = text;
+    this.encoderHiddenStatesImage = image;
+  }
+
+  /**
+   * The tensors of `timesteps[i]`, each of B rows: `temb`, or `modulation` and `embeddedTimestep`, or
+   * Wan's `temb` and `timestepProj`. They were made by `prepare`: nothing is computed here.
+   * @throws LatteError ERR_VALUE when there is no such step, ERR_DISPOSED.
+   */
+  step(i: number): TransformerStep {
+    if (this.#disposed) throw new LatteError('ERR_DISPOSED', 'the plan was disposed');
+    const step = Number.isInteger(i) ? this.#steps[i] : undefined;
+    if (step === undefined) {
+      throw new LatteError(
+        'ERR_VALUE',
+        `i must be a whole number from 0 to ${this.#steps.length - 1}, but is ${show(i)}`,
+      );
+    }
+    return step;
+  }
+
+  /** Gives back all tensors of the plan; a second call does nothing. */
+  dispose(): void {
+    this.#disposed = true;
+    this.encoderHiddenStates?.dispose();
+    this.encoderHiddenStatesImage?.dispose();
+    for (const step of this.#steps) for (const tensor of Object.values(step)) tensor.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/**
+ * Cuts results [S·B, …] into steps of B rows over the same memory. The results are disposed.
+ * @internal
+ */
+export function stepsOf(
+  results: Readonly<Record<string, Tensor>>,
+  count: number,
+  batch: number,
+): TransformerStep[] {
+  const parts: Tensor[] = [];
+  try {
+    return Array.from({ length: count }, (_, i) => {
+      const step: Record<string, Tensor> = {};
+      for (const [name, result] of Object.entries(results)) {
+        step[name] = tensorRows(result, i * batch, batch);
+        parts.push(step[name]);
+      }
+      return step;
+    });
+  } catch (error) {
+    for (const part of parts) part.dispose();
+    throw error;
+  } finally {
+    // The steps keep what they need.
+    for (const result of Object.values(results)) result.dispose();
+  }
+}

@@ -1,0 +1,43 @@
+import { isArray, LatteError, show, showShape } from '../errors.js';
+import { isTensor, type Tensor } from '../tensor/tensor.js';
+
+/** Throws ERR_VALUE unless the value is a tensor, ERR_DISPOSED. @internal */
+export function checkTensor(value: unknown, name: string): asserts value is Tensor {
+  if (!isTensor(value)) {
+    throw new LatteError('ERR_VALUE', `${name} must be a Tensor, but is ${show(value)}`);
+  }
+  if (value.disposed) throw new LatteError('ERR_DISPOSED', `${name} was disposed`);
+}
+
+function timestepsOf(tensor: Tensor): Float32Array {
+  checkTensor(tensor, 'timesteps');
+  if (tensor.shape.length !== 1) {
+    throw new LatteError(
+      'ERR_SHAPE',
+      `timesteps must have shape [S], but has ${showShape(tensor.shape)}`,
+    );
+  }
+  return tensor.toFloat32Array();
+}
+
+/** One number for each denoising step. @internal */
+export function checkTimesteps(given: unknown): number[] {
+  const timesteps = isTensor(given) ? timestepsOf(given) : given;
+  const list = timesteps as ArrayLike<unknown>;
+  const isList =
+    isArray(timesteps) || (ArrayBuffer.isView(timesteps) && !(timesteps instanceof DataView));
+  if (!isList || list.length === 0) {
+    throw new LatteError(
+      'ERR_VALUE',
+      `timesteps must be an array of at least one number, but is ${show(timesteps)}`,
+    );
+  }
+  return Array.from(list, (value, i) => {
+    if (typeof value === 'number') return value;
+    if (typeof value === 'bigint') return Number(value);
+    throw new LatteError(
+      'ERR_VALUE',
+      `timesteps must hold numbers, but timesteps[${i}] is ${show(value)}`,
+    );
+  });
+}

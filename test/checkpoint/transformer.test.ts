@@ -1,0 +1,223 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { Tensor, TransformerEmbeddings, type TransformerPrepareOptions } from '../../lib/index.js';
+import { defaultDevice as device, computes } from '../support/devices.js';
+import { rejected, refused } from '../support/errors.js';
+import { familyFolder } from '../support/golden-family.js';
+import { random } from '../support/layers.js';
+
+const folderOf = (name: string): string => join(familyFolder, 'ckpt', name);
+const load = (name: string): Promise<TransformerEmbeddings> =>
+  TransformerEmbeddings.fromPretrained(folderOf(name), { device });
+
+type Conditions = Omit<TransformerPrepareOptions, 'timesteps'>;
+interface PlanCase {
+  checkpoint: string;
+  conditions: Conditions;
+  timesteps?: number[];
+  /** The layer, and what it takes at one step. */
+  time: string;
+  step: (timestep: number[]) => object;
+  text?: string;
+}
+
+const text = random([2, 3, 10]);
+const pooledProjection = random([2, 14]);
+const guidance = [3500, 1000];
+const image = random([2, 4, 14]);
+const sizes = { resolution: new Tensor('float32', [8, 8], [1, 2]), aspectRatio: [1] };
+
+const cases: PlanCase[] = [
+  {
+    checkpoint: 'sd3_float16',
+    conditions: { encoderHiddenStates: text, pooledProjection },
+    time: 'timeTextEmbed',
+    step: (timestep) => ({ timestep, pooledProjection }),
+    text: 'contextEmbedder',
+  },
+  {
+    checkpoint: 'flux_bfloat16',
+    conditions: { encoderHiddenStates: text, pooledProjection, guidance },
+    time: 'timeTextEmbed',
+    step: (timestep) => ({ timestep, pooledProjection, guidance }),
+    text: 'contextEmbedder',
+  },
+  {
+    checkpoint: 'hunyuan_video_bfloat16',
+    conditions: { pooledProjection, guidance: [6000] },
+    time: 'timeTextEmbed',
+    step: (timestep) => ({ timestep, pooledProjection, guidance: [6000] }),
+  },
+  {
+    checkpoint: 'sana_bfloat16',
+    conditions: { encoderHiddenStates: text, guidance },
+    time: 'timeEmbed',
+    step: (timestep) => ({ timestep, guidance }),
+    text: 'captionProjection',
+  },
+  ...(['ltx_bfloat16', 'sana_float32'] as const).map((checkpoint) => ({
+    checkpoint,
+    conditions: { encoderHiddenStates: text },
+    time: 'timeEmbed',
+    step: (timestep: number[]) => ({ timestep }),
+    text: 'captionProjection',
+  })),
+  {
+    checkpoint: 'allegro_float32',
+    conditions: { batchSize: 2 },
+    time: 'adalnSingle',
+    step: (timestep) => ({ timestep }),
+  },
+  {
+    checkpoint: 'qwen_bfloat16',
+    conditions: {},
+    timesteps: [1, 0.5],
+    time: 'timeTextEmbed',
+    step: (timestep) => ({ timestep }),
+  },
+  {
+    checkpoint: 'pixart_float16',
+    conditions: { encoderHiddenStates: text, ...sizes },
+    time: 'adalnSingle',
+    step: (timestep) => ({ timestep, ...sizes, batchSize: 2 }),
+    text: 'captionProjection',
+  },
+];
+
+async function near(result: Tensor, expected: Tensor): Promise<void> {
+  const [a, b] = await Promise.all([result.to('cpu'), expected.to('cpu')]);
+  expect([a.dtype, a.shape]).toEqual([b.dtype, b.shape]);
+  const values = b.toFloat32Array();
+  const allowed = a.dtype === 'float32' ? 1e-5 : a.dtype === 'float16' ? 4e-3 : 3e-2;
+  a.toFloat32Array().forEach((value, i) => {
+    expect(Math.abs(value - values[i]!)).toBeLessThanOrEqual(
+      allowed * Math.max(1, Math.abs(values[i]!)),
+    );
+  });
+}
+
+describe.skipIf(!computes(device, 'float32'))(`plans of the family on ${device}`, () => {
+  it.each(cases.map((c) => [c.checkpoint, c] as const))('%s', async (name, c) => {
+    using model = await load(name);
+    const timesteps = c.timesteps ?? [999, 500, 3];
+    using plan = await model.prepare({ timesteps, ...c.conditions });
+    const { pooledProjection: pooled, encoderHiddenStates, batchSize } = c.conditions;
+    const batch = (pooled ?? encoderHiddenStates)?.shape[0] ?? batchSize ?? 1;
+    for (const [i, t] of timesteps.entries()) {
+      const input = c.step(new Array<number>(batch).fill(t));
+      const result: Tensor | Record<string, Tensor> = await model.layers[c.time]!.forward(input);
+      const expected = result instanceof Tensor ? { temb: result } : result;
+      const step = plan.step(i);
+      expect(Object.keys(step).sort()).toEqual(Object.keys(expected).sort());
+      for (const key of Object.keys(expected)) await near(step[key]!, expected[key]!);
+    }
+    if (c.text === undefined) expect(plan.encoderHiddenStates).toBeNull();
+    else await near(plan.encoderHiddenStates!, await model.layers[c.text]!.forward(text));
+  });
+
+  it('CogVideoX takes the sinusoids of its timesteps', async () => {
+    using model = await load('cogvideox_float32');
+    using plan = await model.prepare({ timesteps: [999, 3], batchSize: 2 });
+    const { temb } = plan.step(1);
+    expect(temb!.shape).toEqual([2, 12]);
+    refused(() => plan.step(2), 'ERR_VALUE', 'i must be');
+    plan.dispose();
+    refused(() => plan.step(0), 'ERR_DISPOSED');
+  });
+
+  it('Wan embeds text and image once', async () => {
+    using model = await load('wan_i2v_float16');
+    using plan = await model.prepare({
+      timesteps: [999, 3],
+      encoderHiddenStates: text,
+      encoderHiddenStatesImage: image,
+    });
+    const conditions = { encoderHiddenStates: text, encoderHiddenStatesImage: image };
+    const expected: Record<string, Tensor> = await model.layers.conditionEmbedder!.forward({
+      timestep: [3, 3],
+      ...conditions,
+    });
+    await near(plan.step(1).temb!, expected.temb!);
+    await near(plan.step(1).timestepProj!, expected.timestepProj!);
+    await near(plan.encoderHiddenStates!, expected.encoderHiddenStates!);
+    await near(plan.encoderHiddenStatesImage!, expected.encoderHiddenStatesImage!);
+  });
+
+  it('refuses what is missing, and what the model does not take', async () => {
+    using flux = await load('flux_bfloat16');
+    const prepare = (options: object): Promise<unknown> =>
+      flux.prepare({ timesteps: [1], pooledProjection, guidance, ...options });
+    await rejected(() => prepare({ guidance: undefined }), 'ERR_VALUE', 'guidance is missing');
+    await rejected(() => prepare({ resolution: [1, 2] }), 'ERR_VALUE', 'resolution');
+    await rejected(() => prepare({ caption: text }), 'ERR_VALUE', 'caption');
+    await rejected(() => prepare({ timesteps: [] }), 'ERR_VALUE', 'timesteps');
+    await rejected(() => prepare({ guidance: [1, 2, 3] }), 'ERR_SHAPE', 'guidance');
+    await rejected(() => prepare({ pooledProjection: random([2, 3]) }), 'ERR_SHAPE');
+    await rejected(() => prepare({ pooledProjection: 3 }), 'ERR_VALUE', 'pooledProjection');
+    const disposed = random([2, 14]);
+    disposed.dispose();
+    await rejected(() => prepare({ pooledProjection: disposed }), 'ERR_DISPOSED');
+    await rejected(
+      () =>
+        flux.prepare(
+          { timesteps: [1], pooledProjection, guidance },
+          { signal: AbortSignal.abort() },
+        ),
+      'ERR_ABORTED',
+    );
+    flux.dispose();
+    await rejected(() => prepare({}), 'ERR_DISPOSED');
+  });
+});
+
+describe('a checkpoint that is not as it says', () => {
+  const changed = async (
+    name: string,
+    change: (config: Record<string, unknown>) => void,
+    ...expected: Parameters<typeof rejected> extends [unknown, ...infer Rest] ? Rest : never
+  ): Promise<void> => {
+    const folder = mkdtempSync(join(tmpdir(), 'latte-family-'));
+    try {
+      cpSync(folderOf(name), folder, { recursive: true });
+      const path = join(folder, 'config.json');
+      const config = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+      change(config);
+      writeFileSync(path, JSON.stringify(config));
+      await rejected(
+        () => TransformerEmbeddings.fromPretrained(folder, { device: 'cpu' }),
+        ...expected,
+      );
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  };
+
+  it.each<[string, string, (config: Record<string, unknown>) => void, RegExp]>([
+    ['a field is missing', 'flux_float32', (c) => delete c.in_channels, /in_channels is missing/],
+    ['a field is no number', 'sd3_float32', (c) => (c.sample_size = 'x'), /sample_size must be/],
+    [
+      'a width differs',
+      'flux_float32',
+      (c) => (c.in_channels = 9),
+      /x_embedder\.weight.*\[24, 9\]/,
+    ],
+    [
+      'an embedder is missing',
+      'flux_float32',
+      (c) => (c.guidance_embeds = true),
+      /guidance_embedder/,
+    ],
+    ['a patch is strange', 'wan_t2v_float32', (c) => (c.patch_size = 2), /patchSize must be/],
+    [
+      'an activation is strange',
+      'cogvideox_float32',
+      (c) => (c.timestep_activation_fn = 'tan'),
+      /Unsupported activation/,
+    ],
+    ['ofs has no tensors', 'cogvideox_float32', (c) => (c.ofs_embed_dim = 12), /ofs_embedding/],
+  ])('%s', async (_, name, change, message) => {
+    await changed(name, change, 'ERR_CHECKPOINT', message);
+  });
+});
