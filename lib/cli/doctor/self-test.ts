@@ -1,4 +1,4 @@
-import type { DType, FloatDType, StateDict, Tensor } from '../../index.js';
+import type { DType, FloatDType, Linear, StateDict, Tensor } from '../../index.js';
 import { randomNormal } from '../random.js';
 
 // One small layer of each kind, with the same weights and inputs on a device and on the CPU.
@@ -42,6 +42,10 @@ interface AnyLayer {
   dispose(): void;
 }
 
+/** A layer that names its own weights. */
+type FamilyLayer = AnyLayer &
+  Pick<Linear, 'parameters'> & { forward(...inputs: never[]): Promise<object> };
+
 /** `count` values, of the size that sums over `fanIn` of them have the size of one. */
 function values(name: string, shape: readonly number[], fanIn = 1): Float32Array {
   const count = shape.reduce((product, length) => product * length, 1);
@@ -76,7 +80,89 @@ function makers(library: Library): Record<string, (device: string, dtype: FloatD
     resolution: new library.Tensor('float32', [512, 512, 256, 1024], [2, 2]),
     aspectRatio: new library.Tensor('float32', [1, 0.25], [2, 1]),
   };
+  /** `inputs` makes what the layer's forward takes. */
+  const family =
+    (
+      Class: new (options: never) => FamilyLayer,
+      options: object,
+      inputs: (dtype: FloatDType) => unknown[],
+    ) =>
+    (device: string, dtype: FloatDType): Made => {
+      const layer = new Class({ ...options, device, dtype } as never);
+      const shapes = layer.parameters().map(({ name, shape }) => [name, shape] as const);
+      load(layer, Object.fromEntries(shapes), dtype);
+      return {
+        forward: async () => {
+          const result = await layer.forward(...(inputs(dtype) as never[]));
+          return result instanceof library.Tensor
+            ? [result]
+            : (Object.values(result) as Tensor[]).filter((each) => each !== null);
+        },
+        dispose: () => layer.dispose(),
+      };
+    };
+  const steps = { timestep: [999, 3.5] };
+  const text = { embeddingDim: 48, pooledProjectionDim: 32 };
+  const pooled = (dtype: FloatDType): object => ({
+    ...steps,
+    pooledProjection: tensor('pooled', [2, 32], dtype),
+  });
+  const familyMakers = {
+    Linear: family(library.Linear, { inFeatures: 96, outFeatures: 40 }, (dtype) => [
+      tensor('input', [3, 96], dtype),
+    ]),
+    PixArtAlphaTextProjection: family(
+      library.PixArtAlphaTextProjection,
+      { inFeatures: 96, hiddenSize: 64, outFeatures: 40 },
+      (dtype) => [tensor('caption', [2, 7, 96], dtype)],
+    ),
+    PatchEmbed3d: family(
+      library.PatchEmbed3d,
+      { patchSize: [1, 2, 2], inChannels: 4, embedDim: 72 },
+      (dtype) => [tensor('video', [1, 4, 3, 8, 8], dtype)],
+    ),
+    CogVideoXPatchEmbed: family(
+      library.CogVideoXPatchEmbed,
+      {
+        ...{ inChannels: 4, embedDim: 64, textEmbedDim: 32, maxTextSeqLength: 5 },
+        useLearnedPositionalEmbeddings: false,
+      },
+      (dtype) => [tensor('text', [1, 5, 32], dtype), tensor('video', [1, 3, 4, 8, 8], dtype)],
+    ),
+    CombinedTimestepTextProjEmbeddings: family(
+      library.CombinedTimestepTextProjEmbeddings,
+      text,
+      (dtype) => [pooled(dtype)],
+    ),
+    CombinedTimestepGuidanceTextProjEmbeddings: family(
+      library.CombinedTimestepGuidanceTextProjEmbeddings,
+      text,
+      (dtype) => [{ ...pooled(dtype), guidance: [3500] }],
+    ),
+    SanaCombinedTimestepGuidanceEmbeddings: family(
+      library.SanaCombinedTimestepGuidanceEmbeddings,
+      { embeddingDim: 48 },
+      () => [{ ...steps, guidance: [0.45, 1] }],
+    ),
+    QwenTimestepProjEmbeddings: family(
+      library.QwenTimestepProjEmbeddings,
+      { embeddingDim: 48, useAdditionalTCond: true },
+      () => [{ timestep: [1, 0.25], additionTCond: [0, 1] }],
+    ),
+    WanTimeTextImageEmbedding: family(
+      library.WanTimeTextImageEmbedding,
+      { dim: 48, timeFreqDim: 256, timeProjDim: 96, textEmbedDim: 32, imageEmbedDim: 24 },
+      (dtype) => [
+        {
+          ...steps,
+          encoderHiddenStates: tensor('text', [2, 5, 32], dtype),
+          encoderHiddenStatesImage: tensor('image', [1, 4, 24], dtype),
+        },
+      ],
+    ),
+  };
   return {
+    ...familyMakers,
     Timesteps: (device) => {
       const layer = new library.Timesteps({
         ...{ numChannels: 256, flipSinToCos: true, downscaleFreqShift: 0 },
