@@ -7,6 +7,7 @@ export default defineConfig(
     ignores: [
       'build/',
       'build-*/',
+      'prebuilds/',
       'bench/build/',
       'bench/python/.venv/',
       'dist/',

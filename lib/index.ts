@@ -1,3 +1,6 @@
+// Typings with Symbol.dispose, also for programs whose own `lib` lacks it.
+/// <reference lib="esnext.disposable" preserve="true" />
+
 export { Tensor, type TensorTarget } from './tensor/tensor.js';
 export type { OrtModule, OrtTensorLike } from './tensor/ort.js';
 export type { TensorLike } from './tensor/tensor-like.js';

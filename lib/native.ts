@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { findAddon, loadAdvice } from './addon.js';
 import type { DType, TensorData } from './tensor/dtype.js';
 import { LatteError } from './errors.js';
 
@@ -185,37 +184,22 @@ export interface DeviceInfo {
   memory?: { free: number; total: number };
 }
 
+const found = findAddon();
+
+/** The file of the addon; undefined if a bundler has renamed it. @internal */
+export const addonPath: string | undefined = found.path;
+
 function load(): NativeModule {
-  const root = join(__dirname, '..');
-  const named = process.env.LATTE_ADDON;
-  const candidates = named
-    ? [named]
-    : [
-        join(root, 'build', 'Release', 'latte_embeddings.node'),
-        join(root, 'build', 'Debug', 'latte_embeddings.node'),
-      ];
-  const tried: string[] = [];
-  for (const path of candidates) {
-    if (!existsSync(path)) {
-      tried.push(`  ${path}: no such file`);
-      continue;
-    }
-    const holder = { exports: {} };
-    try {
-      process.dlopen(holder, path);
-    } catch (cause) {
-      tried.push(`  ${path}: ${(cause as Error).message}`);
-      continue;
-    }
-    const loaded = holder.exports as NativeModule;
+  const loaded = found.exports as NativeModule | undefined;
+  if (loaded !== undefined) {
     loaded.setErrorClass(LatteError);
     loaded.checkSettings();
     return loaded;
   }
-  if (named) {
+  if (process.env.LATTE_ADDON) {
     throw new LatteError(
       'ERR_VALUE',
-      `the environment variable LATTE_ADDON must name a build of the addon; tried:\n${tried.join('\n')}`,
+      `the environment variable LATTE_ADDON must name a build of the addon; tried:\n${found.tried.join('\n')}`,
     );
   }
   throw new LatteError(
@@ -223,8 +207,8 @@ function load(): NativeModule {
     [
       `latte-embeddings could not load its native addon (Node ${process.version}, ${process.platform} ${process.arch}).`,
       'Tried:',
-      ...tried,
-      'Build it with: npm rebuild latte-embeddings   (needs CMake, a C++20 compiler and Highway, e.g. apt-get install cmake g++ libhwy-dev)',
+      ...found.tried,
+      ...loadAdvice(),
     ].join('\n'),
   );
 }

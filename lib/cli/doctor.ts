@@ -1,5 +1,6 @@
 import { Command, Help } from 'commander';
 import type { DeviceDiagnostics, DeviceInfo } from '../index.js';
+import { buildIdOf } from './doctor/build-id.js';
 import type { Finding } from './doctor/finding.js';
 import { expectsNpu, findings, putAside, selfTestFinding } from './doctor/findings.js';
 import { readHost, toolkitVersion, type HostFacts } from './doctor/host.js';
@@ -64,10 +65,11 @@ async function diagnose(write: (text: string) => void): Promise<Diagnosis> {
   } catch (error) {
     add({
       ...{ name: 'addon', state: 'failure', text: (error as Error).message },
-      fix: 'Build it: npm rebuild latte-embeddings',
+      fix: 'Build it from source: npx latte-embeddings build',
     });
     return diagnosis;
   }
+  add(await addonFinding());
   diagnosis.diagnostics = library.deviceDiagnostics();
   const notOpened = new Map<string, string>();
   for (const { name } of library.devices()) {
@@ -92,6 +94,14 @@ async function diagnose(write: (text: string) => void): Promise<Diagnosis> {
   if (aside !== undefined) add(aside);
   diagnosis.healthy = diagnosis.findings.every(({ state }) => state !== 'failure');
   return diagnosis;
+}
+
+/** Which build of the addon runs: its id names the symbols for a crash's stack trace. */
+async function addonFinding(): Promise<Finding> {
+  const { addonPath } = await import('../native.js');
+  const id = addonPath === undefined ? undefined : buildIdOf(addonPath);
+  const text = `${addonPath ?? 'in a bundle'}, build id ${id ?? 'unknown'}`;
+  return { name: 'addon', state: 'ok', text };
 }
 
 const marks: Readonly<Record<Finding['state'], string>> = {

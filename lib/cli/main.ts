@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 /**
- * The command line: `latte-embeddings inspect | embed | plot | devices | doctor | bench`. Exit status 0 for success,
+ * The command line: `latte-embeddings inspect | embed | plot | devices | doctor | bench | build`. Exit status 0 for success,
  * 1 for a failure, 2 for a command line that cannot be understood, 130 after Ctrl+C.
  */
 import { Command, CommanderError } from 'commander';
 import { benchCommand } from './bench.js';
+import { buildCommand } from './build.js';
 import { devicesCommand } from './devices.js';
 import { doctorCommand } from './doctor.js';
 import { embedCommand } from './embed.js';
@@ -27,6 +28,7 @@ function createProgram(): Command {
     .addCommand(devicesCommand())
     .addCommand(doctorCommand())
     .addCommand(benchCommand())
+    .addCommand(buildCommand())
     .addHelpText(
       'after',
       `

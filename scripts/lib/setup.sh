@@ -2,8 +2,8 @@
 # sourced by bash; the caller stands in the project's root folder. They use bash, coreutils and grep
 # alone: CANN's official images have neither findutils nor tar.
 #
-#   latte_ensure_tools GROUP …   installs what is missing of build, check, aarch64, or says what to
-#                                install and exits 2
+#   latte_ensure_tools GROUP …   installs what is missing of build, check, prebuilds, aarch64, or says
+#                                what to install and exits 2
 #   latte_npm_ci                 the exact dependencies of package-lock.json
 #   latte_build [--werror]       the addon (build/Release) and the JavaScript (dist)
 
@@ -65,6 +65,10 @@ _latte_missing() {
         _latte_has haproxy || echo haproxy
         # For node-gyp, whose way into the build is tested too, is tested as well.
         _latte_has python3 || echo python3
+        ;;
+      prebuilds)
+        _latte_has cmake || echo cmake
+        python3 -m pip --version >/dev/null 2>&1 || echo python3-pip
         ;;
       aarch64)
         _latte_has aarch64-linux-gnu-g++ || echo g++-aarch64-linux-gnu

@@ -91,11 +91,11 @@ describe('doctor', () => {
     const { status, stdout } = spawnSync(
       process.execPath,
       [join(place, 'dist', 'cli', 'main.js'), 'doctor'],
-      { encoding: 'utf8', env: { ...process.env, LATTE_ADDON: '' } },
+      { encoding: 'utf8', env: { ...process.env, LATTE_ADDON: '', XDG_DATA_HOME: place } },
     );
     expect(stdout).toMatch(/^ {2}FAIL {2}addon +latte-embeddings could not load/m);
     expect(stdout).toMatch(
-      /→ Build it: npm rebuild latte-embeddings\n[^]*To be mended: addon\.\n$/,
+      /→ Build it from source: npx latte-embeddings build\n[^]*To be mended: addon\.\n$/,
     );
     expect(status).toBe(1);
   });

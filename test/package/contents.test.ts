@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { pack, projectRoot, runOk, temporaryFolder, type Tarball } from './project.js';
@@ -17,6 +18,7 @@ const manifest = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf
   bin: Record<string, string>;
   exports: { '.': Record<string, Record<string, string>> };
   scripts: Record<string, string>;
+  gypfile: boolean;
 };
 
 test('holds every file that package.json names', () => {
@@ -31,7 +33,7 @@ test('holds every file that package.json names', () => {
 });
 
 test('holds what a build from source needs', () => {
-  const needed = ['CMakeLists.txt', 'binding.gyp', 'LICENSE', 'README.md', 'package.json'];
+  const needed = ['CMakeLists.txt', 'LICENSE', 'README.md', 'package.json'];
   expect(tarball.files).toEqual(expect.arrayContaining(needed));
   for (const layer of ['core', 'backend', 'layers', 'binding']) {
     const sources = tarball.files.filter((file) => file.startsWith(`native/${layer}/`));
@@ -53,12 +55,20 @@ test('holds what people with an NPU need', () => {
   expect(tarball.files).toEqual(expect.arrayContaining(forNpus));
 });
 
-test('holds nothing else: no tests, no tools, no build', () => {
+/** What users run without a compiler, and the licences of what is linked into it. */
+const addons = ['prebuilds/linux-arm64/latte.node', 'prebuilds/linux-x64/latte.node'];
+
+test('holds an addon for each platform, and the notices that go with them', () => {
+  expect(tarball.files).toEqual(expect.arrayContaining([...addons, 'THIRD_PARTY_NOTICES.md']));
+});
+
+test('holds nothing else: no tests, no tools, no other build, no debug symbols', () => {
   const allowed =
-    /^(dist|native|lib)\/|^(CMakeLists\.txt|binding\.gyp|LICENSE|README\.md|package\.json)$/;
-  const others = tarball.files.filter((file) => !allowed.test(file) && !forNpus.includes(file));
-  expect(others).toEqual([]);
-  expect(tarball.files.filter((file) => /\.test\.|\.node$|\.o$/.test(file))).toEqual([]);
+    /^(dist|native|lib)\/|^(CMakeLists\.txt|LICENSE|README\.md|THIRD_PARTY_NOTICES\.md|package\.json)$/;
+  const known = [...forNpus, ...addons, 'docs/install.md', 'scripts/prepare.mjs'];
+  expect(tarball.files.filter((file) => !allowed.test(file) && !known.includes(file))).toEqual([]);
+  const strange = tarball.files.filter((file) => /\.test\.|\.node$|\.o$|\.debug$/.test(file));
+  expect(strange).toEqual(addons);
 });
 
 test('has compiled files for the sources of now, and no others', () => {
@@ -74,8 +84,31 @@ test('starts the command line with a shebang', () => {
   }
 });
 
-test('names an install script, so that npm does not run node-gyp by itself', () => {
-  expect(manifest.scripts.install).toMatch(/^cmake-js /);
+// npm runs node-gyp by itself for a package with a binding.gyp and no install script; pnpm looks for
+// the file alone.
+test('runs nothing when it is installed', () => {
+  for (const name of ['preinstall', 'install', 'postinstall']) {
+    expect(manifest.scripts, name).not.toHaveProperty(name);
+  }
+  expect(manifest.gypfile).toBe(false);
+  expect(tarball.files).not.toContain('binding.gyp');
+});
+
+// `npm rebuild` in a tree of pnpm runs `prepare`.
+test('has every file that its lifecycle scripts name, and preparing an installed package does nothing', async () => {
+  const lifecycle = /^(pre|post)?(install|prepare|publish|prepublishOnly|pack|uninstall|rebuild)$/;
+  const scripts = Object.entries(manifest.scripts).filter(([name]) => lifecycle.test(name));
+  expect(scripts).toEqual([['prepare', 'node scripts/prepare.mjs']]);
+  await runOk('tar', ['xzf', tarball.path], folder.path);
+  const installed = join(folder.path, 'package');
+  expect(await runOk(process.execPath, ['scripts/prepare.mjs'], installed)).toBe('');
+  expect(readdirSync(installed)).not.toContain('node_modules');
+});
+
+test('is the same, byte for byte, when it is packed again', async () => {
+  const digest = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
+  const first = digest(tarball.path);
+  expect(digest((await pack(folder.path)).path)).toBe(first);
 });
 
 test('has a tarball that tar can read', async () => {

@@ -1,176 +1,127 @@
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { pack, projectRoot, run, runOk, temporaryFolder } from './project.js';
+import {
+  installTools,
+  managers,
+  newUser,
+  nodeVersions,
+  unsupported,
+  type Manager,
+  type NodeVersion,
+  type User,
+} from './managers.js';
+import { pack, projectRoot, temporaryFolder } from './project.js';
 
-// A user's project with the packed tarball installed. npm builds the addon on the way, from the
-// files of the tarball alone.
-const user = temporaryFolder('install');
-const installed = join(user.path, 'node_modules', 'latte-embeddings');
-const addon = join(installed, 'build', 'Release', 'latte_embeddings.node');
+// The packed tarball as users get it: in an empty folder with a home of its own, on a host without
+// compiler, CMake or Python, by each package manager on each version of Node.js, used from each kind
+// of program. Every pair of a manager, a version and a kind is tested; with
+// LATTE_INSTALL_TESTS=all, every combination.
+const kinds = [
+  'cjs',
+  'esm',
+  'nodenext',
+  'nodenext, no @types/node',
+  'bundler',
+  'bundler, no @types/node',
+] as const;
+type Kind = (typeof kinds)[number];
 
-beforeAll(async () => {
-  const tarball = await pack(user.path);
-  writeFileSync(join(user.path, 'package.json'), JSON.stringify({ name: 'user', private: true }));
-  const options = ['--no-audit', '--no-fund', '--prefer-offline'];
-  await runOk('npm', ['install', ...options, tarball.path], user.path);
-});
-afterAll(user.remove);
-
-/** Runs a program of the user's, given as a file name and its text; gives what it printed. */
-async function program(name: string, text: string): Promise<string> {
-  writeFileSync(join(user.path, name), text);
-  return (await runOk(process.execPath, [name], user.path)).trim();
+interface Cell {
+  manager: Manager;
+  version: NodeVersion;
+  kinds: Kind[];
 }
 
-describe('a program of the user', () => {
-  test('finds an addon that npm built from source', () => {
-    expect(existsSync(addon)).toBe(true);
-  });
+const cells: Cell[] = managers.flatMap((manager, row) =>
+  nodeVersions.map((version, column) => {
+    const of = (offset: number): Kind => kinds[(row + column + offset) % kinds.length]!;
+    const all = process.env.LATTE_INSTALL_TESTS === 'all';
+    return { manager, version, kinds: all ? [...kinds] : [of(0), of(3)] };
+  }),
+);
+const possible = cells.filter(
+  ({ manager, version }) => unsupported(manager, version) === undefined,
+);
 
-  test('imports it by name', async () => {
-    const text = `import { Tensor, PatchEmbed, LatteError } from 'latte-embeddings';
-      console.log(Tensor.name, PatchEmbed.name, LatteError.name, Tensor.zeros([2, 3]).size);`;
-    expect(await program('import.mjs', text)).toBe('Tensor PatchEmbed LatteError 6');
-  });
+const folder = temporaryFolder('install');
+let tarball: string;
 
-  test('requires it by name', async () => {
-    const text = `const { Tensor } = require('latte-embeddings');
-      console.log(Tensor.zeros([2, 3]).size);`;
-    expect(await program('require.cjs', text)).toBe('6');
-  });
-
-  test('requires its folder by path', async () => {
-    const text = `const { Tensor } = require(${JSON.stringify(installed)});
-      console.log(Tensor.zeros([2, 3]).size);`;
-    expect(await program('folder.cjs', text)).toBe('6');
-  });
-
-  test('gets the same classes and the same names from import, require and the folder', async () => {
-    const text = `import * as imported from 'latte-embeddings';
-      import { createRequire } from 'node:module';
-      const require = createRequire(import.meta.url);
-      const required = require('latte-embeddings');
-      const folder = require(${JSON.stringify(installed)});
-      const names = Object.keys(required).sort();
-      // What import adds is the whole module as the default export.
-      const extra = ['default', 'module.exports', '__esModule'];
-      const importedNames = Object.keys(imported).filter((name) => !extra.includes(name)).sort();
-      console.log(JSON.stringify({
-        names: importedNames.join() === names.join(),
-        count: names.length,
-        different: names.filter((name) => imported[name] !== required[name] || folder[name] !== required[name]),
-      }));`;
-    const result = JSON.parse(await program('same.mjs', text)) as { count: number };
-    expect(result).toEqual({ names: true, count: result.count, different: [] });
-    expect(result.count).toBeGreaterThan(15);
-  });
-
-  test('runs the command by name', async () => {
-    const args = ['exec', '--offline', '--', 'latte-embeddings', 'devices', '--json'];
-    expect(await runOk('npm', args, user.path)).toContain('"cpu"');
-  });
-
-  test('is told what to do when the addon is missing', async () => {
-    const hidden = join(user.path, 'hidden.node');
-    cpSync(addon, hidden);
-    rmSync(addon);
-    writeFileSync(join(user.path, 'missing.mjs'), `import 'latte-embeddings';`);
-    const result = await run(process.execPath, ['missing.mjs'], user.path);
-    cpSync(hidden, addon);
-    expect(result.status).toBe(1);
-    expect(result.stderr).toContain('could not load its native addon');
-    expect(result.stderr).toContain(addon);
-    expect(result.stderr).toContain('npm rebuild latte-embeddings');
-  });
+beforeAll(async () => {
+  await installTools();
+  tarball = (await pack(folder.path)).path;
 });
+afterAll(folder.remove);
 
-describe('typings', () => {
-  const usage = `
-    const dtype: DType = 'float32';
-    const latent: Tensor = Tensor.zeros([1, 4, 8, 8], { dtype });
-    const layer = new PatchEmbed({ height: 8, width: 8, patchSize: 2, inChannels: 4, embedDim: 16 });
-    export const result: Promise<Tensor> = layer.forward(latent);
-    export function codeOf(error: unknown): string {
-      return error instanceof LatteError ? error.code : 'none';
-    }
-    // @ts-expect-error there is no such dtype
-    Tensor.zeros([1], { dtype: 'float8' });
-    // @ts-expect-error there is no such option
-    new PatchEmbed({ patches: 2 });`;
-  const byImport = `import { LatteError, PatchEmbed, Tensor, type DType } from 'latte-embeddings';`;
-  const byRequire = `import latte = require('latte-embeddings');
-    const { LatteError, PatchEmbed, Tensor } = latte;
-    type Tensor = latte.Tensor;
-    type DType = latte.DType;`;
-  // An ESM file and a CommonJS file exchange tensors: both ways lead to one class.
-  const exchange = `import { Tensor } from 'latte-embeddings';
-    import { result } from './commonjs.cjs';
-    export const same: Promise<Tensor> = result;`;
-
-  const compile = async (compilerOptions: object, files: Record<string, string>) => {
-    const folder = join(user.path, 'types');
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder);
-    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-    const common = {
-      strict: true,
-      noEmit: true,
-      target: 'es2022',
-      types: ['node'],
-      typeRoots: [join(projectRoot, 'node_modules', '@types')],
-      ...compilerOptions,
-    };
-    writeFileSync(
-      join(folder, 'tsconfig.json'),
-      JSON.stringify({ compilerOptions: common, files: Object.keys(files) }),
-    );
-    const compiler = join(projectRoot, 'node_modules', 'typescript', 'bin', 'tsc');
-    const { status, stdout } = await run(process.execPath, [compiler, '-p', folder], folder);
-    return { status, stdout };
-  };
-  const clean = { status: 0, stdout: '' };
-
-  test('resolve for import and require under node16', async () => {
-    const files = {
-      'module.mts': byImport + usage,
-      'commonjs.cts': byRequire + usage,
-      'exchange.mts': exchange,
-    };
-    expect(await compile({ module: 'node16', moduleResolution: 'node16' }, files)).toEqual(clean);
-  });
-
-  test('resolve under nodenext', async () => {
-    const files = { 'module.mts': byImport + usage, 'commonjs.cts': byRequire + usage };
-    expect(await compile({ module: 'nodenext' }, files)).toEqual(clean);
-  });
-
-  test('resolve for a bundler', async () => {
-    const options = { module: 'esnext', moduleResolution: 'bundler' };
-    expect(await compile(options, { 'module.ts': byImport + usage })).toEqual(clean);
-  });
+/** A forward whose numbers are known: patches of ones under weights of ones, and a bias of two. */
+const body = `
+const layer = new PatchEmbed({ height: 8, width: 8, patchSize: 2, inChannels: 4, embedDim: 16, device: 'cpu' });
+const filled = (n, value) => new Float32Array(n).fill(value);
+layer.loadStateDict({
+  'proj.weight': new Tensor('float32', filled(16 * 16, 1), [16, 4, 2, 2]),
+  'proj.bias': new Tensor('float32', filled(16, 2), [16]),
 });
+const latent = new Tensor('float32', filled(256, 1), [1, 4, 8, 8]);
+const table = get2dSincosPosEmbed(16, 4, { baseSize: 4 }).data;
+layer.forward(latent).then((tokens) => {
+  const off = tokens.data.map((value, i) => Math.abs(value - 18 - table[i]));
+  console.log(JSON.stringify([tokens.shape, Math.max(...off) < 1e-5, process.versions.node.split('.')[0]]));
+});
+`;
+const names = '{ PatchEmbed, Tensor, get2dSincosPosEmbed }';
+const imports = `import ${names} from 'latte-embeddings';\n`;
+const typed = `import { PatchEmbed, Tensor, get2dSincosPosEmbed, LatteError, type DType } from 'latte-embeddings';
+declare const console: { log(text: string): void };
+declare const process: { versions: { node: string } };
+const dtype: DType = 'float32';
+export const result: Promise<Tensor> | undefined = undefined;
+export const codeOf = (error: unknown): string => (error instanceof LatteError ? error.code : dtype);
+// @ts-expect-error there is no such dtype
+export const wrong = () => Tensor.zeros([1], { dtype: 'float8' });
+// @ts-expect-error there is no such option
+export const wrongToo = () => new PatchEmbed({ patches: 2 });
+${body.replace('(n, value)', '(n: number, value: number)').replaceAll('tokens.data.map', '(tokens.data as Float32Array).map').replace('.data;', '.data as Float32Array;')}`;
 
-describe('node-gyp', () => {
-  /** A folder with Node's headers: those beside this node, or the few lines that node-gyp reads. */
-  function headers(): string {
-    const prefix = dirname(dirname(process.execPath));
-    if (existsSync(join(prefix, 'include', 'node', 'common.gypi'))) return prefix;
-    const folder = join(user.path, 'headers');
-    mkdirSync(join(folder, 'include', 'node'), { recursive: true });
-    writeFileSync(join(folder, 'include', 'node', 'common.gypi'), '{}');
-    return folder;
+/** Writes the program, compiles it if it is TypeScript, and gives the name of what Node.js runs. */
+async function programOf(user: User, kind: Kind, index: number): Promise<string> {
+  if (kind === 'cjs') {
+    user.write('program.cjs', `const ${names} = require('latte-embeddings');\n${body}`);
+    return 'program.cjs';
   }
+  if (kind === 'esm') {
+    user.write('program.mjs', imports + body);
+    return 'program.mjs';
+  }
+  const withNode = !kind.includes('no @types');
+  const text = withNode ? typed.replace(/^declare .*\n/gm, '') : typed;
+  user.write(`typed${index}.mts`, text);
+  const resolution = kind.startsWith('bundler')
+    ? { module: 'esnext', moduleResolution: 'bundler' }
+    : { module: 'nodenext', moduleResolution: 'nodenext' };
+  const compilerOptions = {
+    ...{ strict: true, skipLibCheck: false, target: 'es2022', outDir: '.' },
+    ...resolution,
+    types: withNode ? ['node'] : [],
+    typeRoots: withNode ? [join(projectRoot, 'node_modules', '@types')] : [],
+  };
+  const config = JSON.stringify({ compilerOptions, files: [`typed${index}.mts`] });
+  user.write(`tsconfig${index}.json`, config);
+  await user.compile(`tsconfig${index}.json`);
+  return `typed${index}.mjs`;
+}
 
-  test('rebuild ends in the same addon', async () => {
-    rmSync(addon);
-    // npm puts the node-gyp that comes with it on the path.
-    const command = `node-gyp rebuild --nodedir=${JSON.stringify(headers())}`;
-    await runOk('npm', ['exec', '--offline', '-c', command], installed);
-    expect(existsSync(addon)).toBe(true);
-    const url = JSON.stringify(pathToFileURL(join(installed, 'dist', 'index.js')));
-    const text = `import latte from ${url}; console.log(latte.Tensor.zeros([2, 3]).size);`;
-    expect(await program('after-node-gyp.mjs', text)).toBe('6');
-  });
+describe.concurrent('installs and runs', () => {
+  test.for(possible)(
+    '$manager on Node.js $version: $kinds',
+    async ({ manager, version, kinds: of }) => {
+      const user = await newUser(folder.path, manager, version);
+      user.write('package.json', JSON.stringify({ name: 'user', private: true }));
+      await user.add(tarball);
+      for (const [index, kind] of of.entries()) {
+        const printed = await user.node(await programOf(user, kind, index));
+        const major = version === '20' ? process.versions.node.split('.')[0] : version;
+        expect(JSON.parse(printed), kind).toEqual([[1, 16, 16], true, major]);
+      }
+      expect(await user.command('latte-embeddings', 'devices', '--json')).toContain('"cpu"');
+    },
+  );
 });

@@ -19,17 +19,22 @@ export interface RunResult {
   stderr: string;
 }
 
-/** Runs a program to its end without a terminal; an unsuccessful end is a result, not an error. */
-export function run(command: string, args: readonly string[], cwd: string): Promise<RunResult> {
-  // Variables that `npm run` set for this project must not steer an npm of another folder.
-  const env = Object.fromEntries(
+/** This process's variables, but for those by which `npm run` and vitest would steer other programs. */
+export function plainEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(
     Object.entries(process.env).filter(
       ([name]) => !/^(npm_|INIT_CWD$|VITEST|NODE_ENV$)/.test(name),
     ),
   );
-  // cmake-js hands this to CMake: the addons that packaging tests build hold the kernels of one
-  // instruction set, in a third of the time. How an addon gets built is what is tested here.
-  env.npm_cmake_CMAKE_CXX_FLAGS = '-DHWY_COMPILE_ONLY_STATIC';
+}
+
+/** Runs a program to its end without a terminal; an unsuccessful end is a result, not an error. */
+export function run(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv = plainEnvironment(),
+): Promise<RunResult> {
   return new Promise((done) => {
     const options = { cwd, env, encoding: 'utf8', maxBuffer: 2 ** 28 } as const;
     const child = execFile(
@@ -50,8 +55,9 @@ export async function runOk(
   command: string,
   args: readonly string[],
   cwd: string,
+  env?: NodeJS.ProcessEnv,
 ): Promise<string> {
-  const { status, stdout, stderr } = await run(command, args, cwd);
+  const { status, stdout, stderr } = await run(command, args, cwd, env);
   if (status !== 0) {
     throw new Error(`${command} ${args.join(' ')}: exit status ${status}\n${stdout}\n${stderr}`);
   }

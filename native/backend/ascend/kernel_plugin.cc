@@ -22,6 +22,21 @@ std::string own_folder() {
   return slash == std::string::npos ? "" : file.substr(0, slash + 1);
 }
 
+/// Beside the addon, or in a folder of the user, which outlives an installation of the package
+/// (scripts/build-ascend-kernels.sh).
+std::string default_path() {
+  const std::string beside = own_folder() + kFileName;
+  if (access(beside.c_str(), R_OK) == 0) return beside;
+  auto data = setting("XDG_DATA_HOME");
+  if (!data) {
+    const auto home = setting("HOME");
+    if (!home) return beside;
+    data = *home + "/.local/share";
+  }
+  const std::string users = *data + "/latte-embeddings/kernels/" + kFileName;
+  return access(users.c_str(), R_OK) == 0 ? users : beside;
+}
+
 }  // namespace
 
 void KernelPlugin::check_setting() {
@@ -37,7 +52,7 @@ std::unique_ptr<const KernelPlugin> KernelPlugin::load(std::string& path, std::s
     reason = "switched off by LATTE_ASCEND_KERNELS=off";
     return nullptr;
   }
-  path = given ? *given : own_folder() + kFileName;
+  path = given ? *given : default_path();
   void* library = dlopen(path.c_str(), RTLD_LOCAL | RTLD_NOW | RTLD_NODELETE);
   if (library == nullptr) {
     const char* message = dlerror();

@@ -11,9 +11,10 @@ namespace latte::ascend {
 
 class KernelPlugin final : public Kernels {
  public:
-  /// From LATTE_ASCEND_KERNELS ('off': none), or from beside the addon. Null with a reason if there
-  /// is none, or one of another version. To be called after aclInit: what CANN's build puts into
-  /// such a library registers its kernels as it is loaded. It is never unloaded.
+  /// From LATTE_ASCEND_KERNELS ('off': none), from beside the addon, or from the user's folder.
+  /// Null with a reason if there is none, or one of another version. To be called after aclInit:
+  /// what CANN's build puts into such a library registers its kernels as it is loaded. It is never
+  /// unloaded.
   static std::unique_ptr<const KernelPlugin> load(std::string& path, std::string& reason);
 
   /// Throws ERR_VALUE if LATTE_ASCEND_KERNELS is the path of a file that is not there. Whether the

@@ -1,0 +1,127 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+/** Hosts that the package has an addon for. @internal */
+export const prebuiltHosts = 'Linux with glibc 2.28 or newer, on x64 and arm64';
+
+/** What `latte-embeddings build` needs on a host. @internal */
+export const buildNeeds =
+  'CMake 3.22 or newer, make or Ninja, and a C++20 compiler (GCC 11, clang 14 or newer)';
+
+/** What CMake calls the addon that it builds. @internal */
+export const builtFile = 'latte_embeddings.node';
+
+const platform = `${process.platform}-${process.arch}`;
+
+/**
+ * The folder of this package, or of a bundle. Undefined in a bundle of ES modules, which has no
+ * __dirname.
+ * @internal
+ */
+export function packageFolder(): string | undefined {
+  return typeof __dirname === 'undefined' ? undefined : join(__dirname, '..');
+}
+
+interface Manifest {
+  name?: string;
+  version: string;
+}
+
+function manifestOf(folder: string): Manifest | undefined {
+  try {
+    const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest;
+    return manifest.name === 'latte-embeddings' ? manifest : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Where `latte-embeddings build` puts the addon of this version, and where it is looked for: a folder
+ * of the user, which `npm ci` does not empty and which can be written if node_modules cannot.
+ * Undefined if `folder` is not that of this package, but of a bundle, say.
+ * @internal
+ */
+export function userAddon(folder: string): string | undefined {
+  const data = process.env.XDG_DATA_HOME || join(homedir(), '.local', 'share');
+  const version = manifestOf(folder)?.version;
+  return version && join(data, 'latte-embeddings', version, platform, 'latte.node');
+}
+
+/** An addon that was loaded, or why no candidate was. @internal */
+export interface Found {
+  exports?: unknown;
+  /** The loaded file; undefined if a bundler has renamed it. */
+  path?: string;
+  /** A line for each candidate that could not be loaded. */
+  tried: string[];
+}
+
+/**
+ * Loads the addon: the one that LATTE_ADDON names and no other, or the first of a checkout's build,
+ * the user's build and the one that the package has for this platform.
+ * @internal
+ */
+export function findAddon(): Found {
+  const tried: string[] = [];
+  const { LATTE_ADDON: named } = process.env;
+  const folder = packageFolder();
+  for (const path of named ? [named] : builtAddons(folder)) {
+    if (!existsSync(path)) {
+      tried.push(`  ${path}: no such file`);
+      continue;
+    }
+    const holder = { exports: {} };
+    try {
+      process.dlopen(holder, path);
+      return { exports: holder.exports, path, tried };
+    } catch (cause) {
+      tried.push(`  ${path}: ${(cause as Error).message}`);
+    }
+  }
+  if (named) return { tried };
+  const relative = join('prebuilds', platform, 'latte.node');
+  const path = folder === undefined ? undefined : join(folder, relative);
+  try {
+    return { exports: packagedAddon(), path, tried };
+  } catch (cause) {
+    const [reason] = (cause as Error).message.split('\n');
+    tried.push(`  ${path ?? relative}: ${reason}`);
+    return { tried };
+  }
+}
+
+function builtAddons(folder: string | undefined): string[] {
+  if (folder === undefined) return [];
+  const configurations = ['Release', 'Debug'];
+  const users = userAddon(folder);
+  const own = configurations.map((name) => join(folder, 'build', name, builtFile));
+  return users === undefined ? own : [...own, users];
+}
+
+/** Bundlers follow `require` of a literal only. */
+function packagedAddon(): unknown {
+  /* eslint-disable @typescript-eslint/no-require-imports */
+  switch (platform) {
+    case 'linux-x64':
+      return require('../prebuilds/linux-x64/latte.node');
+    case 'linux-arm64':
+      return require('../prebuilds/linux-arm64/latte.node');
+    default:
+      throw new Error('the package has no addon for this platform');
+  }
+  /* eslint-enable @typescript-eslint/no-require-imports */
+}
+
+/** What a user can do if no addon could be loaded. @internal */
+export function loadAdvice(): string[] {
+  return [
+    `The package has addons for ${prebuiltHosts}.`,
+    process.platform === 'linux'
+      ? 'On another Linux (musl, other processors), build the addon from source:'
+      : `The sources are for Linux, not for ${process.platform}. In a container or virtual machine with Linux that the package has no addon for, build it from source:`,
+    '  npx latte-embeddings build',
+    `It needs ${buildNeeds}; npx latte-embeddings build --help names what it downloads and how to build without a network.`,
+  ];
+}

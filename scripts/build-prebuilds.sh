@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Builds the addons that the npm package carries: prebuilds/linux-x64 and prebuilds/linux-arm64,
+# each with its debug symbols in a file of their own, which the package leaves out.
+#
+# Runs on any x86-64 or AArch64 Linux with Node and npm; installs pip for Python 3 and CMake where they
+# are missing, as root, with apt-get or dnf. The compiler (zig), ninja and Highway's headers come from
+# PyPI and npm, in the versions that are named here and in package-lock.json, so that everyone builds
+# the same bytes.
+#
+#   scripts/build-prebuilds.sh            both processors
+#   scripts/build-prebuilds.sh x64        one of them: x64 or arm64
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib/setup.sh
+. scripts/lib/setup.sh
+latte_ensure_tools prebuilds
+
+zig_version=0.17.1
+ninja_version=1.13.2
+tools=build-prebuilds/tools-$zig_version-$ninja_version
+
+[ -d node_modules/node-addon-api ] && [ -d node_modules/@img/sharp-libvips-dev ] ||
+  npm ci --ignore-scripts --no-audit --no-fund </dev/null
+if [ ! -e "$tools/done" ]; then
+  rm -rf "$tools"
+  python3 -m pip install --quiet --disable-pip-version-check --target "$tools" \
+    "ziglang==$zig_version" "ninja==$ninja_version" </dev/null
+  touch "$tools/done"
+fi
+zig=$PWD/$tools/ziglang/zig
+ninja=$PWD/$tools/bin/ninja
+
+# The same sources and tools have the same build id, wherever they are built.
+build_id=$({
+  echo "$zig_version"
+  find CMakeLists.txt native scripts/prebuilds package-lock.json -type f | LC_ALL=C sort |
+    while read -r file; do echo "$file $(sha1sum <"$file")"; done
+} | sha1sum | cut -c1-40)
+
+# build_platform x64|arm64
+build_platform() {
+  local arch build=build-prebuilds/$1 out=prebuilds/linux-$1
+  case $1 in
+    x64) arch=x86_64 ;;
+    arm64) arch=aarch64 ;;
+    *)
+      echo "'$1' is not one of x64, arm64" >&2
+      return 2
+      ;;
+  esac
+  cmake -S . -B "$build" -G Ninja -DCMAKE_MAKE_PROGRAM="$ninja" -DCMAKE_BUILD_TYPE=Release \
+    -DCMAKE_TOOLCHAIN_FILE=scripts/prebuilds/zig.cmake -DLATTE_ZIG="$zig" -DLATTE_ARCH=$arch \
+    -DLATTE_NPM_HIGHWAY=ON -DLATTE_WERROR=ON -DLATTE_TESTS=OFF -DLATTE_BUILD_ID="$build_id" </dev/null &&
+    cmake --build "$build" </dev/null || return
+  rm -rf "$out"
+  mkdir -p "$out"
+  node scripts/prebuilds/strip.mjs "$build/latte_embeddings.node" "$out/latte.node"
+  cp "$build/latte_embeddings.node" "$out/latte.node.debug"
+  echo "$out/latte.node: $(stat -c %s "$out/latte.node") bytes, build id $build_id"
+}
+
+# Side by side: configuring compiles the C++ library for a platform, one file at a time.
+builds=()
+[ $# -gt 0 ] || set -- x64 arm64
+for platform in "$@"; do
+  build_platform "$platform" &
+  builds+=($!)
+done
+status=0
+for build in "${builds[@]}"; do wait "$build" || status=1; done
+exit "$status"

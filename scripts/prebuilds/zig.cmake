@@ -1,0 +1,12 @@
+# Cross-compiles the addon that the npm package carries, with zig's Clang and its bundled C and C++
+# libraries: for hosts with GLIBC 2.28 or newer, and without libstdc++ or libgcc.
+#   LATTE_ZIG    the zig executable
+#   LATTE_ARCH   x86_64 or aarch64
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR ${LATTE_ARCH})
+# CMAKE_CXX_COMPILER is a list: CMake then passes the rest as the compiler's first arguments.
+set(CMAKE_CXX_COMPILER ${LATTE_ZIG} c++ -target ${LATTE_ARCH}-linux-gnu.2.28)
+# CMake's trial projects read this file, too, and know only the variables that are named here.
+set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES LATTE_ZIG LATTE_ARCH)
+# 64 KiB pages: kernels of AArch64 servers have them. zig's linker keeps other libraries' exports out.
+set(CMAKE_SHARED_LINKER_FLAGS_INIT "-Wl,-z,max-page-size=65536")
