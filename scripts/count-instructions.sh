@@ -5,8 +5,8 @@
 #
 #   scripts/count-instructions.sh          AVX2, under valgrind, which knows no AVX-512; needs
 #                                          `npm run build` first
-#   scripts/count-instructions.sh --neon   AArch64, under qemu; needs scripts/check-aarch64.sh first,
-#                                          which calls this
+#   scripts/count-instructions.sh --neon   AArch64, under qemu, of the addon that the package carries;
+#                                          needs scripts/check-aarch64.sh first, which calls this
 #
 # --update writes the counts into test/performance/instructions[-neon].json: after a change that is
 # meant. --check fails if a count is beyond the committed one.
@@ -25,11 +25,12 @@ for argument in "$@"; do
   esac
 done
 if [ -n "$neon" ]; then
-  bounds=test/performance/instructions-neon.json build=build-aarch64/addon first=scripts/check-aarch64.sh
-  compiler=aarch64-linux-gnu-g++
+  bounds=test/performance/instructions-neon.json build=build-prebuilds/arm64 first=scripts/check-aarch64.sh
+  zig=(build-prebuilds/tools-*/ziglang/zig)
+  compiler=("${zig[@]}" c++ -target aarch64-linux-gnu.2.28)
 else
   bounds=test/performance/instructions.json build=build first='npm run build'
-  compiler=${CXX:-g++}
+  compiler=("${CXX:-g++}")
 fi
 objects=$build/CMakeFiles/latte_embeddings.dir/native
 if [ ! -d "$objects/backend/cpu" ]; then
@@ -43,7 +44,7 @@ for source in native/{core,system,backend/cpu,backend/cpu/simd}/*.cc native/back
 done
 folder=$(mktemp -d "${TMPDIR:-/tmp}/latte-count.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
-"$compiler" -std=c++20 -O1 -Inative test/performance/count_instructions.cc \
+"${compiler[@]}" -std=c++20 -O1 -Inative test/performance/count_instructions.cc \
   "${kernels[@]}" -pthread -o "$folder/count"
 export LATTE_NUM_THREADS=1
 if [ -n "$neon" ]; then
@@ -62,6 +63,6 @@ else
   }
 fi
 
-node scripts/lib/instruction-counts.mjs "$folder" "$target" \
-  "$("$compiler" -dumpfullversion -dumpversion)" "$("$compiler" --version | head -n 1)" \
-  "$bounds" "$option"
+version=$("${compiler[@]}" -dumpfullversion 2>/dev/null || "${compiler[@]}" -dumpversion)
+node scripts/lib/instruction-counts.mjs "$folder" "$target" "$version" \
+  "$("${compiler[@]}" --version | head -n 1)" "$bounds" "$option"

@@ -71,7 +71,10 @@ _latte_missing() {
         python3 -m pip --version >/dev/null 2>&1 || echo python3-pip
         ;;
       aarch64)
-        _latte_has aarch64-linux-gnu-g++ || echo g++-aarch64-linux-gnu
+        # Node.js for AArch64 needs them.
+        [ -e /usr/aarch64-linux-gnu/lib/libc.so.6 ] || echo libc6-arm64-cross
+        [ -e /usr/aarch64-linux-gnu/lib/libstdc++.so.6 ] || echo libstdc++6-arm64-cross
+        [ -e /usr/aarch64-linux-gnu/lib/libgcc_s.so.1 ] || echo libgcc-s1-arm64-cross
         _latte_has qemu-aarch64 || echo qemu-user
         ;;
     esac
