@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
-  installTools,
+  installManagers,
   managers,
   newUser,
   nodeVersions,
@@ -47,7 +47,7 @@ const folder = temporaryFolder('install');
 let tarball: string;
 
 beforeAll(async () => {
-  await installTools();
+  await installManagers();
   tarball = (await pack(folder.path)).path;
 });
 afterAll(folder.remove);

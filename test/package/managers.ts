@@ -2,13 +2,13 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readFileSync,
   realpathSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot, run, runOk, type RunResult } from './project.js';
+import { installTools } from './tools.js';
 
 const bunPackage = `@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : 'x64'}`;
 
@@ -36,22 +36,12 @@ export function unsupported(manager: Manager, node: NodeVersion): string | undef
   return undefined;
 }
 
-const toolFolder = join(projectRoot, 'build-managers');
-const toolPath = (...path: string[]): string => join(toolFolder, 'node_modules', ...path);
+let toolPath: (...path: string[]) => string;
 
 /** Installs the package managers and the versions of Node.js into folders that git ignores. */
-export async function installTools(): Promise<void> {
-  const missing = Object.entries(managerVersions).filter(([name, version]) => {
-    const manifest = toolPath(name, 'package.json');
-    if (!existsSync(manifest)) return true;
-    return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version !== version;
-  });
-  if (missing.length > 0) {
-    mkdirSync(toolFolder, { recursive: true });
-    const specifiers = Object.entries(managerVersions).map(([name, of]) => `${name}@${of}`);
-    const options = ['--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--force'];
-    await runOk('npm', ['install', '--prefix', toolFolder, ...options, ...specifiers], projectRoot);
-  }
+export async function installManagers(): Promise<void> {
+  // Bun's package of this platform alone, which npm takes for one of another without --force.
+  toolPath = await installTools('build-managers', managerVersions, ['--force']);
   await runOk(join(projectRoot, 'scripts', 'test-node-versions.sh'), ['--install'], projectRoot);
 }
 
