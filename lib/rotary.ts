@@ -262,7 +262,7 @@ export function get2dRotaryPosEmbed(
 export interface Rotary3dOptions extends RotaryOptions {
   /** 'linspace' (the default): positions from the crop; 'slice': 0, 1, …, without a crop. */
   gridType?: 'linspace' | 'slice';
-  /** [h, w]: the largest grid, which a slice must not exceed. */
+  /** `[h, w]`: the largest grid, which a slice must not exceed. */
   maxSize?: readonly [height: number, width: number];
 }
 
@@ -463,9 +463,9 @@ export interface LtxVideoPositions {
   numFrames?: number;
   height?: number;
   width?: number;
-  /** [frames, rows, columns]: multiplies the positions. Default: they are bare. */
+  /** `[frames, rows, columns]`: multiplies the positions. Default: they are bare. */
   ropeInterpolationScale?: readonly [frames: number, rows: number, columns: number];
-  /** [B, 3, N]: the positions themselves, instead of all others. */
+  /** `[B, 3, N]`: the positions themselves, instead of all others. */
   videoCoords?: Tensor;
 }
 

@@ -96,6 +96,7 @@ check 'Type check' npm run --silent typecheck || true
 check 'ESLint' npm run --silent lint || true
 check 'Format' npm run --silent format:check || true
 check 'Layering' npm run --silent check:layers || true
+check 'API reference' npm run --silent check:docs || true
 check 'What GCC 10 lacks' scripts/check-gcc10.sh || true
 
 if [ "$built" = yes ]; then

@@ -21,7 +21,7 @@ import { isTensor, stateOf, Tensor } from '../tensor/tensor.js';
 export interface PrepareOptions {
   /** One number for each denoising step, in a Tensor of shape [S]; each becomes a float32. */
   timesteps: readonly number[] | Float32Array | Float64Array | Int32Array | BigInt64Array | Tensor;
-  /** [B, L, K]: the text encoder's output, any floating dtype. */
+  /** `[B, L, K]`: the text encoder's output, any floating dtype. */
   caption: Tensor;
   /** [b, 2] height and width, with b a divisor of the batch; needed if the checkpoint has size conditions, else ignored. */
   resolution?: TensorLike;
@@ -43,7 +43,7 @@ export class LatteEmbeddings {
   readonly adaLayerNormSingle: AdaLayerNormSingle;
   /** Null for a model without one: PixArt with `caption_channels` null. */
   readonly captionProjection: CaptionProjection | null;
-  /** [1, T, D]: as stored in the checkpoint, else computed at first use. */
+  /** `[1, T, D]`: as stored in the checkpoint, else computed at first use. */
   #temporalTable: Tensor | undefined;
   #disposed = false;
 

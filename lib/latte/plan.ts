@@ -4,9 +4,9 @@ import type { Tensor } from '../tensor/tensor.js';
 
 /** What a transformer's blocks need of one timestep; the tensors belong to the plan. */
 export interface LatteStep {
-  /** [B, 6D]: shift, scale and gate of each block's attention and feed-forward, of all blocks. */
+  /** `[B, 6D]`: shift, scale and gate of each block's attention and feed-forward, of all blocks. */
   readonly modulation: Tensor;
-  /** [B, D]: the timestep (and sizes), embedded. */
+  /** `[B, D]`: the timestep (and sizes), embedded. */
   readonly embeddedTimestep: Tensor;
 }
 
@@ -15,7 +15,7 @@ export interface LatteStep {
  * The plan owns its tensors: {@link dispose} gives back all of them, and nobody else should.
  */
 export class LattePlan {
-  /** [B, L, D]: the projected caption, in the layers' dtype. */
+  /** `[B, L, D]`: the projected caption, in the layers' dtype. */
   readonly encoderHiddenStates: Tensor;
   /** The timesteps in the order they were given. */
   readonly timesteps: readonly number[];

@@ -28,9 +28,9 @@ const optionNames = [
 
 /** What {@link AdaLayerNormSingle} returns. */
 export interface Modulation {
-  /** [B, nD]: shifts, scales and gates of the transformer's blocks. */
+  /** `[B, nD]`: shifts, scales and gates of the transformer's blocks. */
   modulation: Tensor;
-  /** [B, D]: the combined embedding itself. */
+  /** `[B, D]`: the combined embedding itself. */
   embeddedTimestep: Tensor;
 }
 

@@ -40,9 +40,9 @@ const optionNames = [
 export interface WanConditionInputs {
   /** [N]. */
   timestep: TensorLike;
-  /** […, textEmbedDim]: the text encoder's states. */
+  /** `[…, textEmbedDim]`: the text encoder's states. */
   encoderHiddenStates: Tensor;
-  /** [b, s, K]: the image encoder's states; with `posEmbedSeqLen` pairs of first and last images. */
+  /** `[b, s, K]`: the image encoder's states; with `posEmbedSeqLen` pairs of first and last images. */
   encoderHiddenStatesImage?: Tensor | null;
   /** S, if the N timesteps are those of N/S sequences. */
   timestepSeqLen?: number;

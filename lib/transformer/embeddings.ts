@@ -24,11 +24,11 @@ export type { AnyLayer } from './layers.js';
 export interface TransformerPrepareOptions {
   /** One number for each denoising step, as the model's timestep layer takes it. */
   timesteps: readonly number[] | Float32Array | Float64Array | Int32Array | BigInt64Array | Tensor;
-  /** [B, L, K]: the text encoder's states, for models with a layer for them. */
+  /** `[B, L, K]`: the text encoder's states, for models with a layer for them. */
   encoderHiddenStates?: Tensor;
-  /** [b, s, K]: the image encoder's states (Wan). */
+  /** `[b, s, K]`: the image encoder's states (Wan). */
   encoderHiddenStatesImage?: Tensor;
-  /** [B, P]: the pooled text (SD3, Flux, HunyuanVideo). */
+  /** `[B, P]`: the pooled text (SD3, Flux, HunyuanVideo). */
   pooledProjection?: Tensor;
   /** [B] or [1]: the guidance scale, as the layer takes it (Flux, HunyuanVideo and Sana with guidance). */
   guidance?: TensorLike;

@@ -12,9 +12,9 @@ export type TransformerStep = Readonly<Record<string, Tensor>>;
 export class TransformerPlan {
   /** The timesteps in the order they were given. */
   readonly timesteps: readonly number[];
-  /** [B, L, D]: the text's states; null for a model whose layers take no text. */
+  /** `[B, L, D]`: the text's states; null for a model whose layers take no text. */
   readonly encoderHiddenStates: Tensor | null;
-  /** [B, s, D]: the image's states; null without an image. */
+  /** `[B, s, D]`: the image's states; null without an image. */
   readonly encoderHiddenStatesImage: Tensor | null;
   readonly #steps: readonly TransformerStep[];
   #disposed = false;
