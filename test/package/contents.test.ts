@@ -55,6 +55,15 @@ test('holds what people with an NPU need', () => {
   expect(tarball.files).toEqual(expect.arrayContaining(forNpus));
 });
 
+/** What the README points users to. */
+const guides = ['checkpoints', 'install', 'layers', 'memory', 'threads', 'troubleshooting'].map(
+  (name) => `docs/${name}.md`,
+);
+
+test('holds the guides', () => {
+  expect(tarball.files).toEqual(expect.arrayContaining(guides));
+});
+
 /** What users run without a compiler, and the licences of what is linked into it. */
 const addons = ['prebuilds/linux-arm64/latte.node', 'prebuilds/linux-x64/latte.node'];
 
@@ -65,7 +74,7 @@ test('holds an addon for each platform, and the notices that go with them', () =
 test('holds nothing else: no tests, no tools, no other build, no debug symbols', () => {
   const allowed =
     /^(dist|native|lib)\/|^(CMakeLists\.txt|LICENSE|README\.md|THIRD_PARTY_NOTICES\.md|package\.json)$/;
-  const known = [...forNpus, ...addons, 'docs/install.md', 'scripts/prepare.mjs'];
+  const known = [...forNpus, ...addons, ...guides, 'scripts/prepare.mjs'];
   expect(tarball.files.filter((file) => !allowed.test(file) && !known.includes(file))).toEqual([]);
   const strange = tarball.files.filter((file) => /\.test\.|\.node$|\.o$|\.debug$/.test(file));
   expect(strange).toEqual(addons);
