@@ -44,8 +44,8 @@ const elsewhere = twin
     ]
   : ['test/npu/**'];
 
-// Seconds to minutes each, for many or large cases, or in need of other packages. `npm test` leaves them to `npm run test:all`, which
-// runs them last. CONTRIBUTING.md says how long each takes.
+// Seconds to minutes each, for many or large cases, or in need of other packages. `npm test` leaves
+// them to `npm run test:all`, which runs them last. CONTRIBUTING.md says how long each takes.
 const slow = [
   // Need the packages that examples/sample installs.
   'test/interop/**/*.test.ts',

@@ -86,7 +86,6 @@ check 'Dependencies of the benchmarks' \
 # fetch GPU libraries.
 check 'Dependencies of the sampling example' \
   npm ci --prefix examples/sample --ignore-scripts --no-audit --no-fund || exit 1
-
 check 'Dependencies of the service' \
   npm ci --prefix server --ignore-scripts --no-audit --no-fund || exit 1
 
@@ -108,24 +107,24 @@ if [ "$built" = yes ]; then
   # What users install; the prebuilt addon of AArch64 also runs under emulation below.
   check 'Prebuilt addons' npm run --silent build:prebuilds &&
     suite 'Packaging tests' npm run test:package -- || true
-  # What Node.js has a part in. The other files of test/parity compare kernels alone.
+  # What Node.js has a part in. Most files of test/parity compare kernels alone.
   for version in 22 24 26; do
     suite "Tests on Node.js $version" scripts/test-node-versions.sh "$version" -- \
-      interop layers lifecycle parity/{exact,golden,parity,residency,rounding}.test.ts || true
+      interop layers lifecycle parity/residency || true
   done
   # Whatever reaches the addon's memory. `npm run test:sanitize` alone runs the rest, too: the command
-  # line and the readers of checkpoints, which are TypeScript, and the table with other numbers of
-  # threads.
+  # line and the readers of checkpoints, which are TypeScript, and what computes the same cases again
+  # with other numbers of threads, other instruction sets or larger sizes.
   suite 'Tests under sanitizers' npm run test:sanitize -- \
-    device layers lifecycle native checkpoint/{golden,latte,resources} \
-    parity/{exact,full-size,golden,instruction-sets,parity,properties,residency,rounding}.test.ts || true
+    device layers lifecycle native checkpoint/{golden,latte,resources,transformer} \
+    parity/{golden,golden-family,parity,residency}.test.ts || true
   # One round says nothing of speed: that it runs, and that the peers compute the same.
   check 'Benchmarks' bench/run.sh patch-1 caption-120 timestep event-loop memory \
     --rounds 1 --python none --chart build/benchmarks.svg || true
 
   # The NPU path, on a simulated CANN installation: the whole suite on a 910B with the kernels plugin;
   # what computes without it, without the fused kernel, and on the first 910.
-  on_npus=(parity/{exact,golden,parity,properties,residency,rounding}.test.ts checkpoint/golden)
+  on_npus=(parity/{exact,golden,golden-family,parity,properties,residency,rounding}.test.ts checkpoint/golden)
   if check 'Twin' npm run --silent build:twin; then
     suite 'Tests on the twin' scripts/twin.sh npm run test:all -- || true
     suite 'Tests of the service on the twin' scripts/twin.sh npm run test:server -- || true
