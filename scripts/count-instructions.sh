@@ -27,10 +27,10 @@ done
 if [ -n "$neon" ]; then
   bounds=test/performance/instructions-neon.json build=build-prebuilds/arm64 first=scripts/check-aarch64.sh
   zig=(build-prebuilds/tools-*/ziglang/zig)
-  compiler=("${zig[@]}" c++ -target aarch64-linux-gnu.2.28)
+  compiler=("${zig[@]}" c++) target=(-target aarch64-linux-gnu.2.28)
 else
   bounds=test/performance/instructions.json build=build first='npm run build'
-  compiler=("${CXX:-g++}")
+  compiler=("${CXX:-g++}") target=()
 fi
 objects=$build/CMakeFiles/latte_embeddings.dir/native
 if [ ! -d "$objects/backend/cpu" ]; then
@@ -44,7 +44,7 @@ for source in native/{core,system,backend/cpu,backend/cpu/simd}/*.cc native/back
 done
 folder=$(mktemp -d "${TMPDIR:-/tmp}/latte-count.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
-"${compiler[@]}" -std=c++20 -O1 -Inative test/performance/count_instructions.cc \
+"${compiler[@]}" "${target[@]}" -std=c++20 -O1 -Inative test/performance/count_instructions.cc \
   "${kernels[@]}" -pthread -o "$folder/count"
 export LATTE_NUM_THREADS=1
 if [ -n "$neon" ]; then
@@ -54,9 +54,9 @@ if [ -n "$neon" ]; then
     -o "$folder/counter.so"
   qemu-aarch64 -L /usr/aarch64-linux-gnu -plugin "$folder/counter.so" "$folder/count" \
     >"$folder/names" 2>"$folder/counts"
-  target=$(tail -n 1 "$folder/names")
+  instruction_set=$(tail -n 1 "$folder/names")
 else
-  target=$(env LATTE_CPU_TARGET=AVX2 valgrind --tool=callgrind \
+  instruction_set=$(env LATTE_CPU_TARGET=AVX2 valgrind --tool=callgrind \
     --callgrind-out-file="$folder/out" -q "$folder/count" 2>"$folder/errors") || {
     cat "$folder/errors" >&2
     exit 1
@@ -64,5 +64,5 @@ else
 fi
 
 version=$("${compiler[@]}" -dumpfullversion 2>/dev/null || "${compiler[@]}" -dumpversion)
-node scripts/lib/instruction-counts.mjs "$folder" "$target" "$version" \
+node scripts/lib/instruction-counts.mjs "$folder" "$instruction_set" "$version" \
   "$("${compiler[@]}" --version | head -n 1)" "$bounds" "$option"
