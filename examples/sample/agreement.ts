@@ -10,7 +10,7 @@ const forwardError = 2 ** -21;
  * How far apart float32 rounding may bring the latents of two runs after each step. A step multiplies
  * the distance so far by `ofSample`, and adds the error of the guided noise
  * (1 − g)·negative + g·wanted: at most |ofNoise| · (2g − 1) · `forwardError` · the largest noise. That the
- * blocks then see slightly other latents is left out: with guidance 7.5 it is of the size of the rest.
+ * blocks then see slightly other latents is left out; how much that adds was not measured.
  */
 export function roundingBounds(
   steps: readonly DdimStep[],
