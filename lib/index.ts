@@ -26,21 +26,23 @@ export {
   type SincosFromGridOptions,
 } from './sincos.js';
 export {
-  fluxPosEmbed,
   get1dRotaryPosEmbed,
   get2dRotaryPosEmbed,
   get3dRotaryPosEmbed,
+  type CropCoords,
+  type Rotary1dOptions,
+  type Rotary3dOptions,
+} from './rotary/general.js';
+export {
+  fluxPosEmbed,
   ltxVideoRotaryPosEmbed,
   wanRotaryPosEmbed,
-  type CropCoords,
   type FluxPosEmbedOptions,
   type LtxVideoPositions,
   type LtxVideoRotaryPosEmbedOptions,
-  type Rotary1dOptions,
-  type Rotary3dOptions,
-  type RotaryPosEmbed,
   type WanRotaryPosEmbedOptions,
-} from './rotary.js';
+} from './rotary/models.js';
+export type { RotaryPosEmbed } from './rotary/tables.js';
 export { getTimestepEmbedding, type GetTimestepEmbeddingOptions } from './timesteps.js';
 export type {
   ForwardOptions,

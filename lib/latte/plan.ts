@@ -1,6 +1,6 @@
-import { LatteError, show } from '../errors.js';
 import { repeatRows, tensorRows } from '../tensor/operations.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { stepAt } from '../transformer/plan.js';
 
 /** What a transformer's blocks need of one timestep; the tensors belong to the plan. */
 export interface LatteStep {
@@ -39,15 +39,7 @@ export class LattePlan {
    * @throws LatteError ERR_VALUE when there is no such step, ERR_DISPOSED.
    */
   step(i: number): LatteStep {
-    if (this.#disposed) throw new LatteError('ERR_DISPOSED', 'the plan was disposed');
-    const step = Number.isInteger(i) ? this.#steps[i] : undefined;
-    if (step === undefined) {
-      throw new LatteError(
-        'ERR_VALUE',
-        `i must be a whole number from 0 to ${this.#steps.length - 1}, but is ${show(i)}`,
-      );
-    }
-    return step;
+    return stepAt(this.#steps, i, this.#disposed);
   }
 
   /** Gives back all tensors of the plan; a second call does nothing. */

@@ -38,15 +38,7 @@ export class TransformerPlan {
    * @throws LatteError ERR_VALUE when there is no such step, ERR_DISPOSED.
    */
   step(i: number): TransformerStep {
-    if (this.#disposed) throw new LatteError('ERR_DISPOSED', 'the plan was disposed');
-    const step = Number.isInteger(i) ? this.#steps[i] : undefined;
-    if (step === undefined) {
-      throw new LatteError(
-        'ERR_VALUE',
-        `i must be a whole number from 0 to ${this.#steps.length - 1}, but is ${show(i)}`,
-      );
-    }
-    return step;
+    return stepAt(this.#steps, i, this.#disposed);
   }
 
   /** Gives back all tensors of the plan; a second call does nothing. */
@@ -60,6 +52,18 @@ export class TransformerPlan {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** The i-th step of a plan. @internal */
+export function stepAt<Step>(steps: readonly Step[], i: number, disposed: boolean): Step {
+  if (disposed) throw new LatteError('ERR_DISPOSED', 'the plan was disposed');
+  const step = Number.isInteger(i) ? steps[i] : undefined;
+  if (step !== undefined) return step;
+  const last = steps.length - 1;
+  throw new LatteError(
+    'ERR_VALUE',
+    `i must be a whole number from 0 to ${last}, but is ${show(i)}`,
+  );
 }
 
 /**

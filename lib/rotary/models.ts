@@ -1,0 +1,251 @@
+import { isArray, LatteError, show, showShape } from '../errors.js';
+import { checkArgumentCount, checkInteger, checkOptions, checkPositive } from '../options.js';
+import { checkTableDType } from '../sincos.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { isTensor } from '../tensor/tensor.js';
+import {
+  axisOf,
+  checkEven,
+  checkIntegers,
+  checkTheta,
+  count,
+  emptyTable,
+  mostLength,
+  tables,
+  valuesOf,
+  videoRows,
+  type RotaryOptions,
+  type RotaryPosEmbed,
+} from './tables.js';
+
+export interface FluxPosEmbedOptions extends RotaryOptions {
+  /** The columns of each axis of the ids; each even. */
+  axesDim: readonly number[];
+}
+
+/**
+ * Flux's rotary tables: axis i of the ids gets axesDim[i] columns, side by side, with float64 angles.
+ * Source: `FluxPosEmbed` of diffusers.
+ *
+ * @param ids [S, n] with n ≤ the number of axes; they become float32.
+ * @returns cos and sin [S, the sum of the columns].
+ * @throws LatteError ERR_SHAPE, ERR_VALUE, ERR_DTYPE, ERR_DISPOSED, ERR_OUT_OF_MEMORY.
+ */
+export function fluxPosEmbed(ids: Tensor, options: FluxPosEmbedOptions): RotaryPosEmbed {
+  checkArgumentCount(arguments, 2, 'fluxPosEmbed(ids, options)');
+  const { theta, axesDim, dtype } = checkOptions(options, ['theta', 'axesDim', 'dtype']);
+  if (!isTensor(ids)) {
+    throw new LatteError('ERR_VALUE', `ids must be a Tensor, but is ${show(ids)}`);
+  }
+  if (!isArray(axesDim)) {
+    throw new LatteError('ERR_VALUE', `axesDim must be an array, but is ${show(axesDim)}`);
+  }
+  const widths = checkIntegers(axesDim, 'axesDim', axesDim.length, 1);
+  const [rows, n] = ids.shape as [number, number];
+  if (ids.shape.length !== 2 || n < 1 || n > widths.length) {
+    throw new LatteError(
+      'ERR_SHAPE',
+      `ids must have shape [S, n] with n from 1 to ${widths.length}, but has ${showShape(ids.shape)}`,
+    );
+  }
+  const values = valuesOf(ids, 'ids').map(Math.fround);
+  const base = checkTheta(theta);
+  const used = widths.slice(0, n);
+  const axes = used.map((width, axis) => {
+    checkEven(width, `axesDim[${axis}]`, width);
+    const positions = Float64Array.from({ length: rows }, (_, row) => values[row * n + axis]!);
+    return axisOf(width, positions, base, 'float64');
+  });
+  const total = used.reduce((sum, width) => sum + width, 0);
+  return tables(axes, rows, (_, row) => row, checkTableDType(dtype), [rows, total]);
+}
+
+export interface WanRotaryPosEmbedOptions extends RotaryOptions {
+  /** d, the channels of an attention head; even. */
+  attentionHeadDim: number;
+  /** The frames, rows and columns of a patch. */
+  patchSize: readonly [pt: number, ph: number, pw: number];
+  /** The most patches along an axis. */
+  maxSeqLen: number;
+}
+
+/**
+ * Wan's rotary tables for the tokens of a latent, in the order of `PatchEmbed3d`: columns for frame,
+ * row and column of d − 4·⌊d/6⌋, 2·⌊d/6⌋ and 2·⌊d/6⌋. Source: `WanRotaryPosEmbed` of diffusers.
+ *
+ * @param latentShape [B, C, F, H, W]; batch and channels do not matter.
+ * @returns cos and sin [1, N, 1, d].
+ * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_OUT_OF_MEMORY.
+ */
+export function wanRotaryPosEmbed(
+  options: WanRotaryPosEmbedOptions,
+  latentShape: readonly number[],
+): RotaryPosEmbed {
+  checkArgumentCount(arguments, 2, 'wanRotaryPosEmbed(options, latentShape)');
+  const given = checkOptions(options, [
+    'attentionHeadDim',
+    'patchSize',
+    'maxSeqLen',
+    'theta',
+    'dtype',
+  ]);
+  const d = checkInteger(given.attentionHeadDim, 'attentionHeadDim', undefined, 6, mostLength);
+  checkEven(d, 'attentionHeadDim', d);
+  const patch = checkIntegers(given.patchSize, 'patchSize', 3, 1);
+  const most = checkInteger(given.maxSeqLen, 'maxSeqLen', undefined, 1, mostLength);
+  const shape = checkIntegers(latentShape, 'latentShape', 5, 0, 2 ** 31 - 1);
+  const grid = patch.map((side, i) => Math.floor(shape[i + 2]! / side));
+  for (const [i, length] of grid.entries()) {
+    if (length <= most) continue;
+    const axis = ['frames', 'rows', 'columns'][i]!;
+    throw new LatteError(
+      'ERR_VALUE',
+      `latentShape must have at most maxSeqLen = ${most} patches along each axis, but has ${length} along its ${axis}`,
+    );
+  }
+  const side = 2 * Math.floor(d / 6);
+  const theta = checkTheta(given.theta);
+  const axes = [d - 2 * side, side, side].map((width, i) =>
+    axisOf(width, count(grid[i]!), theta, 'float64'),
+  );
+  const [frames, h, w] = grid as [number, number, number];
+  const n = frames * h * w;
+  return tables(axes, n, videoRows(h, w), checkTableDType(given.dtype), [1, n, 1, d]);
+}
+
+export interface LtxVideoRotaryPosEmbedOptions extends RotaryOptions {
+  /** The channels of the tables. */
+  dim: number;
+  /** What the positions are divided by. Default 20, 2048 and 2048. */
+  baseNumFrames?: number;
+  baseHeight?: number;
+  baseWidth?: number;
+  /** Default 1 each. */
+  patchSize?: number;
+  patchSizeT?: number;
+}
+
+export interface LtxVideoPositions {
+  /** Needed without `videoCoords`, as the next three. */
+  batchSize?: number;
+  numFrames?: number;
+  height?: number;
+  width?: number;
+  /** `[frames, rows, columns]`: multiplies the positions. Default: they are bare. */
+  ropeInterpolationScale?: readonly [frames: number, rows: number, columns: number];
+  /** `[B, 3, N]`: the positions themselves, instead of all others. */
+  videoCoords?: Tensor;
+}
+
+/**
+ * LTX-Video's rotary tables. With n = ⌊dim/6⌋ frequencies f_k = theta^(k/(n−1))·π/2 an angle is
+ * f_k·(2g−1), where g is a position over its base. Columns are k by k, in each k the axes frame, row
+ * and column, each twice; dim % 6 columns of cos 1 and sin 0 come first. Source:
+ * `LTXVideoRotaryPosEmbed` of diffusers.
+ *
+ * @returns cos and sin [B, N, dim].
+ * @throws LatteError ERR_SHAPE, ERR_VALUE, ERR_DTYPE, ERR_DISPOSED, ERR_OUT_OF_MEMORY.
+ */
+export function ltxVideoRotaryPosEmbed(
+  options: LtxVideoRotaryPosEmbedOptions,
+  positions: LtxVideoPositions,
+): RotaryPosEmbed {
+  checkArgumentCount(arguments, 2, 'ltxVideoRotaryPosEmbed(options, positions)');
+  const given = checkOptions(options, [
+    'dim',
+    'baseNumFrames',
+    'baseHeight',
+    'baseWidth',
+    'patchSize',
+    'patchSizeT',
+    'theta',
+    'dtype',
+  ]);
+  const dim = checkInteger(given.dim, 'dim', undefined, 6, mostLength);
+  const base = [
+    checkPositive(given.baseNumFrames, 'baseNumFrames', 20),
+    checkPositive(given.baseHeight, 'baseHeight', 2048),
+    checkPositive(given.baseWidth, 'baseWidth', 2048),
+  ];
+  const patchSize = checkInteger(given.patchSize, 'patchSize', 1);
+  const patch = [checkInteger(given.patchSizeT, 'patchSizeT', 1), patchSize, patchSize];
+  const theta = checkTheta(given.theta);
+  const dtype = checkTableDType(given.dtype);
+  const { batch, tokens, at } = ltxPositions(positions, base, patch);
+  const n = Math.floor(dim / 6);
+  const frequencies = Float64Array.from(
+    { length: n },
+    (_, k) => ((n === 1 ? 1 : theta ** (k / (n - 1))) * Math.PI) / 2,
+  );
+  const shape = [batch, tokens, dim];
+  const [cos, sin] = [emptyTable(dtype, shape), emptyTable(dtype, shape)];
+  const [cosines, sines] = [cos.data as Float64Array, sin.data as Float64Array];
+  for (let row = 0; row < batch * tokens; row++) {
+    let column = row * dim;
+    for (const end = column + (dim % 6); column < end; column++) cosines[column] = 1;
+    for (let k = 0; k < n; k++) {
+      for (let axis = 0; axis < 3; axis++) {
+        const angle = frequencies[k]! * (2 * at(axis, row) - 1);
+        cosines[column] = cosines[column + 1] = Math.cos(angle);
+        sines[column] = sines[column + 1] = Math.sin(angle);
+        column += 2;
+      }
+    }
+  }
+  return { cos, sin };
+}
+
+/** How many tokens there are, and the position of row i along an axis over its base. */
+function ltxPositions(
+  positions: LtxVideoPositions,
+  base: readonly number[],
+  patch: readonly number[],
+): { batch: number; tokens: number; at: (axis: number, row: number) => number } {
+  const sizes = ['batchSize', 'numFrames', 'height', 'width'] as const;
+  const given = checkOptions(
+    positions,
+    [...sizes, 'ropeInterpolationScale', 'videoCoords'],
+    'positions',
+  );
+  const { videoCoords, ropeInterpolationScale: scale } = given;
+  if (videoCoords !== undefined) {
+    if (!isTensor(videoCoords)) {
+      throw new LatteError(
+        'ERR_VALUE',
+        `videoCoords must be a Tensor, but is ${show(videoCoords)}`,
+      );
+    }
+    const other = [...sizes, 'ropeInterpolationScale' as const].find(
+      (name) => name !== 'batchSize' && given[name] !== undefined,
+    );
+    if (other !== undefined) {
+      throw new LatteError('ERR_VALUE', `${other} has no effect beside videoCoords`);
+    }
+    const [batch, axes, tokens] = videoCoords.shape as [number, number, number];
+    const size = checkInteger(given.batchSize, 'batchSize', batch, 0);
+    if (videoCoords.shape.length !== 3 || axes !== 3 || batch !== size) {
+      throw new LatteError(
+        'ERR_SHAPE',
+        `videoCoords must have shape [${size}, 3, N], but has ${showShape(videoCoords.shape)}`,
+      );
+    }
+    const values = valuesOf(videoCoords, 'videoCoords');
+    const at = (axis: number, row: number): number =>
+      values[(Math.floor(row / tokens) * 3 + axis) * tokens + (row % tokens)]! / base[axis]!;
+    return { batch, tokens, at };
+  }
+  const [batch, frames, h, w] = sizes.map((name) =>
+    checkInteger(given[name], name, undefined, 0, mostLength),
+  ) as [number, number, number, number];
+  const factors = [0, 1, 2].map((axis) =>
+    scale === undefined
+      ? 1
+      : (checkPositive(isArray(scale) ? scale[axis] : NaN, 'ropeInterpolationScale', NaN) *
+          patch[axis]!) /
+        base[axis]!,
+  );
+  const rowOf = videoRows(h, w);
+  const tokens = frames * h * w;
+  const at = (axis: number, row: number): number => rowOf(axis, row % tokens) * factors[axis]!;
+  return { batch, tokens, at };
+}
