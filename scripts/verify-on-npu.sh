@@ -7,17 +7,23 @@
 #   --no-build   takes the addon, the JavaScript and the plugin as they are
 #   --quick      golden data and small layers alone: a trial of this script
 #
+# From a checkout, or from an installed package (node_modules/latte-embeddings/scripts/verify-on-npu.sh),
+# which has no tests: there it runs the doctor, the timings and the comparison of headers.
 # Source CANN's set_env.sh first. One NPU is enough: the first one, unless ASCEND_RT_VISIBLE_DEVICES
 # names others. The addon is LATTE_ADDON, else prebuilds/, else build/Release; it is built only if
 # there is none. What is missing is listed at the beginning and in the file, and the rest runs.
 # Needs bash, coreutils and grep. Exit status 0: all is right; 1: the file says what is not.
 set -uo pipefail
+from=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 # shellcheck source=scripts/lib/setup.sh
 source scripts/lib/setup.sh
 
 build=yes
 output=latte-on-npu.json
+# An installed package lacks the tests, and with them what builds a checkout.
+checkout=no
+[ ! -d test/parity ] || checkout=yes
 arguments=()
 usage() {
   echo "usage: $0 [--no-build] [--quick] [-o file]" >&2
@@ -36,6 +42,11 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+
+case $output in
+  /*) ;;
+  *) output=$from/$output ;;
+esac
 
 gaps=()
 # gap WHAT FOR FIX: `for` is what is left out without it.
@@ -59,7 +70,9 @@ check_needs() {
   if [ -n "${LATTE_ADDON:-}" ] && [ ! -f "$LATTE_ADDON" ]; then
     gap "the addon $LATTE_ADDON" 'everything' 'correct LATTE_ADDON, or unset it'
   fi
-  if [ ! -e node_modules/vitest ]; then
+  if [ "$checkout" = no ]; then
+    gap 'a checkout of the project' 'the parity table' 'run this script of a checkout, too'
+  elif [ ! -e node_modules/vitest ]; then
     if [ "$build" = no ] || ! _latte_has npm; then
       gap 'the npm dependencies' 'the parity table' 'npm ci, or copy node_modules from another host'
     fi
@@ -114,15 +127,15 @@ run_step() {
 
 export LATTE_VERIFY_ADDON_BUILD='not tried' LATTE_VERIFY_PLUGIN_BUILD='not tried'
 if [ "$build" = yes ]; then
-  if [ ! -e node_modules/vitest ] && _latte_has npm; then
+  if [ "$checkout" = yes ] && [ ! -e node_modules/vitest ] && _latte_has npm; then
     run_step 'Installing the npm dependencies' npm ci --ignore-scripts --no-audit --no-fund
     [ "$outcome" = 'done' ] || gap 'the npm dependencies' 'the parity table' "npm ci failed: $outcome"
   fi
-  if [ -e node_modules/.bin/tsc ]; then
+  if [ "$checkout" = yes ] && [ -e node_modules/.bin/tsc ]; then
     run_step 'Building the JavaScript' npm run --silent build:ts
     [ "$outcome" = 'done' ] || gap 'the JavaScript' 'everything' "its build failed: $outcome"
   fi
-  if [ -z "$addon" ]; then
+  if [ -z "$addon" ] && [ "$checkout" = yes ]; then
     run_step 'Building the addon' _latte_build_addon OFF
     LATTE_VERIFY_ADDON_BUILD=$outcome
     addon=$(find_addon)

@@ -48,6 +48,10 @@ const forNpus = [
   'native/backend/ascend/kernels/CMakeLists.txt',
   'scripts/build-ascend-kernels.sh',
   'scripts/check-acl-abi.sh',
+  'scripts/lib/setup.sh',
+  'scripts/verify-on-npu.sh',
+  'scripts/verify/not-finite.mjs',
+  'scripts/verify/verify.mjs',
   'test/twin/abi_check.cc',
 ];
 

@@ -25,7 +25,7 @@ std::string own_folder() {
 /// Beside the addon, or in a folder of the user, which outlives an installation of the package
 /// (scripts/build-ascend-kernels.sh).
 std::string default_path() {
-  const std::string beside = own_folder() + kFileName;
+  std::string beside = own_folder() + kFileName;
   if (access(beside.c_str(), R_OK) == 0) return beside;
   auto data = setting("XDG_DATA_HOME");
   if (!data) {
@@ -33,7 +33,7 @@ std::string default_path() {
     if (!home) return beside;
     data = *home + "/.local/share";
   }
-  const std::string users = *data + "/latte-embeddings/kernels/" + kFileName;
+  std::string users = *data + "/latte-embeddings/kernels/" + kFileName;
   return access(users.c_str(), R_OK) == 0 ? users : beside;
 }
 
