@@ -4,7 +4,9 @@ import { dirname, join } from 'node:path';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { LatteConfig } from '../checkpoint/config.js';
 import type { FoundParameters, UnusedTensor } from '../checkpoint/names.js';
+import type { LayerRow, SiblingRow } from '../checkpoint/siblings.js';
 import { bitWidth, storedBytes } from '../checkpoint/stored-tensor.js';
+import { show } from '../errors.js';
 import { formatBytes, formatTable, printJson } from './format.js';
 
 interface Listed {
@@ -18,12 +20,21 @@ interface Listed {
 // The file as parsed is left out.
 type Config = Omit<LatteConfig, 'raw'> & { raw: undefined };
 
+interface SiblingModel {
+  className: string;
+  /** The source of the rules by which the layers follow from the configuration. */
+  readFrom: string;
+  layers: { name: string; kind: string; options: Readonly<Record<string, unknown>> }[];
+}
+
 interface Inspection {
   path: string;
   format: string;
   /** Undefined without a config.json. */
   scheme?: string;
   config?: Config;
+  /** In place of `config`, for another model than Latte and PixArt. */
+  model?: SiblingModel;
   /** The tensors of the embedding layers; without a config.json all tensors. */
   tensors: Listed[];
   /** Tables that are there and not used. */
@@ -75,21 +86,22 @@ function findPlace(path: string): string {
 }
 
 async function inspect(checkpoint: Checkpoint, path: string): Promise<Inspection> {
-  const { readConfig } = await import('../checkpoint/config.js');
+  const { interpretConfig, readConfigFile } = await import('../checkpoint/config.js');
+  const { Fields } = await import('../checkpoint/config-fields.js');
+  const { findSibling } = await import('../checkpoint/models.js');
   const { familyOf, findParameters } = await import('../checkpoint/names.js');
   const folder = statSync(path).isDirectory() ? path : dirname(path);
-  const config = existsSync(join(folder, 'config.json'))
-    ? await readConfig(folder, familyOf(checkpoint))
-    : undefined;
+  const file = existsSync(join(folder, 'config.json')) ? await readConfigFile(folder) : undefined;
+  const fields = file && new Fields(file.path, file.raw);
+  const sibling = fields && findSibling(fields);
+  if (sibling !== undefined) return inspectSibling(checkpoint, sibling, sibling.layers(fields!));
+  const config = file && interpretConfig(file, familyOf(checkpoint));
   const problems: string[] = [];
   const found =
     config && findParameters(checkpoint, config, ({ message }) => problems.push(message));
 
   const names = found ? usedNames(found) : checkpoint.names();
   const unused = found?.unused ?? [];
-  const used = new Set([...names, ...unused.map(({ tensor }) => tensor)]);
-  const others = checkpoint.names().filter((name) => !used.has(name));
-  const bytes = others.reduce((total, name) => total + list(checkpoint, name).bytes, 0);
   return {
     path: checkpoint.path,
     format: checkpoint.format,
@@ -101,8 +113,51 @@ async function inspect(checkpoint: Checkpoint, path: string): Promise<Inspection
       reason,
     })),
     problems,
-    skipped: { count: others.length, bytes },
+    skipped: skippedBeside(checkpoint, [...names, ...unused.map(({ tensor }) => tensor)]),
   };
+}
+
+async function inspectSibling(
+  checkpoint: Checkpoint,
+  { className, readFrom }: SiblingRow,
+  rows: readonly LayerRow[],
+): Promise<Inspection> {
+  const { findLayerParameters, makeLayers, rootOf } = await import('../transformer/layers.js');
+  const problems: string[] = [];
+  const names: string[] = [];
+  const root = rootOf(checkpoint, rows);
+  const layers = makeLayers(rows, 'cpu', 'float32', checkpoint.path);
+  for (const row of rows) {
+    const layer = layers.get(row.name)!;
+    try {
+      const found = findLayerParameters(checkpoint, row, layer, root);
+      names.push(...found.map(({ tensor }) => tensor));
+    } catch (error) {
+      problems.push((error as Error).message);
+    } finally {
+      layer.dispose();
+    }
+  }
+  return {
+    path: checkpoint.path,
+    format: checkpoint.format,
+    model: {
+      className,
+      readFrom,
+      layers: rows.map(({ name, kind, options }) => ({ name, kind, options })),
+    },
+    tensors: names.map((name) => list(checkpoint, name)),
+    unused: [],
+    problems,
+    skipped: skippedBeside(checkpoint, names),
+  };
+}
+
+function skippedBeside(checkpoint: Checkpoint, names: readonly string[]): Inspection['skipped'] {
+  const used = new Set(names);
+  const others = checkpoint.names().filter((name) => !used.has(name));
+  const bytes = others.reduce((total, name) => total + list(checkpoint, name).bytes, 0);
+  return { count: others.length, bytes };
 }
 
 function usedNames({ parameters, tempPosEmbed }: FoundParameters): string[] {
@@ -117,7 +172,7 @@ function list(checkpoint: Checkpoint, name: string): Listed {
 }
 
 function print(inspection: Inspection): void {
-  const { path, format, scheme, config, tensors, unused, problems, skipped } = inspection;
+  const { path, format, scheme, config, model, tensors, unused, problems, skipped } = inspection;
   const write = (text: string) => process.stdout.write(text);
   const facts = [
     ['Checkpoint', path],
@@ -125,7 +180,8 @@ function print(inspection: Inspection): void {
   ];
   if (scheme !== undefined) facts.push(['Names', scheme]);
   write(`${formatTable(facts)}\n`);
-  if (config === undefined) write('No config.json beside it: all tensors are listed\n\n');
+  if (model !== undefined) write(describeModel(model));
+  else if (config === undefined) write('No config.json beside it: all tensors are listed\n\n');
   else write(`Configuration\n${formatTable(describeConfig(config))}\nEmbedding layers\n`);
 
   const rows = tensors.map(({ name, dtype, shape, bytes }) => [
@@ -154,6 +210,19 @@ function print(inspection: Inspection): void {
       ? `; ${skipped.count} other tensors, ${formatBytes(skipped.bytes)}, are not needed and are skipped\n`
       : '\n',
   );
+}
+
+function describeModel({ className, readFrom, layers }: SiblingModel): string {
+  const facts = [
+    ['class', className],
+    ['rules read from', readFrom],
+  ];
+  const rows = layers.map(({ name, kind, options }) => {
+    const given = Object.entries(options).filter(([, value]) => value !== undefined);
+    return [name, kind, given.map(([option, value]) => `${option} ${show(value)}`).join(', ')];
+  });
+  const table = formatTable([['LAYER', 'CLASS', 'OPTIONS'], ...rows]);
+  return `Configuration\n${formatTable(facts)}\n${table}\nEmbedding layers\n`;
 }
 
 function describeConfig(config: Config): string[][] {

@@ -12,7 +12,7 @@ import { checkArgumentCount, checkInteger, checkOptions } from '../options.js';
 import { bytesOf } from '../tensor/operations.js';
 import { asTensor, type TensorLike } from '../tensor/tensor-like.js';
 import { isTensor, Tensor } from '../tensor/tensor.js';
-import { findLayerParameters, makeLayers, type AnyLayer } from './layers.js';
+import { findLayerParameters, firstWeight, makeLayers, rootOf, type AnyLayer } from './layers.js';
 import { withCheckpoint, type FromPretrainedOptions } from './open.js';
 import { stepsOf, TransformerPlan } from './plan.js';
 import { defaultDType, readLayers, type LayerPart, type LoadSettings } from './read.js';
@@ -284,12 +284,12 @@ function modelOf(config: ConfigFile, checkpoint: Checkpoint): Model {
   const sibling = findSibling(fields);
   if (sibling !== undefined) {
     const rows = sibling.layers(fields);
-    const root = checkpoint.has(`network.${tensorOf(rows[0]!)}`) ? 'network.' : '';
+    const root = rootOf(checkpoint, rows);
     return {
       className: sibling.className,
       rows,
       conditioning: sibling.conditioning(fields),
-      weights: root + tensorOf(rows[0]!),
+      weights: root + firstWeight(rows),
       parts: (layers) =>
         rows.map((row) => {
           const layer = layers.get(row.name)!;
@@ -321,11 +321,6 @@ function modelOf(config: ConfigFile, checkpoint: Checkpoint): Model {
         parameters: parameters.filter(({ layer }) => layer === names[name]),
       })),
   };
-}
-
-/** The weight of a model's first layer, which a checkpoint of the model has. */
-function tensorOf({ prefix, kind, without }: LayerRow): string {
-  return prefix + (kind === 'Linear' || without !== undefined ? 'weight' : 'proj.weight');
 }
 
 async function load(

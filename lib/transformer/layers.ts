@@ -78,11 +78,22 @@ export function makeLayers(
   }
 }
 
+/** The weight of a model's first layer, which a checkpoint of the model has. @internal */
+export function firstWeight([row]: readonly LayerRow[]): string {
+  const { prefix, kind, without } = row!;
+  return prefix + (kind === 'Linear' || without !== undefined ? 'weight' : 'proj.weight');
+}
+
+/** What stands before all names: 'network.' of mindone's training, or ''. @internal */
+export function rootOf(checkpoint: Checkpoint, rows: readonly LayerRow[]): string {
+  return checkpoint.has(`network.${firstWeight(rows)}`) ? 'network.' : '';
+}
+
 const floats = ['float64', 'float32', 'float16', 'bfloat16'];
 
 /**
  * Finds the tensors of a layer by its own parameter names behind the row's prefix.
- * @param root 'network.' of mindone's training, or ''.
+ * @param root see {@link rootOf}.
  * @throws LatteError ERR_CHECKPOINT naming a tensor that is missing or misshapen, ERR_DTYPE.
  * @internal
  */

@@ -47,6 +47,32 @@ describe('inspect', () => {
     );
   });
 
+  const siblingFolder = join(__dirname, '../golden-family/ckpt/wan_t2v_float32');
+
+  it("shows another model's layers with their classes and options", async () => {
+    const { status, stdout, stderr } = await run(['inspect', siblingFolder]);
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^ {2}class +WanTransformer3DModel$/m);
+    expect(stdout).toMatch(
+      /^ {2}patchEmbedding +PatchEmbed3d +patchSize \[1, 2, 2\], inChannels 4/m,
+    );
+    expect(stdout).toMatch(/^ {2}condition_embedder\.time_proj\.weight +float32 +\[144, 24\]/m);
+    expect(stdout).toMatch(/^12 tensors, .* kB; 3 other tensors, .* are skipped$/m);
+  });
+
+  it('says of another model what keeps it from being loaded', async () => {
+    const broken = folder();
+    copyFileSync(join(siblingFolder, 'config.json'), join(broken, 'config.json'));
+    const weight = Tensor.zeros([24, 4, 1, 2, 3]);
+    await writeSafetensors(join(broken, 'model.safetensors'), { 'patch_embedding.weight': weight });
+    const found = await inspect(broken);
+    expect(found.tensors).toEqual([]);
+    expect(found.problems).toEqual([
+      expect.stringContaining('patch_embedding.weight" must have shape [24, 4, 1, 2, 2]'),
+      expect.stringContaining('lacks tensor "condition_embedder.time_embedder.linear_1.weight"'),
+    ]);
+  });
+
   it.each([
     ['diffusers', latteFolder, 'safetensors', /^diffusers/, 12],
     ['diffusers with size conditions', pixartFolder, 'safetensors', /^diffusers/, 20],
