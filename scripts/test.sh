@@ -137,7 +137,8 @@ if [ "$built" = yes ]; then
     suite 'Tests on the twin as the first 910' env LATTE_TWIN_SOC=Ascend910A \
       scripts/twin.sh npm run test:all -- npu/launches npu/faults "${on_npus[@]}" || true
     suite 'Tests on the twin under sanitizers' npm run test:sanitize -- --twin \
-      npu parity/golden parity/parity checkpoint/golden || true
+      npu/{faults,fused,in-flight,launches,memory,opening,replay,tensors,timestep,uploads} \
+      parity/{golden,golden-family,residency}.test.ts checkpoint/golden || true
   else
     fail 'Tests on the twin (not run)'
   fi
