@@ -85,7 +85,7 @@ describe('scripts/verify-on-npu.sh', () => {
     );
     const { allRight, gaps, ways } = JSON.parse(readFileSync(file, 'utf8')) as Report;
     expect([status, allRight]).toEqual([1, false]);
-    const what = ['the addon /nowhere.node', 'npm dependencies', 'dist/', 'ASCEND_HOME_PATH'];
+    const what = ['the addon /nowhere.node', 'a checkout', 'dist/', 'ASCEND_HOME_PATH'];
     for (const missing of [...what, 'an addon']) {
       expect(gaps.some((gap) => gap.includes(missing))).toBe(true);
       expect(stdout).toContain(missing);
