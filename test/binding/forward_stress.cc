@@ -48,7 +48,7 @@ Tensor tensor_on(Device& device, float value) {
 
 bool holds(const Tensor& tensor, float value) {
   std::vector<float> values(kSize);
-  place(tensor).copy_out(values.data(), tensor.data, tensor.bytes());
+  device_of(tensor).copy_out(values.data(), tensor.data, tensor.bytes());
   for (const float found : values) {
     if (found != value) return false;
   }
