@@ -40,7 +40,7 @@ function manifestOf(folder: string): Manifest | undefined {
 /**
  * Where `latte-embeddings build` puts the addon of this version, and where it is looked for: a folder
  * of the user, which `npm ci` does not empty and which can be written if node_modules cannot.
- * Undefined if `folder` is not that of this package, but of a bundle, say.
+ * Undefined if `folder` is not this package's: in a bundle, for example.
  * @internal
  */
 export function userAddon(folder: string): string | undefined {

@@ -26,8 +26,9 @@ for argument in "$@"; do
 done
 if [ -n "$neon" ]; then
   bounds=test/performance/instructions-neon.json build=build-prebuilds/arm64 first=scripts/check-aarch64.sh
-  zig=(build-prebuilds/tools-*/ziglang/zig)
-  compiler=("${zig[@]}" c++) target=(-target aarch64-linux-gnu.2.28)
+  # The zig that built the addon.
+  zig=$(sed -n 's/^LATTE_ZIG:[A-Z]*=//p' "$build/CMakeCache.txt" 2>/dev/null || true)
+  compiler=("$zig" c++) target=(-target aarch64-linux-gnu.2.28)
 else
   bounds=test/performance/instructions.json build=build first='npm run build'
   compiler=("${CXX:-g++}") target=()

@@ -1,8 +1,7 @@
 import { isArray, LatteError, show, showShape } from '../errors.js';
 import { checkArgumentCount, checkInteger, checkOptions, checkPositive } from '../options.js';
 import { checkTableDType } from '../sincos.js';
-import type { Tensor } from '../tensor/tensor.js';
-import { isTensor } from '../tensor/tensor.js';
+import { isTensor, type Tensor } from '../tensor/tensor.js';
 import {
   axisOf,
   checkEven,

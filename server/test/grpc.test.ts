@@ -1,5 +1,5 @@
 import { status } from '@grpc/grpc-js';
-import { connect } from 'node:http2';
+import { connect, constants } from 'node:http2';
 import { describe, expect, test } from 'vitest';
 import { loadServiceDefinition } from '../lib/transport/grpc.js';
 import { GrpcClient, inferRequest } from './support/grpc.js';
@@ -283,35 +283,50 @@ describe('open calls', () => {
 });
 
 describe('calls whose message never ends', () => {
-  test('give back their places when their connection breaks', async () => {
-    const server = await serve('--memory', '8', '--max-body', '1');
-    for (let round = 0; round < 3; round++) {
-      const session = connect(`http://127.0.0.1:${server.grpcPort}`);
-      session.on('error', () => {});
-      for (let i = 0; i < 8; i++) {
-        const stream = session.request({
-          ':method': 'POST',
-          ':path': '/inference.GRPCInferenceService/ModelInfer',
-          'content-type': 'application/grpc',
-          te: 'trailers',
-        });
-        stream.on('error', () => {});
-        stream.write(Buffer.from([0, 0, 0, 1, 0, 1]));
+  test.each(['their connection breaks', 'they are reset'])(
+    'give back their places when %s',
+    async (how) => {
+      const server = await serve('--memory', '8', '--max-body', '1');
+      for (let round = 0; round < 3; round++) {
+        const session = connect(`http://127.0.0.1:${server.grpcPort}`);
+        session.on('error', () => {});
+        // While a session is connecting, a ping returns at once, without an answer.
+        await new Promise<void>((resolve) => session.once('connect', () => resolve()));
+        const ping = async (): Promise<void> => {
+          const failure = await new Promise<Error | null>((resolve) => session.ping(resolve));
+          expect(failure).toBeNull();
+        };
+        const streams = Array.from({ length: 8 }, () =>
+          session.request({
+            ':method': 'POST',
+            ':path': '/inference.GRPCInferenceService/ModelInfer',
+            'content-type': 'application/grpc',
+            te: 'trailers',
+          }),
+        );
+        for (const stream of streams) {
+          stream.on('error', () => {});
+          stream.write(Buffer.from([0, 0, 0, 1, 0, 1]));
+        }
+        // The server has seen what was sent before.
+        await ping();
+        if (how === 'they are reset') {
+          for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL);
+          await ping();
+        }
+        session.destroy();
+        await new Promise<void>((resolve) => session.once('close', () => resolve()));
       }
-      // The server has seen what was sent before.
-      await new Promise<void>((resolve) => session.ping(() => resolve()));
-      session.destroy();
-      await new Promise<void>((resolve) => session.once('close', () => resolve()));
-    }
-    const client = new GrpcClient(server.grpcPort);
-    const inputs = [caption(1, 1), timesteps(1)];
-    // The end of a connection may be seen after a new one: UNAVAILABLE and full are tried again.
-    for (;;) {
-      const answer = await client.infer('conditioning', inputs).catch((error: unknown) => error);
-      if (!(answer instanceof Error)) break;
-      expect(answer).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
-    }
-  });
+      const client = new GrpcClient(server.grpcPort);
+      const inputs = [caption(1, 1), timesteps(1)];
+      // The end of a connection may be seen after a new one: UNAVAILABLE and full are tried again.
+      for (;;) {
+        const answer = await client.infer('conditioning', inputs).catch((error: unknown) => error);
+        if (!(answer instanceof Error)) break;
+        expect(answer).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
+      }
+    },
+  );
 });
 
 describe('deadlines and cancellation', () => {

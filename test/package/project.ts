@@ -19,7 +19,7 @@ export interface RunResult {
   stderr: string;
 }
 
-/** This process's variables, but for those by which `npm run` and vitest would steer other programs. */
+/** This process's variables without those of `npm run` and vitest, which change what other programs do. */
 export function plainEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(process.env).filter(

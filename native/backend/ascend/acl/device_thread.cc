@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -55,12 +56,11 @@ void DeviceThread::drop_cancelled() {
   std::vector<std::unique_ptr<Flight>> dropped;
   {
     const std::lock_guard lock(mutex_);
-    dropped.reserve(waiting_.size());
-    std::erase_if(waiting_, [&](std::unique_ptr<Flight>& flight) {
-      if (!flight->is_cancelled()) return false;
-      dropped.push_back(std::move(flight));
-      return true;
-    });
+    const auto first =
+        std::stable_partition(waiting_.begin(), waiting_.end(),
+                              [](const auto& flight) { return !flight->is_cancelled(); });
+    dropped.assign(std::make_move_iterator(first), std::make_move_iterator(waiting_.end()));
+    waiting_.erase(first, waiting_.end());
   }
   for (const auto& flight : dropped) flight->land(aborted);
 }
