@@ -102,6 +102,7 @@ describe('the command', () => {
     const missing = new Command('--model', join(folder, 'missing'));
     expect(await missing.ended).toBe(1);
     expect(missing.lines.at(-1)!.msg).toMatch(/cannot start: .*missing/);
+    expect(missing.stderr).toMatch(/^latte-embeddings-server cannot start: .*missing.*\n$/);
     const first = new Command('--model', latte);
     const { http } = await first.line('ready');
     const second = new Command('--model', latte, '--http', String(http));

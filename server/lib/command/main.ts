@@ -37,7 +37,9 @@ async function main(): Promise<number> {
   const stopped = new Promise<string>((resolve) => (stop = resolve));
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal));
   const started = await startServer(options, log).catch((error: unknown) => {
-    log.fatal({ err: error }, `the server cannot start: ${(error as Error).message}`);
+    const { message } = error as Error;
+    log.fatal({ err: error }, `the server cannot start: ${message}`);
+    process.stderr.write(`latte-embeddings-server cannot start: ${message}\n`);
   });
   if (started === undefined) return 1;
   const { service, httpPort, grpcPort, shutDown } = started;
