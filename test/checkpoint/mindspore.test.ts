@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../lib/index.js';
-import { rejected, type Fragment } from '../support/errors.js';
+import { rejected } from '../support/errors.js';
 import { valuesOf } from '../support/tensors.js';
 import {
   field,
@@ -11,6 +11,7 @@ import {
   varint,
   withTrailer,
 } from './builders.js';
+import { describeRefusals, type MalformedFile } from './refusals.js';
 
 const folder = temporaryFolder();
 const f = floats(1, 2);
@@ -21,7 +22,7 @@ function wrapped(...fields: Buffer[]): Buffer {
   return field(1, Buffer.concat(fields));
 }
 
-const malformed: readonly (readonly [string, Buffer, ...Fragment[]])[] = [
+const malformed: readonly MalformedFile[] = [
   ['no bytes', Buffer.alloc(0), 'holds no tensors'],
   ['a text', Buffer.from('this is no checkpoint at all, only text'), 'wire type'],
   ['NUL bytes', Buffer.alloc(64), 'does not start a protobuf field'],
@@ -200,22 +201,7 @@ const malformed: readonly (readonly [string, Buffer, ...Fragment[]])[] = [
   ['encryption (SM4-CBC)', Buffer.from('da5e3a7fdc404e37', 'hex'), 'is encrypted'],
 ];
 
-describe('a MindSpore .ckpt is refused with', () => {
-  it.each(malformed.map(([name, bytes, ...fragments]) => ({ name, bytes, fragments })))(
-    '$name',
-    async ({ bytes, fragments }) => {
-      // Of a neutral name: a path that held the case's name could satisfy the check of the message.
-      const path = folder.write('case.ckpt', bytes);
-      const error = await rejected(
-        () => openCheckpoint(path),
-        'ERR_CHECKPOINT',
-        path,
-        ...fragments,
-      );
-      expect(error.path).toBe(path);
-    },
-  );
-});
+describeRefusals('a MindSpore .ckpt', 'ckpt', folder, malformed);
 
 describe('a MindSpore .ckpt is read with', () => {
   async function open(name: string, ...parts: Buffer[]): ReturnType<typeof openCheckpoint> {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../lib/index.js';
-import { rejected, type Fragment } from '../support/errors.js';
+import { rejected } from '../support/errors.js';
 import { valuesOf } from '../support/tensors.js';
 import { entry, floats, safetensors, temporaryFolder } from './builders.js';
+import { describeRefusals, type MalformedFile } from './refusals.js';
 
 const folder = temporaryFolder();
 const a = entry('a', 'F32', [2], 0, 8);
@@ -11,7 +12,7 @@ function a4(fields: string): string {
   return `{"a":{${fields}}}`;
 }
 
-const malformed: readonly (readonly [string, Buffer, ...Fragment[]])[] = [
+const malformed: readonly MalformedFile[] = [
   ['an empty file', Buffer.alloc(0), '8 bytes', '0 bytes'],
   ['a file shorter than 8 bytes', Buffer.alloc(7), '8 bytes', '7 bytes'],
   [
@@ -242,22 +243,7 @@ const malformed: readonly (readonly [string, Buffer, ...Fragment[]])[] = [
   ['nesting without end', safetensors(`{"a":{"x":${'['.repeat(1_000_000)}`), 'nested more than'],
 ];
 
-describe('a .safetensors file is refused with', () => {
-  it.each(malformed.map(([name, bytes, ...fragments]) => ({ name, bytes, fragments })))(
-    '$name',
-    async ({ bytes, fragments }) => {
-      // Of a neutral name: a path that held the case's name could satisfy the check of the message.
-      const path = folder.write('case.safetensors', bytes);
-      const error = await rejected(
-        () => openCheckpoint(path),
-        'ERR_CHECKPOINT',
-        path,
-        ...fragments,
-      );
-      expect(error.path).toBe(path);
-    },
-  );
-});
+describeRefusals('a .safetensors file', 'safetensors', folder, malformed);
 
 describe('a .safetensors file is read with', () => {
   async function open(name: string, bytes: Buffer): ReturnType<typeof openCheckpoint> {
