@@ -6,6 +6,7 @@ namespace latte::cpu {
 
 namespace {
 
+/// Element i of an array of a layer dtype.
 float get(const void* data, DType dtype, int64_t i) {
   if (dtype == DType::kFloat16) return half_to_float(static_cast<const uint16_t*>(data)[i]);
   if (dtype == DType::kBFloat16) return bfloat_to_float(static_cast<const uint16_t*>(data)[i]);

@@ -19,7 +19,7 @@ void convert_elements(const From* from, To* to, int64_t count) {
   }
 }
 
-/// Between layer dtypes.
+/// From any layer dtype to any other, with vectors.
 void convert_floats(const void* from, DType from_dtype, void* to, DType to_dtype, int64_t count) {
   with_layer_type(from_dtype, [&](auto from_tag) {
     with_layer_type(to_dtype, [&](auto to_tag) {
@@ -50,14 +50,15 @@ T to_integer(double value) {
   if (std::isnan(value)) return 0;
   if (value <= static_cast<double>(std::numeric_limits<T>::min()))
     return std::numeric_limits<T>::min();
-  // max() of int64 rounds up as a double: whatever is not below it is out of range.
+  // As a double, int64's max() rounds up to 2^63: every value that is not below it is out of range.
   if (value >= static_cast<double>(std::numeric_limits<T>::max()))
     return std::numeric_limits<T>::max();
   return static_cast<T>(value);
 }
 
-/// Through float64, for the pairs that no kernel needs to be fast for. int64 and double are the
-/// only types that a double does not lead to exactly: they are treated on their own below.
+// Conversions through float64, for the pairs of dtypes that need not be fast.
+
+/// Element i as float64. This is exact for all dtypes except int64, which convert() treats apart.
 double get(const void* from, DType dtype, int64_t i) {
   switch (dtype) {
     case DType::kFloat64:
@@ -76,6 +77,7 @@ double get(const void* from, DType dtype, int64_t i) {
   return 0;
 }
 
+/// Writes `value` as element i, rounded once.
 void put(double value, void* to, DType dtype, int64_t i) {
   switch (dtype) {
     case DType::kFloat64:
@@ -99,8 +101,8 @@ void put(double value, void* to, DType dtype, int64_t i) {
   }
 }
 
-/// A double that every narrower type is rounded from as the whole number itself would be: from
-/// 2^53 on, towards the odd neighbour.
+/// A double that rounds to each narrower dtype as `value` itself does. From 2^53 on, where a double
+/// cannot hold every integer, it is the odd one of the two neighbours.
 double int64_to_double_odd(int64_t value) {
   const auto nearest = static_cast<double>(value);
   if (std::fabs(nearest) < 0x1p53 || nearest == 0x1p63) {

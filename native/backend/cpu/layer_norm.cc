@@ -15,7 +15,8 @@ struct Affine {
   const float* bias = nullptr;
 };
 
-/// kAffine: there is a weight or a bias.
+/// Normalises the rows of x [rows, dim] in place. `row` is scratch memory for one row of floats.
+/// @tparam kAffine whether there is a weight or a bias.
 template <bool kAffine, class T>
 void normalise_rows(T* x, int64_t rows, int64_t dim, Affine affine, double epsilon, float* row) {
   constexpr auto lanes = static_cast<int64_t>(kLanes);

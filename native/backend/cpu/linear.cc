@@ -11,7 +11,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace latte::cpu::HWY_NAMESPACE {
 
-/// Rows of T times panels of B, through tiles of A.
+/// Input rows of T, packed into tiles of A, times weight panels of B.
 template <class T, class B, class A>
 class LinearKernel {
  public:
@@ -25,13 +25,14 @@ class LinearKernel {
         panels_(panel_count(columns_)) {
     const double products =
         static_cast<double>(rows_) * static_cast<double>(depth_) * static_cast<double>(columns_);
-    // Whichever is slower: some 64 products a nanosecond, or weights at 64 bytes a nanosecond.
+    // A thread does about 64 products, or reads about 64 bytes of weights, in a nanosecond. The
+    // slower of the two decides.
     const double bytes = static_cast<double>(depth_ * columns_) * sizeof(B);
     threads_ = Context::threads_for(std::max(products, bytes) / 64);
   }
 
   void run() {
-    // So many rows at a time: packed rows need memory of their own.
+    // The most rows that are packed at a time: this bounds the scratch memory for packed rows.
     constexpr int64_t kMostRows = 8 * kMostBlockRows;
     auto* tiles = context_.scratch<A>(std::min(rows_, kMostRows) * std::max<int64_t>(depth_, 1));
     for (int64_t first = 0; first < rows_; first += kMostRows) {
@@ -46,12 +47,13 @@ class LinearKernel {
   }
 
  private:
-  // More rows use a panel more often while it is in the second-level cache; fewer leave the threads
-  // more tasks to share.
+  // With more rows in a block, a panel is used more often while it is in the second-level cache.
+  // With fewer, there are more tasks for the threads to share.
   static constexpr int64_t kMostBlockRows = std::max<int64_t>(384 / kTileRows, 1) * kTileRows;
   static constexpr int64_t kMostBlockPanels = 4;
   static constexpr int64_t kTasksPerThread = 6;
 
+  /// Packs input rows first … first + rows − 1 into tiles.
   void pack(int64_t first, int64_t rows, A* tiles) {
     const int64_t in = weights_.in_features;
     const T* input = static_cast<const T*>(args_.input.data) + first * in;
@@ -65,7 +67,8 @@ class LinearKernel {
     });
   }
 
-  /// At most one tile of rows: every weight is read once, in order, and all of K summed at once.
+  /// For at most one tile of rows. Every weight is read once, in order, and all of K is summed in
+  /// registers.
   void stream_weights(int64_t first_row, int64_t rows, const A* tiles) {
     const int64_t groups = (panels_ + kMostPanelsAtOnce - 1) / kMostPanelsAtOnce;
     const int64_t tasks = threads_ == 1 ? 1 : std::min(groups, kTasksPerThread * threads_);
@@ -77,7 +80,7 @@ class LinearKernel {
     });
   }
 
-  /// Many rows: a block of them at a time, times some panels.
+  /// For more rows. A task multiplies a block of rows with some panels.
   void block(int64_t first_row, int64_t rows, const A* tiles) {
     int64_t row_blocks = (rows + kMostBlockRows - 1) / kMostBlockRows;
     const int64_t block_tiles = (rows + row_blocks * kTileRows - 1) / (row_blocks * kTileRows);
@@ -113,7 +116,8 @@ class LinearKernel {
             partial};
   }
 
-  /// Bias, activation, sum and store of one row × panel.
+  /// Finishes the sums of one row and panel: adds the bias, applies the activation, adds what the
+  /// output holds if it accumulates, and stores.
   struct Emit {
     const LinearKernel* kernel;
     int64_t first_row;
@@ -133,7 +137,8 @@ class LinearKernel {
         const float* bias = kernel->weights_.bias.data() + column;  // padded as the panels are
         values[v] = hn::Add(sums[v], hn::LoadU(df, bias + v * static_cast<int64_t>(kLanes)));
       }
-      // The layer's result is rounded before an activation, and that before a sum.
+      // As in the reference, the result is rounded to T before an activation, and again before it
+      // is added to the output.
       if (args.activation != Activation::kNone) {
 #pragma GCC unroll 16
         for (int v = 0; v < kPanelVectors; ++v) values[v] = rounded<T>(values[v]);

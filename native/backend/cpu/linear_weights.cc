@@ -15,10 +15,12 @@ namespace {
 template <class T>
 constexpr int64_t kNeighbours = std::is_same_v<T, BFloat> ? 2 : 1;
 
+/// The depth of a panel: `depth`, rounded up to whole pairs in bfloat16.
 int64_t packed_depth(DType dtype, int64_t depth) {
   return dtype == DType::kBFloat16 ? (depth + 1) / 2 * 2 : depth;
 }
 
+/// Packs weight [out, in] into panels (see CpuLinearWeights).
 template <class T>
 void pack(const T* weight, int64_t out, int64_t in, int64_t panel, T* panels) {
   for (int64_t first = 0; first < out; first += panel) {

@@ -12,19 +12,19 @@
 
 namespace latte::cpu {
 
-/// Panels of `panel` output features, of the weights' dtype: [in_features][panel] each, but
-/// [in_features / 2][panel][2] of bfloat16 (an odd one is filled up with zeros). The bias as
-/// float32, padded with zeros to whole panels.
+/// Packed into panels of `panel` output features. A panel is [in_features][panel] in the weights'
+/// dtype; in bfloat16 it is [in_features / 2][panel][2], where an odd in_features is padded with
+/// zeros. The last panel is padded with zeros.
 class CpuLinearWeights final : public LinearWeights {
  public:
   void unpack(void* weight, void* bias) const override;
 
-  int64_t panel = 0;
-  system::Memory panels;
-  std::vector<float> bias;
+  int64_t panel = 0;        // output features of a panel: panel_width()
+  system::Memory panels;    // [⌈out_features / panel⌉] panels
+  std::vector<float> bias;  // padded with zeros to whole panels; all zeros without a bias
 
-  /// The same weights in the patch projection's layout, made at its first use: [0] as they are,
-  /// [1] centred.
+  /// The same weights in the patch projection's layout, packed by the first projection that uses
+  /// them: [0] unchanged, [1] centred over the channels.
   struct Patches {
     std::once_flag once;
     std::shared_ptr<const PatchWeights> packed;
@@ -32,14 +32,16 @@ class CpuLinearWeights final : public LinearWeights {
   mutable std::array<Patches, 2> patches;
 };
 
+/// Packs `weight` [out, in, …] and `bias` [out] (or null), converted to `dtype`.
 std::shared_ptr<const LinearWeights> pack_linear(const TensorView& weight, const TensorView* bias,
                                                  DType dtype);
 
+/// The weights that this device prepared, as their own type.
 inline const CpuLinearWeights& as_cpu(const LinearWeights& weights) {
   return static_cast<const CpuLinearWeights&>(weights);
 }
 
-/// How many output features a panel of this processor's kernels has.
+/// How many output features a panel of target()'s kernels has.
 int64_t panel_width();
 
 }  // namespace latte::cpu

@@ -14,34 +14,39 @@
 
 namespace latte::cpu {
 
-/// Outputs from this size on are written past the caches, which they would only empty.
+/// Outputs of at least so many bytes bypass the caches: they would only evict what is still needed.
 constexpr size_t kStreamBytes = size_t{8} << 20;
 
+/// What the operations of one work share: its scratch memory, and the flag that cancels it.
 struct Context {
-  const CancelFlag* cancelled = nullptr;
-  std::vector<system::Memory> scratch_memory;
+  const CancelFlag* cancelled = nullptr;       // null: cannot be cancelled
+  std::vector<system::Memory> scratch_memory;  // kept until the work is done
 
+  /// Throws ERR_ABORTED if the work was cancelled.
   void check_cancelled() const {
     if (cancelled != nullptr && cancelled->load(std::memory_order_relaxed)) {
       fail(ErrorCode::kAborted, "the operation was aborted");
     }
   }
 
+  /// Memory for `count` elements, valid until the work is done. Its content is undefined.
   template <class T>
   T* scratch(int64_t count) {
     scratch_memory.push_back(system::memory_pool().allocate(byte_count(sizeof(T), count)));
     return static_cast<T*>(scratch_memory.back().data());
   }
 
-  /// How many threads are worth their waking for work of about so many nanoseconds.
+  /// How many threads to use for work that takes one thread about so many nanoseconds. Each gets
+  /// at least 8 µs of it: for less, waking a thread does not pay.
   static int threads_for(double nanoseconds) {
-    constexpr double kWorthwhile = 8000;
-    const double threads = std::min(nanoseconds / kWorthwhile, 1024.0);
+    constexpr double kLeastShare = 8000;
+    const double threads = std::min(nanoseconds / kLeastShare, 1024.0);
     return std::clamp(static_cast<int>(threads), 1, system::thread_pool().threads());
   }
 
-  /// body(i) for each i below count, shared among threads. Stops early, and throws, when a body
-  /// throws (no memory, for example) or the work is cancelled.
+  /// Calls body(i) for each i below `count`, shared among at most `threads` threads. If a body
+  /// throws (for lack of memory, for example), the rest is skipped and this rethrows. If the work
+  /// is cancelled, the rest is skipped and this throws ERR_ABORTED.
   template <class Body>
   void parallel_for(int64_t count, int threads, const Body& body) const {
     std::atomic<bool> failed{false};
@@ -60,11 +65,13 @@ struct Context {
   }
 };
 
+/// A position table as it was given: the kernels read both of its forms.
 class CpuPositions final : public PreparedPositions {
  public:
   PositionTable table;
 };
 
+// The operations of Queue (backend/backend.h). Each returns when its result is there.
 void timestep_projection(const TimestepProjectionArgs& args, Context& context);
 void patch_projection(const PatchProjectionArgs& args, Context& context);
 void linear(const LinearArgs& args, Context& context);

@@ -1,20 +1,22 @@
-// Gather, product, bias, (layer norm,) position and store in one pass over the output, which is
-// many times as large as all that is read: for Latte-XL at 512×512, 151 MB from 2 MB.
+// Gather, product, bias, (layer norm,) position and store in one pass over the output. The output
+// is many times as large as all that is read: for Latte-XL at 512×512, 151 MB from 2 MB.
 //
-//   rows     Output rows are taken in the order (group of images, token, image): a tile of
+//   rows     Output rows are taken in the order (group of images, token, image). So a tile of
 //            kPatchRows holds the same token of several frames, which share its position row.
-//   threads  Each begins in rows of its own, far from the others': two threads that are the first
-//            to touch one huge page at the same time wait for each other.
-//   direct   A tile's product with a panel goes from the registers to the output: past the caches,
-//            by streaming stores, if the output is larger than they are.
-//   norm     The weights are centred over the channels once. So are their products with a patch,
-//            and the variance follows from the patch alone, in K²/2 products: the patch is scaled
-//            by 1/σ before it is multiplied, and the layer norm costs no pass.
-//   buffered Some rows at a time go through a float32 buffer that stays in the second-level cache:
-//            if K is cut into blocks, and for a layer norm with large K.
+//   threads  Each thread begins in rows of its own, far from the others'. Two threads that touch a
+//            new huge page at the same time would wait for each other.
+//   direct   A tile's product with a panel goes from the registers to the output. Streaming stores
+//            bypass the caches if the output is larger than they are (kStreamBytes).
+//   norm     The weights are centred over the channels when they are packed, so the channels of
+//            every patch have mean zero. Their variance follows from the patch alone by K²/2
+//            products. The patch is scaled by 1/σ before it is multiplied: the layer norm needs no
+//            pass of its own.
+//   buffered Some rows at a time go through a float32 buffer that stays in the second-level cache.
+//            This is for K that is cut into blocks, for a layer norm with large K, and for
+//            channels first.
 //
-// Half types are rounded once, at the end. The reference rounds the convolution, and its layer
-// norm, as well; what is kept here is nearer to the exact result.
+// Half types are rounded once, at the end. The reference also rounds the results of the
+// convolution and of the layer norm, so it is further from the exact result.
 #include "backend/cpu/simd/targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -30,14 +32,14 @@ HWY_BEFORE_NAMESPACE();
 namespace latte::cpu::HWY_NAMESPACE {
 
 constexpr int64_t kStep = kLanes;
-constexpr int64_t kPatchDepth = 256;       // of K at a time: a panel's share is 32 KiB at most
-constexpr int64_t kNormDepth = 64;         // up to here the variance is had from the patch
-constexpr int64_t kDirectTiles = 8;        // of one block of work
-constexpr int64_t kBufferedRows = 96;      // of one block, with large K
-constexpr int64_t kPanelBytes = 16 << 10;  // of panels that stay in the first-level cache
+constexpr int64_t kPatchDepth = 256;       // the most of K at once: at most 32 KiB of a panel
+constexpr int64_t kNormDepth = 64;         // up to this K the variance comes from the patch
+constexpr int64_t kDirectTiles = 8;        // the most tiles of a block that is not buffered
+constexpr int64_t kBufferedRows = 96;      // the most rows of a buffered block with large K
+constexpr int64_t kPanelBytes = 16 << 10;  // of the panels that stay in the first-level cache
 constexpr int64_t kMostRows = std::max<int64_t>(kDirectTiles * kPatchRows, kBufferedRows);
 
-/// T is the dtype of latent, weights and output.
+/// One patch projection. T is the dtype of latent, weights and output.
 template <class T>
 class PatchKernel {
  public:
@@ -57,8 +59,8 @@ class PatchKernel {
     const double products = static_cast<double>(rows_.count() * dim_) * static_cast<double>(depth_);
     const int threads = Context::threads_for(std::max(bytes / 12, products / 32));
     buffered_ = depth_ > kPatchDepth || (args_.layer_norm && !centred_) || args_.channels_first;
-    // Vectors must not straddle lines: from the output's begin on, and from the middle of a row on
-    // if rows are finished half by half.
+    // A streaming store must not cross a cache line. So the output and its rows begin on lines;
+    // buffered rows, which are finished half by half, have lines that begin in their middle, too.
     const auto whole = [](size_t lengths) { return lengths % kLine == 0; };
     stream_ = bytes >= kStreamBytes && !args_.channels_first &&
               whole(reinterpret_cast<uintptr_t>(args_.output.data)) && whole(dim_ * sizeof(T)) &&
@@ -86,6 +88,7 @@ class PatchKernel {
     return *slot.packed;
   }
 
+  /// Some output rows, computed by one thread: `count_` of them, from `first` on.
   class Block {
    public:
     Block(const PatchKernel& kernel, int64_t first)
@@ -95,14 +98,16 @@ class PatchKernel {
           stride_(kernel.panels_ * kPatchPanel),
           panels_(static_cast<const float*>(kernel.weights_.panels.data())) {
       kernel.rows_.list(first, count_, rows_);
-      // The last tile is filled up with its last row: it is computed, and written, twice.
+      // The last tile is padded with its last row, which is then computed and written more than
+      // once.
       std::fill(rows_ + count_, rows_ + tiles_ * kPatchRows, rows_[count_ - 1]);
     }
 
     void run() {
       const int64_t patches = tiles_ * kPatchRows * kernel_.depth_;
       const int64_t buffer = kernel_.buffered_ ? tiles_ * kPatchRows * stride_ : 0;
-      // Behind the patches there is room to gather them in half types, or for one more vector.
+      // Behind the patches there is room to gather them in half types. With float32 there is room
+      // for one vector, because normalise_tile() reads past the last tile.
       const int64_t behind = std::is_same_v<T, float> ? kStep : patches;
       const auto memory =
           system::memory_pool().allocate(byte_count(sizeof(float), buffer + patches + behind));
@@ -124,6 +129,7 @@ class PatchKernel {
    private:
     float* tile(int64_t i) const { return patches_ + i * kPatchRows * kernel_.depth_; }
 
+    /// Gathers the patches into tiles of float32. Half types are gathered into `halves` first.
     void gather(T* halves) const {
       const LatentView& latent = kernel_.args_.latent;
       for (int64_t row = 0; row < tiles_ * kPatchRows; ++row) {
@@ -150,9 +156,9 @@ class PatchKernel {
       }
     }
 
-    /// Calls visit(tile, first panel, last panel) so that some panels stay in the first-level cache
-    /// for all tiles. What it calls is kept out of line: only then do compilers keep all sums in
-    /// registers.
+    /// Calls visit(tile, first panel, end of panels) in an order in which some panels stay in the
+    /// first-level cache for all tiles. `visit` calls functions that are not inlined: only then do
+    /// compilers keep all sums in registers.
     template <class Visit>
     void for_each(int64_t depth, const Visit& visit) const {
       const int64_t group = std::max<int64_t>(
@@ -163,6 +169,7 @@ class PatchKernel {
       }
     }
 
+    /// Row k of a panel.
     const float* panel_at(int64_t panel, int64_t k) const {
       return panels_ + (panel * kernel_.depth_ + k) * kPatchPanel;
     }
@@ -207,7 +214,7 @@ class PatchKernel {
       }
     }
 
-    /// A panel that crosses the middle or the end of a row.
+    /// A panel that crosses the middle or the end of a row is stored one channel at a time.
     template <bool kScaled>
     HWY_NOINLINE void edge_panel(int64_t i, int64_t panel) const {
       PatchSums product;
@@ -250,6 +257,8 @@ class PatchKernel {
       }
     }
 
+    /// Normalises a row of the buffer if the projection has a layer norm, adds the positions, and
+    /// stores the row.
     void finish_buffered(int64_t row) const {
       float* values = buffer_ + row * stride_;
       const int64_t dim = kernel_.dim_;

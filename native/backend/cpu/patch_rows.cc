@@ -8,7 +8,7 @@ namespace latte::cpu {
 
 namespace {
 
-/// More images at once would read their latents, and write their rows, in too many places.
+/// The images of a group. More of them would read and write too many distant addresses in turn.
 constexpr int64_t kGroup = 32;
 
 }  // namespace

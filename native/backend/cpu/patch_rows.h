@@ -9,16 +9,18 @@ namespace latte::cpu {
 
 /// One token of the output.
 struct PatchRow {
-  int64_t latent = 0;                              // where its patch begins, in elements
-  void* output = nullptr;                          // where its channels go
-  const float* positions[2] = {nullptr, nullptr};  // added to each half of them
+  int64_t latent = 0;                              // offset of its patch in the latent, in elements
+  void* output = nullptr;                          // where its first channel is written
+  const float* positions[2] = {nullptr, nullptr};  // added to the channels' lower, upper half
 
+  /// What is added to `channel`; the lower half has `half` channels.
   float position(int64_t channel, int64_t half) const {
     return channel < half ? positions[0][channel] : positions[1][channel - half];
   }
 };
 
-/// The order is (group of images, token, image of the group).
+/// All rows of a patch projection, in the order (group of images, token, image of the group): rows
+/// side by side are the same token of several images, and share their positions.
 class PatchRows {
  public:
   explicit PatchRows(const PatchProjectionArgs& args);
@@ -26,7 +28,7 @@ class PatchRows {
   int64_t count() const { return images_ * height_ * width_; }
   int64_t tokens() const { return height_ * width_; }
 
-  /// Rows first … first + count − 1.
+  /// Writes rows first … first + count − 1 to `rows`.
   void list(int64_t first, int64_t count, PatchRow* rows) const;
 
  private:
@@ -34,8 +36,8 @@ class PatchRows {
 
   const PatchProjectionArgs& args_;
   const int64_t images_, height_, width_, dim_;
-  std::vector<int64_t> frames_;  // where the first frame of each image begins
-  std::vector<float> zeros_;     // where there are no positions
+  std::vector<int64_t> frames_;  // [images]: the offset of its first frame, in elements
+  std::vector<float> zeros_;     // a half row of positions, if the projection has none
 };
 
 }  // namespace latte::cpu

@@ -11,7 +11,7 @@ namespace latte::cpu {
 
 namespace {
 
-/// The columns of [weight, bias], one after the other: [depth + 1][dim].
+/// The columns of [weight, bias], one after another: [depth + 1][dim].
 std::vector<double> columns_of(const LinearWeights& weights) {
   const int64_t dim = weights.out_features, depth = weights.in_features;
   const auto read = [&](const std::vector<char>& from, int64_t count) {
@@ -31,6 +31,7 @@ std::vector<double> columns_of(const LinearWeights& weights) {
   return columns;
 }
 
+/// Subtracts from each column its mean.
 void centre(std::vector<double>& columns, int64_t dim) {
   for (auto column = columns.begin(); column != columns.end(); column += dim) {
     const double mean = std::accumulate(column, column + dim, 0.0) / static_cast<double>(dim);
@@ -38,8 +39,8 @@ void centre(std::vector<double>& columns, int64_t dim) {
   }
 }
 
-/// The triangle R of columns = Q·R, over √dim. Modified Gram-Schmidt: unlike a product of the
-/// columns with themselves, it does not square their condition, and |R·x|² cannot cancel.
+/// R/√dim of the QR decomposition columns = Q·R, by modified Gram-Schmidt. The product of the
+/// columns with themselves would give |R·x|², too, but squares their condition number and cancels.
 std::vector<float> triangle_of(std::vector<double> columns, int64_t dim) {
   const int64_t count = static_cast<int64_t>(columns.size()) / dim;
   const double share = 1 / std::sqrt(static_cast<double>(dim));

@@ -9,20 +9,20 @@
 
 namespace latte::cpu {
 
-/// Panels of `panel` channels, [depth][panel] each, float32 whatever the layer's dtype is, the last
-/// one padded with zeros: nothing is left to convert or to mask in the kernel's inner loop.
+/// Panels of output channels, [depth][panel] each, the last one padded with zeros. They are float32
+/// in layers of every dtype, so that the kernel's inner loop neither converts nor masks.
 struct PatchWeights {
   system::Memory panels;
-  std::vector<float> bias;  // padded to whole panels
+  std::vector<float> bias;  // padded with zeros to whole panels
 
-  /// Of centred weights alone: the rows of R, an upper triangle of depth + 1. With x = [patch, 1],
-  /// the variance of the patch's channels is |R·x|².
+  /// Only of centred weights; else empty. The rows of R, an upper triangle of size depth + 1, one
+  /// after another. With x = [patch, 1], the variance of the patch's channels is |R·x|².
   std::vector<float> spread;
 };
 
-/// Packs weights as they are, or for a layer norm without affine parameters to follow: then each
-/// column of [weight, bias] is centred over the channels, so that the channels' mean is zero for
-/// every patch.
+/// Packs weights for panels of `panel` channels. If `centred`, each column of [weight, bias] is
+/// centred over the channels first: then the channels of every patch have mean zero. This is for a
+/// layer norm without affine parameters that follows the projection.
 std::shared_ptr<const PatchWeights> pack_patches(const LinearWeights& weights, int64_t panel,
                                                  bool centred);
 

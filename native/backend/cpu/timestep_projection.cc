@@ -15,7 +15,8 @@ constexpr F64 dd;
 constexpr HalfF32 dh;
 using D = hn::Vec<F64>;
 
-// Up to here k·(π/2's first 33 bits) is exact, with or without a fused multiply-add.
+// For arguments up to this one the product of k with the first 33 bits of π/2 is exact in float64,
+// with or without a fused multiply-add.
 constexpr float kReducible = 1e6f;
 
 /// c_i = (−1)^i / (first + 2i)!: the Taylor series of sin r / r (first = 1) and cos r (first = 0).
@@ -39,7 +40,8 @@ struct Series {
 constexpr Series<8> sine_series(1);
 constexpr Series<9> cosine_series(0);
 
-/// Sines and cosines of float32 arguments in float64, rounded once: arg = k·π/2 + r, |r| ≤ π/4.
+/// Sines and cosines of one vector of float32 arguments, computed in float64 and rounded once. An
+/// argument is k·π/2 + r with |r| ≤ π/4; π/2 is subtracted in three parts (Cody and Waite).
 HWY_INLINE void sincos(const float* arguments, float* sines, float* cosines) {
   const D x = hn::PromoteTo(dd, hn::LoadU(dh, arguments));
   const D k = hn::Round(hn::Mul(x, hn::Set(dd, 0.63661977236758134308)));
@@ -49,7 +51,7 @@ HWY_INLINE void sincos(const float* arguments, float* sines, float* cosines) {
   const D z = hn::Mul(r, r);
   const D sine = hn::Mul(r, sine_series(z));
   const D cosine = cosine_series(z);
-  // k mod 4 turns (sine, cosine) by quarter turns.
+  // k mod 4 is the number of quarter turns by which (sine, cosine) of r are rotated.
   const D quarter = hn::NegMulAdd(hn::Floor(hn::Mul(k, hn::Set(dd, 0.25))), hn::Set(dd, 4.0), k);
   const auto is = [&](double number) { return hn::Eq(quarter, hn::Set(dd, number)); };
   const auto swapped = hn::Or(is(1), is(3));
@@ -61,6 +63,8 @@ HWY_INLINE void sincos(const float* arguments, float* sines, float* cosines) {
   hn::StoreU(hn::DemoteTo(dh, turned_cosine), dh, cosines);
 }
 
+/// Writes one row of the output. The last three point to scratch memory for dim/2 floats each,
+/// rounded up to whole vectors.
 template <class T>
 void project(const TimestepProjectionArgs& args, int64_t row, float* sines, float* cosines,
              float* arguments) {
@@ -70,7 +74,7 @@ void project(const TimestepProjectionArgs& args, int64_t row, float* sines, floa
   const float timestep = static_cast<const float*>(args.timesteps.data)[row];
   bool reducible = true;
   for (int64_t i = 0; i < half; ++i) {
-    // The reference's own order of float32 operations.
+    // The order of these float32 operations is the reference's: it decides how they round.
     const float argument =
         sinusoids.scale * (timestep * sinusoids.frequencies[static_cast<size_t>(i)]);
     arguments[i] = argument;

@@ -8,9 +8,11 @@
 
 namespace latte::cpu {
 
+/// float16.
 struct Half {
   uint16_t bits;
 };
+/// bfloat16.
 struct BFloat {
   uint16_t bits;
 };

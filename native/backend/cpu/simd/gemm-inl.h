@@ -3,18 +3,18 @@
 // C [M, N] = A [M, K] · B [K, N], summed in float32.
 //
 // B (the weights, transposed) is packed once into panels of kPanel columns, [K][kPanel] each, the
-// last one padded with zeros; bfloat16 as pairs of neighbours along K, [K/2][kPanel][2]. A is
-// packed into tiles of some rows, [K][rows] each: float32, or pairs of bfloat16 where the processor
-// has a dot product of them (bfloat_dot.h). The micro-kernel keeps one tile × panel of C in
-// registers.
+// last one padded with zeros. bfloat16 is packed as pairs of neighbours along K, [K/2][kPanel][2].
+// A is packed into tiles of some rows, [K][rows] each: of float32, or of bfloat16 pairs if the
+// processor has a dot product for them (bfloat_dot.h). The micro-kernel keeps one tile × panel of C
+// in registers.
 //
-// K is taken in blocks, as deep as a panel's share fits half of the second-level cache: there it
-// stays while all tiles of the piece pass by, each read once in order, as the panel is, which the
-// processor's own prefetching keeps up with. Shallower blocks, for the first-level cache, lose more
-// to the sums that wait in memory between two blocks.
+// K is taken in blocks. A block of a panel fits half of the second-level cache, and stays there
+// while it is multiplied with all tiles of the piece. Tiles and panel are read in order, so the
+// processor prefetches them in time. Shallower blocks, for the first-level cache, were slower: they
+// store and load the sums between two blocks more often.
 //
-// Each sum has one accumulator, and the order over K never depends on M, tiles, threads or blocks:
-// a row's result does not either.
+// Each sum has one accumulator, and the order over K does not depend on M, tiles, threads or
+// blocks. So a row's result does not depend on them either.
 
 #if defined(LATTE_CPU_GEMM_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LATTE_CPU_GEMM_INL_H_
@@ -33,8 +33,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace latte::cpu::HWY_NAMESPACE {
 
-// Accumulators, panel vectors and one broadcast fill the registers: 16 of them, or 32. A tile has
-// kTileRows rows; the rows that are left over are cut into the smaller sizes, largest first.
+// Accumulators, panel vectors and one broadcast value fill the processor's 16 or 32 registers. A
+// tile has kTileRows rows; the rows that remain are cut into the smaller sizes, largest first.
 #if HWY_TARGET == HWY_AVX3
 constexpr int kTileRows = 12;
 constexpr int kPanelVectors = 2;
@@ -54,25 +54,26 @@ using TileSizes = std::integer_sequence<int, 3, 2, 1>;
 #endif
 constexpr int64_t kPanel = kPanelVectors * static_cast<int64_t>(kLanes);
 
-/// Panels of a shallow product that the first-level cache holds together.
+/// Bytes of panels that stay in the first-level cache together if K is small.
 constexpr int64_t kPanelGroupBytes = 16 << 10;
 
-/// How much of K a block takes, in rows of a panel of B.
+/// How much of K a block takes, in rows of a panel of B. It is even, so that pairs stay whole.
 template <class B>
 int64_t block_depth() {
   constexpr int64_t kRowBytes = kPanel * int64_t{sizeof(B)};
-  return second_level_cache() / (2 * kRowBytes) / 2 * 2;  // pairs stay whole
+  return second_level_cache() / (2 * kRowBytes) / 2 * 2;
 }
 
 constexpr int kMostPanelsAtOnce = 3;
 
-/// With few rows the micro-kernel takes several panels at once, to have enough sums under way.
+/// With few rows the micro-kernel takes several panels at once: more independent sums hide the
+/// latency of the multiply-add.
 template <int Rows>
 constexpr int kPanelsAtOnce = std::clamp(kTileRows / Rows, 1, kMostPanelsAtOnce);
 
 inline int64_t panel_count(int64_t columns) { return (columns + kPanel - 1) / kPanel; }
 
-/// The depth of a packed panel: pairs of bfloat16 are whole.
+/// The depth of a packed panel: K, rounded up to whole pairs in bfloat16.
 template <class B>
 constexpr int64_t panel_depth(int64_t depth) {
   return std::is_same_v<B, BFloat> ? (depth + 1) / 2 * 2 : depth;
@@ -113,11 +114,12 @@ HWY_INLINE void multiply_step(const float* HWY_RESTRICT a, const Columns<Panels>
   }
 }
 
-/// Whether two steps' values of A fill whole vectors, from the lanes of which they are multiplied.
+/// Whether the values of A for two steps along K fill whole vectors. If so, and the processor has a
+/// multiply-add by lane, multiply_two() takes the values from the vectors' lanes.
 template <int Rows>
 constexpr bool kStepsByLane = kMultipliesByLane && 2 * Rows % static_cast<int>(kLanes) == 0;
 
-/// Two steps: `first` and `second` read vector v of a row of panel p.
+/// Two steps along K: first(p, v) and second(p, v) read vector v of panel p for each of them.
 template <int Rows, int Panels, class First, class Second>
 HWY_INLINE void multiply_two(const float* HWY_RESTRICT a, const First& first, const Second& second,
                              Sums<Rows, Panels>& sums) {
@@ -170,7 +172,7 @@ HWY_INLINE void multiply(const float* HWY_RESTRICT a, const B* HWY_RESTRICT b, i
   }
 }
 
-/// The same over pairs. An odd K is filled up with zeros in B, but not in A.
+/// The same for bfloat16 pairs in B; A is float32. An odd K is padded with zeros in B, not in A.
 template <int Rows, int Panels>
 HWY_INLINE void multiply(const float* HWY_RESTRICT a, const BFloat* HWY_RESTRICT b,
                          int64_t panel_stride, int64_t count, Sums<Rows, Panels>& sums) {
@@ -199,7 +201,7 @@ HWY_INLINE void multiply(const float* HWY_RESTRICT a, const BFloat* HWY_RESTRICT
 }
 
 #if HWY_TARGET == HWY_AVX3
-/// The same by the processor's dot product: K, `count` and panel_stride count pairs.
+/// The same by the processor's dot product of pairs. `count` and panel_stride count pairs.
 template <int Rows, int Panels>
 HWY_INLINE void multiply(const BFloatPair* a, const BFloatPair* b, int64_t panel_stride,
                          int64_t count, Sums<Rows, Panels>& sums) {
@@ -212,17 +214,20 @@ HWY_INLINE void multiply(const BFloatPair* a, const BFloatPair* b, int64_t panel
 template <class B, class A = float>
 struct Piece {
   const A* tiles = nullptr;   // packed A; the tile that begins with row i is at i · depth
-  int64_t rows = 0;           // of all tiles
+  int64_t rows = 0;           // of all tiles together
   int64_t depth = 0;          // K, in elements of A
   const B* panels = nullptr;  // all of packed B
   int64_t first_panel = 0, last_panel = 0;  // [first, last)
-  float* partial = nullptr;  // sums between blocks of K: rows × panels × kPanel; unused when K fits
+  float* partial = nullptr;  // [rows · panels · kPanel] sums between blocks of K; null: one block
 
+  /// Row k of a panel.
   const B* weights(int64_t panel, int64_t k) const {
     return panels + (panel * panel_depth<B>(depth) + k) * kPanel;
   }
 };
 
+/// One tile (from `row` on) times `Panels` panels (from `panel` on) over K in [k, k + count). Loads
+/// and stores the sums in `partial`; calls emit() after the last block of K.
 template <int Rows, int Panels, class B, class A, class Emit>
 HWY_INLINE void multiply_tile(const Piece<B, A>& piece, int64_t row, int64_t panel, int64_t k,
                               int64_t count, const Emit& emit) {
@@ -251,7 +256,8 @@ HWY_INLINE void multiply_tile(const Piece<B, A>& piece, int64_t row, int64_t pan
 #pragma GCC unroll 16
     for (int p = 0; p < Panels; ++p) {
       if (last) {
-        // A copy: what a call may reach would not stay in registers during the loop above.
+        // A copy. If `sums` itself were passed to a call, compilers would keep it in memory during
+        // multiply().
         V finished[kPanelVectors];
 #pragma GCC unroll 16
         for (int v = 0; v < kPanelVectors; ++v) finished[v] = sums[r][p][v];
@@ -264,6 +270,7 @@ HWY_INLINE void multiply_tile(const Piece<B, A>& piece, int64_t row, int64_t pan
   }
 }
 
+/// One tile times panels [first, last), kPanelsAtOnce at a time.
 template <int Rows, class B, class A, class Emit>
 HWY_INLINE void multiply_panels(const Piece<B, A>& piece, int64_t row, int64_t first, int64_t last,
                                 int64_t k, int64_t count, const Emit& emit) {
@@ -279,7 +286,7 @@ HWY_INLINE void multiply_panels(const Piece<B, A>& piece, int64_t row, int64_t f
   }
 }
 
-/// How many of `left` rows the next tile takes.
+/// How many of `left` rows the next tile takes: the largest tile size that is not larger.
 template <int... kSizes>
 constexpr int64_t next_tile(int64_t left, std::integer_sequence<int, kSizes...>) {
   int64_t rows = 0;

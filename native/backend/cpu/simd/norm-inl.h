@@ -17,11 +17,12 @@ struct Moments {
   float inverse_deviation;
 };
 
-/// Mean and 1/√(variance + epsilon) of a float32 row: the variance from the centred values.
+/// Mean and 1/√(variance + epsilon) of a float32 row. The variance is the mean square of the
+/// centred values, which does not cancel.
 HWY_INLINE Moments moments(const float* row, int64_t dim, double epsilon) {
   constexpr auto lanes = static_cast<int64_t>(kLanes);
   const auto sum = [&](const auto& term) HWY_ATTR {
-    // Four chains, for the sake of the latency of an addition.
+    // Four independent sums hide the latency of an addition.
     V totals[4] = {hn::Zero(df), hn::Zero(df), hn::Zero(df), hn::Zero(df)};
     int64_t i = 0;
     for (; i + 4 * lanes <= dim; i += 4 * lanes) {

@@ -20,7 +20,8 @@ namespace latte::cpu::HWY_NAMESPACE {
 template <class A>
 constexpr int64_t kPerElement = std::is_same_v<A, BFloatPair> ? 2 : 1;
 
-/// kLanes elements of a tile from a row. Pairs travel as the bits of a float32.
+/// kLanes elements of a tile from a row, after the activation. A bfloat16 pair is returned as the
+/// bits of one float32 lane.
 template <class A, class T>
 HWY_INLINE V load_for_tile(const T* from, Activation activation) {
   if constexpr (kPerElement<A> == 1) {
@@ -37,7 +38,7 @@ HWY_INLINE V load_for_tile(const T* from, Activation activation) {
   }
 }
 
-/// The same if the row ends after `left` elements: zeros behind them.
+/// The same for a row that ends after `left` elements: zeros follow them.
 template <class A, class T>
 HWY_INLINE V load_some_for_tile(const T* from, int64_t left, Activation activation) {
   HWY_ALIGN T padded[kPerElement<A> * static_cast<int64_t>(kLanes)] = {};
@@ -45,9 +46,10 @@ HWY_INLINE V load_some_for_tile(const T* from, int64_t left, Activation activati
   return load_for_tile<A>(padded, activation);
 }
 
-// to[i · stride + r] = lane i of rows[r], for i below `count`: 4, 2 or 1 rows.
+// store_transposed: to[i · stride + r] = lane i of rows[r] for i below `count`. There are versions
+// for 4, 2 and 1 rows.
 
-#if HWY_TARGET == HWY_SCALAR  // Highway before 1.0.5 knows no SSE2: vectors of one lane
+#if HWY_TARGET == HWY_SCALAR  // Highway before 1.0.5 has no SSE2 target: vectors have one lane
 using RowsAtOnce = std::integer_sequence<int, 1>;
 #else
 using RowsAtOnce = std::integer_sequence<int, 4, 2, 1>;
@@ -57,7 +59,7 @@ HWY_INLINE void store_transposed(const V (&rows)[4], int64_t count, int64_t stri
   const V lower_13 = hn::InterleaveLower(df, rows[1], rows[3]);
   const V upper_02 = hn::InterleaveUpper(df, rows[0], rows[2]);
   const V upper_13 = hn::InterleaveUpper(df, rows[1], rows[3]);
-  // Lane i of the four rows: a block of 128 bits, block i / 4 of vector i % 4.
+  // Lane i of the four rows is now one block of 128 bits: block i / 4 of columns[i % 4].
   HWY_ALIGN float columns[4][kLanes];
   hn::Store(hn::InterleaveLower(df, lower_02, lower_13), df, columns[0]);
   hn::Store(hn::InterleaveUpper(df, lower_02, lower_13), df, columns[1]);
@@ -69,8 +71,7 @@ HWY_INLINE void store_transposed(const V (&rows)[4], int64_t count, int64_t stri
 }
 
 HWY_INLINE void store_transposed(const V (&rows)[2], int64_t count, int64_t stride, float* to) {
-  // Lane i of the two rows: half i % 2 of block i / 4, in the vector of the block's lower or upper
-  // lanes.
+  // Lane i of the two rows is now 64 bits: half i % 2 of block i / 4 of pairs[i % 4 / 2].
   HWY_ALIGN float pairs[2][kLanes];
   hn::Store(hn::InterleaveLower(df, rows[0], rows[1]), df, pairs[0]);
   hn::Store(hn::InterleaveUpper(df, rows[0], rows[1]), df, pairs[1]);
@@ -86,6 +87,7 @@ HWY_INLINE void store_transposed(const V (&rows)[1], int64_t count, int64_t stri
   for (int64_t i = 0; i < count; ++i) to[i * stride] = lanes[i];
 }
 
+/// Packs kRows rows of a tile that has `rows` rows; `to` is their first element in the tile.
 template <int kRows, class A, class T>
 HWY_INLINE void pack_rows(const T* from, int64_t row_stride, int64_t rows, int64_t depth,
                           Activation activation, float* to) {
@@ -108,7 +110,7 @@ HWY_INLINE void pack_rows(const T* from, int64_t row_stride, int64_t rows, int64
   store_transposed(values, (depth - k + kPerElement<A> - 1) / kPerElement<A>, rows, to);
 }
 
-/// The rows from r on, kFirst at once while there are so many left, then fewer.
+/// Packs the rows from r on: kFirst at once while at least so many are left, then fewer.
 template <class A, class T, int kFirst, int... kFewer>
 HWY_INLINE void pack_rows(const T* rows_begin, int64_t row_stride, int64_t rows, int64_t depth,
                           Activation activation, float* to, int64_t r,

@@ -1,8 +1,8 @@
 // The micro-kernel of the patch projection. Compiled once for each instruction set.
 //
-// A tile is some patches, [K][rows] of float32; it is multiplied with one panel of packed weights
-// at a time, and the products of a tile and a panel stay in registers. The order of summation over
-// K is the same for every tile, so no row's result depends on its neighbours.
+// A tile is kPatchRows patches, [K][kPatchRows] of float32. It is multiplied with one panel of
+// packed weights at a time; the sums of a tile and a panel stay in registers. The order of
+// summation over K is the same for every tile, so no row's result depends on its neighbours.
 
 #if defined(LATTE_CPU_PATCH_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LATTE_CPU_PATCH_TILE_INL_H_
@@ -18,8 +18,9 @@
 HWY_BEFORE_NAMESPACE();
 namespace latte::cpu::HWY_NAMESPACE {
 
-// Sums, panel vectors and one broadcast fill the registers: 16 of them, or 32. The widths make a
-// row's share of a panel a whole number of cache lines in float32 (and with AVX-512 in half types).
+// Sums, panel vectors and one broadcast value fill the processor's 16 or 32 registers. With these
+// widths a row of a panel is a whole number of cache lines in float32 (and, with AVX-512, in half
+// types).
 #if HWY_TARGET == HWY_AVX3
 constexpr int kPatchRows = 12, kPatchVectors = 2;
 #elif HWY_TARGET == HWY_AVX2
@@ -32,9 +33,8 @@ constexpr int kPatchRows = 2, kPatchVectors = 4;
 static_assert(kPatchVectors % 2 == 0, "half types are stored two vectors at a time");
 constexpr int64_t kPatchPanel = kPatchVectors * static_cast<int64_t>(kLanes);
 
-/// Stores one row's channels of a panel, past the caches if kStream; no vector straddles a line
-/// then.
-/// Half types go two vectors at a time.
+/// Stores one row's channels of a panel. Half types are stored two vectors at a time. If kStream,
+/// the stores bypass the caches, and no vector may cross a cache line.
 template <bool kStream, class T>
 HWY_INLINE void put(const V (&values)[kPatchVectors], T* to) {
 #if HWY_TARGET != HWY_SCALAR
@@ -62,13 +62,14 @@ HWY_INLINE void put(const V (&values)[kPatchVectors], T* to) {
   }
 }
 
-/// sums[r][v] of a tile's rows and a panel's channels.
+/// The sums of a tile and a panel: vector v of the panel's channels for row r.
 struct PatchSums {
   V sums[kPatchRows][kPatchVectors];
 
-  HWY_INLINE PatchSums() {}  // GCC compiles one of its own making without the target's instructions
+  // GCC compiles a defaulted constructor without the target's instructions.
+  HWY_INLINE PatchSums() {}
 
-  /// sums[r][v] = scales[r] · bias[v]; without scales, they are 1.
+  /// sums[r][v] = scales[r] · bias[v], or bias[v] unless kScaled.
   template <bool kScaled>
   HWY_INLINE void begin(const float* HWY_RESTRICT bias, const float* HWY_RESTRICT scales) {
 #pragma GCC unroll 16
@@ -81,7 +82,7 @@ struct PatchSums {
     }
   }
 
-  /// Goes on from what store() kept: rows lie `stride` elements apart.
+  /// Loads sums that store_to() stored. Rows lie `stride` elements apart.
   HWY_INLINE void load_from(const float* from, int64_t stride) {
 #pragma GCC unroll 16
     for (int r = 0; r < kPatchRows; ++r) {
@@ -134,7 +135,7 @@ struct PatchSums {
   }
 
  private:
-  /// Two k: their values of the tile are whole vectors.
+  /// Two steps along K: their values of the tile fill whole vectors.
   HWY_INLINE void multiply_two(const float* HWY_RESTRICT tile, const float* HWY_RESTRICT panel) {
     const TileFactors<kPatchRows, 2> factors(tile);
     multiply_one<0>(factors, panel);
@@ -152,10 +153,10 @@ struct PatchSums {
   }
 };
 
-/// scales[r] = 1/√(variance + epsilon) of the channels of each patch in a tile, from the triangle R
-/// of centred weights (see patch_weights.h), and the patches times that. Vectors run over the rows;
-/// lanes past the last row read what follows (there is more memory behind a tile than a vector),
-/// and nobody looks at them.
+/// Sets scales[r] = 1/√(variance + epsilon) of the channels of each patch in a tile, and multiplies
+/// the patch by it. The variance comes from the triangle R of the centred weights (see
+/// patch_weights.h). A vector holds several rows. Its lanes past the last row read up to a vector
+/// behind the tile, which must be addressable; their results are not used.
 HWY_INLINE void normalise_tile(float* HWY_RESTRICT tile, int64_t depth,
                                const float* HWY_RESTRICT triangle, double epsilon,
                                float* HWY_RESTRICT scales) {
@@ -166,7 +167,7 @@ HWY_INLINE void normalise_tile(float* HWY_RESTRICT tile, int64_t depth,
     V variance = hn::Zero(df);
     const float* row = triangle;
     for (int64_t i = 0; i <= depth; ++i) {
-      // Two chains, for the sake of the latency of an addition.
+      // Two independent sums hide the latency of an addition.
       V even = hn::Set(df, row[depth - i]), odd = hn::Zero(df);  // the bias' column: x = 1
       int64_t k = i;
       const auto x = [&](int64_t at)

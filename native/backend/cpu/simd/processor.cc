@@ -16,7 +16,7 @@ struct Registers {
   unsigned a = 0, b = 0, c = 0, d = 0;
 };
 
-/// All zero if the processor does not know the leaf.
+/// The CPUID instruction; all zero if the processor does not have the leaf.
 Registers cpuid(unsigned leaf, unsigned subleaf = 0) {
   Registers r;
   if (__get_cpuid_count(leaf, subleaf, &r.a, &r.b, &r.c, &r.d) == 0) return {};
@@ -35,7 +35,7 @@ unsigned saved_registers() {
   return low;
 }
 
-// Bits are those of Intel's Software Developer's Manual, volume 2A, CPUID.
+/// The bits are those of Intel's Software Developer's Manual, volume 2A, CPUID.
 X86Features detect() {
   X86Features features;
   const Registers one = cpuid(1), seven = cpuid(7), extended = cpuid(0x80000001);

@@ -6,8 +6,8 @@
 
 namespace latte::cpu {
 
-/// Instruction sets of x86-64 that the kernels use, each only where the operating system saves its
-/// registers. All are false on other processors.
+/// Instruction sets of x86-64 that the kernels use. One is true only if the operating system saves
+/// its registers, too. All are false on other processors.
 struct X86Features {
   /// AVX2 with FMA, BMI, BMI2, AES, PCLMUL, F16C and LZCNT: what Highway's AVX2 code may use.
   bool avx2 = false;
@@ -17,6 +17,7 @@ struct X86Features {
   bool avx512_bf16 = false;
 };
 
+/// Those of this processor.
 const X86Features& x86_features();
 
 }  // namespace latte::cpu

@@ -1,5 +1,5 @@
-// LATTE_SELECT(kernel): the version of a kernel for this processor. Included after highway.h, used
-// in the HWY_ONCE part of a kernel file.
+// LATTE_SELECT(kernel): the version of a kernel for target(). Include this after highway.h; use the
+// macro in the HWY_ONCE part of a kernel file.
 #pragma once
 
 #if (HWY_TARGETS & HWY_AVX2) && HWY_STATIC_TARGET != HWY_AVX2

@@ -28,7 +28,8 @@ using V = hn::Vec<F32>;
 constexpr F32 df;
 constexpr size_t kLanes = hn::MaxLanes(F32());
 
-// Float16 in hardware rounds as we want; elsewhere the same is done with integers.
+// Whether the target converts float16 in hardware, which rounds to nearest even. Other targets do
+// the same with integers.
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2 || HWY_ARCH_ARM_A64
 constexpr bool kHasFloat16 = true;
 #else
@@ -46,7 +47,7 @@ HWY_INLINE V load(const BFloat* from) {
   return hn::BitCast(df, hn::ShiftLeft<16>(hn::PromoteTo(du, bits)));
 }
 
-/// The even and the odd ones of 2·kLanes neighbours.
+/// The even or the odd elements of 2·kLanes neighbours.
 HWY_INLINE V load_even(const BFloat* from) {
   const auto pairs = hn::LoadU(du, reinterpret_cast<const uint32_t*>(from));
   return hn::BitCast(df, hn::ShiftLeft<16>(pairs));
@@ -84,11 +85,11 @@ HWY_INLINE hn::Vec<U32> bfloat_high(V value) {
   return hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(value)), nan, rounded);
 }
 
-/// The same in the lower halves, below zeros.
+/// The same in the lower halves of 32-bit lanes; the upper halves are zeros.
 HWY_INLINE hn::Vec<U32> bfloat_bits(V value) { return hn::ShiftRight<16>(bfloat_high(value)); }
 
-/// The bits of float16, rounded to nearest even, in 32-bit lanes; as float_to_half of
-/// core/dtype.cc.
+/// The bits of float16, rounded to nearest even, in 32-bit lanes. The steps are those of
+/// float_to_half in core/dtype.cc.
 HWY_INLINE hn::Vec<U32> half_bits(V value) {
   const auto bits = hn::BitCast(du, value);
   const auto sign = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 0x8000));
@@ -128,7 +129,7 @@ HWY_INLINE void store(V value, Half* to) {
   hn::StoreU(half_lanes(value), U16(), reinterpret_cast<uint16_t*>(to));
 }
 
-/// Past the caches; `to` is aligned to a vector of its type.
+/// Stores past the caches; `to` is aligned to a vector of its type.
 template <class T>
 HWY_INLINE void stream(V value, T* to) {
   if constexpr (sizeof(T) == 4) {
@@ -140,7 +141,7 @@ HWY_INLINE void stream(V value, T* to) {
   }
 }
 
-/// A value as memory of type T would keep it.
+/// The value rounded to T.
 template <class T>
 HWY_INLINE V rounded(V value) {
   if constexpr (std::is_same_v<T, BFloat>) {
@@ -158,8 +159,8 @@ HWY_INLINE V rounded(V value) {
   }
 }
 
-// Arm's multiply-add takes one factor from a lane of a register: no row's value needs a register of
-// its own, and no instruction that spreads it.
+// Whether the target has a multiply-add that takes one factor from a lane of a register, as Arm
+// has. Then no value needs a register of its own, nor an instruction that broadcasts it.
 constexpr bool kMultipliesByLane = HWY_ARCH_ARM_A64;
 
 /// sum + factors[kLane] · column
@@ -167,12 +168,12 @@ template <int kLane>
 HWY_INLINE V multiply_add_lane(V factors, V column, V sum) {
 #if HWY_ARCH_ARM_A64
   return V(vfmaq_laneq_f32(sum.raw, column.raw, factors.raw, kLane));
-#else  // compiled with the others, and never called: kMultipliesByLane is false
+#else  // compiled for the other targets, but never called: kMultipliesByLane is false
   return hn::MulAdd(hn::Set(df, hn::ExtractLane(factors, kLane)), column, sum);
 #endif
 }
 
-/// The values of Steps steps along K of a tile with Rows rows, [Steps][Rows], as whole vectors.
+/// The values of a tile for `Steps` steps along K, [Steps][Rows], loaded as whole vectors.
 template <int Rows, int Steps>
 struct TileFactors {
   static constexpr int kEach = static_cast<int>(kLanes);
@@ -187,7 +188,7 @@ struct TileFactors {
     }
   }
 
-  /// sums[r][...][v] += factor (step, r) · column: calls sum(r) for the sum of each row.
+  /// sum(r) += value (Step, r) · column for each row r; sum(r) returns a reference.
   template <int Step, class Sum>
   HWY_INLINE void multiply_add(V column, const Sum& sum) const {
     multiply_add<Step>(column, sum, std::make_integer_sequence<int, Rows>());
@@ -203,7 +204,7 @@ struct TileFactors {
   }
 };
 
-/// The first `count` lanes of a load or store, for the tail of a row.
+/// Loads or stores the first `count` lanes only, for the tail of a row. Others load as zeros.
 template <class T>
 HWY_INLINE V load_some(const T* from, size_t count) {
   HWY_ALIGN T lanes[kLanes] = {};
@@ -218,7 +219,7 @@ HWY_INLINE void store_some(V value, T* to, size_t count) {
   std::memcpy(to, lanes, count * sizeof(T));
 }
 
-/// e^x within 1 ulp or so: x = n·ln2 + r with |r| ≤ ln2/2, and the Taylor series of e^r.
+/// e^x within about 1 ulp: x = n·ln2 + r with |r| ≤ ln2/2, and the Taylor series of e^r.
 HWY_INLINE V exp(V x) {
   const V clamped = hn::Min(hn::Max(x, hn::Set(df, -104.0f)), hn::Set(df, 89.0f));
   const V n = hn::Round(hn::Mul(clamped, hn::Set(df, 1.44269504f)));
@@ -232,7 +233,7 @@ HWY_INLINE V exp(V x) {
   p = hn::MulAdd(p, r, hn::Set(df, 0.5f));
   p = hn::MulAdd(p, hn::Mul(r, r), r);
   p = hn::Add(p, hn::Set(df, 1.0f));
-  // 2^n in two factors: it may lie beyond float32 where e^x does not, or overflow as it should.
+  // 2^n is multiplied in two factors: 2^n alone may be out of float32's range although e^x is not.
   const hn::RebindToSigned<F32> di;
   const auto whole = hn::ConvertTo(di, n);
   const auto half = hn::ShiftRight<1>(whole);
@@ -248,7 +249,8 @@ HWY_INLINE V sigmoid(V x) {
   return hn::Div(one, hn::Add(one, exp(hn::Neg(x))));
 }
 
-/// x·Φ(x), lane by lane in float64: an option that no shipped model uses, so right before fast.
+/// x·Φ(x), one lane at a time in float64. Few models use this activation (Wan does, for an image's
+/// states), so it is exact rather than fast.
 HWY_INLINE V gelu_erf(V x) {
   HWY_ALIGN float lanes[kLanes];
   hn::Store(x, df, lanes);
@@ -278,7 +280,8 @@ HWY_INLINE V mish(V x) {
   return hn::IfThenElse(hn::IsNaN(x), x, result);
 }
 
-/// The activation of each vector: one choice for all of them, and constants that are loaded once.
+/// Applies the activation to each vector. The activation is chosen once for all vectors, and its
+/// constants are loaded once.
 template <int kCount>
 HWY_INLINE void activate(Activation activation, V (&values)[kCount]) {
   const auto apply = [&](const auto& function) HWY_ATTR {

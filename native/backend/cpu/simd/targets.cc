@@ -52,7 +52,7 @@ Target target() {
 
 int64_t second_level_cache() {
   static const int64_t bytes = [] {
-    constexpr int64_t kSmall = 512 << 10;
+    constexpr int64_t kSmall = 512 << 10;  // if the system does not report the size
 #ifdef _SC_LEVEL2_CACHE_SIZE
     if (const int64_t known = sysconf(_SC_LEVEL2_CACHE_SIZE); known > 0) return known;
 #endif

@@ -1,12 +1,13 @@
 // Which instruction sets the kernels are compiled for, and which of them runs.
 //
-// A kernel file includes this before Highway's foreach_target.h; Highway then compiles it once for
-// each target. Only Highway's headers are used (Debian ships its library as a shared one), so the
-// choice at run time is ours.
+// A kernel file includes this before Highway's foreach_target.h; Highway then compiles the file
+// once for each target. Only Highway's headers are used, because Debian ships its library as a
+// shared one. So target() chooses at run time instead of Highway's own dispatch.
 #pragma once
 
 #if defined(__x86_64__)
-// The baseline serves every x86-64; AVX2 and AVX-512 (Skylake's) are where the time goes.
+// The baseline, SSE2, runs on every x86-64. AVX2 and AVX-512 (of Skylake servers) are the ones that
+// matter for speed.
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
 #else
 #define HWY_COMPILE_ONLY_STATIC  // AArch64: NEON is part of the architecture
@@ -28,6 +29,7 @@
 
 namespace latte::cpu {
 
+/// kBaseline: SSE2 or NEON. kAvx3: AVX-512, by Highway's name.
 enum class Target { kBaseline, kAvx2, kAvx3 };
 
 /// The best target that this processor runs, or a lesser one that LATTE_CPU_TARGET names
