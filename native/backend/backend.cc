@@ -7,6 +7,7 @@ namespace latte {
 
 namespace {
 
+/// The work of run_and_wait().
 class WaitedWork final : public Work {
  public:
   explicit WaitedWork(const std::function<void(Queue&)>& function) : function_(function) {}
@@ -26,7 +27,7 @@ class WaitedWork final : public Work {
   }
 
  private:
-  const std::function<void(Queue&)>& function_;  // the waiting thread's
+  const std::function<void(Queue&)>& function_;  // lives on the waiting thread's stack
   std::mutex mutex_;
   std::condition_variable changed_;
   bool finished_ = false;

@@ -49,8 +49,8 @@ NpuDiagnostics npu_diagnostics() { return ascend::diagnostics(); }
 void environment_opened() { ++environments; }
 
 void environment_closed(bool main_thread) {
-  // Workers come and go; after the main thread's environment none can come any more. A process
-  // whose workers alone used the library leaves the end to the operating system.
+  // While the main thread's environment lives, further workers may begin; after its end none can.
+  // If only workers used the library, the operating system cleans up when the process ends.
   if (--environments == 0 && main_thread) ascend::shut_down();
 }
 

@@ -1,4 +1,4 @@
-// Devices by name. They live as long as the process.
+// The devices of the process, by name. They live as long as the process.
 #pragma once
 
 #include <string_view>
@@ -9,12 +9,13 @@
 
 namespace latte {
 
-/// The device called 'cpu' or 'npu:0' …. Throws ERR_DEVICE_UNAVAILABLE, with the reason, for one
-/// that is not there. Nothing of CANN is touched before something asks for an NPU. An NPU opens on
-/// its own thread at its first use, which fails with the same code if it cannot be opened.
+/// The device called 'cpu' or 'npu:0' …. Throws ERR_DEVICE_UNAVAILABLE, with the reason, if there
+/// is no such device. CANN is loaded by the first call that concerns NPUs: this one with an NPU's
+/// name, list_devices() or npu_diagnostics(). An NPU opens on its own thread at its first use; if
+/// the opening fails, that use fails with the same code.
 Device& open_device(std::string_view name);
 
-/// Throws ERR_VALUE if an environment variable asks for what cannot be had, and names it.
+/// Throws ERR_VALUE, with the variable's name, if an environment variable has an invalid value.
 void check_settings();
 
 /// The devices of this process, the CPU first.
@@ -23,13 +24,13 @@ std::vector<DeviceInfo> list_devices();
 /// Why NPUs are, or are not, available.
 NpuDiagnostics npu_diagnostics();
 
-/// A JavaScript environment (the main thread's, or a worker's) begins to use devices, or has ended:
-/// its works are done then. When the last one on the main thread has ended, runtimes that were
-/// started for it may be finalised.
+/// To be called when a JavaScript environment (the main thread's or a worker's) begins to use
+/// devices, and when it has ended and its works are done. If the last environment to end is the
+/// main thread's, the NPUs' runtime is shut down.
 void environment_opened();
 void environment_closed(bool main_thread);
 
-/// A tensor in the host's memory, which is the CPU's.
+/// A tensor in new host memory, which is the CPU device's.
 Tensor allocate_on_host(const TensorSpec& spec);
 
 }  // namespace latte

@@ -1,4 +1,4 @@
-// std::bit_cast, which the library of GCC 10 (openEuler 22.03) lacks.
+// A stand-in for std::bit_cast, which the standard library of GCC 10 (openEuler 22.03) lacks.
 #pragma once
 
 #include <cstring>

@@ -8,8 +8,8 @@
 
 namespace latte {
 
-/// item · the product of `lengths`, in bytes. Throws ERR_OUT_OF_MEMORY if a length is negative or
-/// if the product exceeds 2^63 − 1: no machine has so much memory.
+/// The bytes of an array: `item` bytes times the product of `lengths`. Throws ERR_OUT_OF_MEMORY if
+/// a length is negative or the product exceeds 2^63 − 1: no machine has so much memory.
 template <class... Lengths>
 size_t byte_count(size_t item, Lengths... lengths) {
   int64_t bytes = static_cast<int64_t>(item);

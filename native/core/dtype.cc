@@ -10,9 +10,10 @@ namespace latte {
 namespace {
 struct Entry {
   DType dtype;
-  const char* name;
-  size_t size;
+  const char* name;  // in JavaScript and in messages
+  size_t size;       // bytes of an element
 };
+/// In the order of DType: its value is the index.
 constexpr Entry kEntries[] = {
     {DType::kFloat64, "float64", 8}, {DType::kFloat32, "float32", 4},
     {DType::kFloat16, "float16", 2}, {DType::kBFloat16, "bfloat16", 2},
@@ -38,10 +39,11 @@ uint16_t float_to_half(float value) {
   if (magnitude > 0x7F800000) {  // NaN: keep the top of the payload, make it quiet
     return static_cast<uint16_t>(sign | 0x7E00 | ((magnitude >> 13) & 0x1FF));
   }
-  if (magnitude >= 0x477FF000) return static_cast<uint16_t>(sign | 0x7C00);  // rounds past 65504
+  // From 65520 on a value rounds beyond the largest half, 65504: it becomes infinite.
+  if (magnitude >= 0x477FF000) return static_cast<uint16_t>(sign | 0x7C00);
   if (magnitude < 0x38800000) {
-    // Below 2^-14 a half is a multiple of 2^-24: adding 0.5 puts that multiple, rounded by the
-    // addition itself, into the low bits of the sum.
+    // Below 2^-14 a half is a multiple of 2^-24, which is the unit in the last place of a float32
+    // near 0.5. So adding 0.5 rounds to that multiple and leaves it in the low bits of the sum.
     const float sum = bits_as<float>(magnitude) + 0.5f;
     return static_cast<uint16_t>(sign | (bits_as<uint32_t>(sum) - 0x3F000000));
   }
@@ -77,7 +79,8 @@ float double_to_float_odd(double value) {
   }
   const uint32_t bits = bits_as<uint32_t>(nearest);
   if (bits & 1) return nearest;
-  // The even neighbour was nearer: step to the odd one on the value's other side.
+  // The nearest float has an even mantissa. Return the float on the other side of `value`, whose
+  // mantissa is odd.
   const bool away = std::fabs(value) > std::fabs(static_cast<double>(nearest));
   return bits_as<float>(away ? bits + 1 : bits - 1);
 }

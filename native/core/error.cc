@@ -7,7 +7,7 @@ namespace latte {
 
 namespace {
 
-// Made when the addon is loaded: later there may be no memory for them.
+// Constructed when the addon is loaded, because later there may be no memory for them.
 const Error out_of_memory(ErrorCode::kOutOfMemory, "the system is out of memory");
 const Error unknown(ErrorCode::kState, "an exception of an unknown type was thrown");
 
@@ -45,7 +45,7 @@ Error current_error() noexcept {
   } catch (const std::bad_alloc&) {
     return out_of_memory;
   } catch (const std::exception& error) {
-    // A container that was asked for more than it can ever hold throws length_error.
+    // A standard container throws length_error if it is asked for more than it can ever hold.
     const bool too_long = dynamic_cast<const std::length_error*>(&error) != nullptr;
     try {
       return {too_long ? ErrorCode::kOutOfMemory : ErrorCode::kState,

@@ -1,4 +1,5 @@
-// The one exception of the native code. Its codes are those of LatteError in lib/errors.ts.
+// The only exception type that the native code throws. Its codes are those of LatteError in
+// lib/errors.ts.
 #pragma once
 
 #include <exception>
@@ -21,27 +22,32 @@ enum class ErrorCode {
   kAborted,
 };
 
+/// 'ERR_SHAPE' …, as in JavaScript.
 const char* error_code_name(ErrorCode code);
 
-/// Copies share their texts, so that copying an error never throws.
+/// An error with a code and a message. Copies share their texts, so that copying never throws.
 class Error : public std::exception {
  public:
   Error(ErrorCode code, std::string message)
       : code_(code), texts_(std::make_shared<const Texts>(Texts{std::move(message), {}})) {}
 
-  /// ERR_DEVICE: `operation` failed with a device runtime's own `status`.
+  /// ERR_DEVICE: `operation`, a function of a device's runtime, failed with that runtime's
+  /// `status`.
   Error(std::string message, std::string operation, int status)
       : code_(ErrorCode::kDevice),
         texts_(std::make_shared<const Texts>(Texts{std::move(message), std::move(operation)})),
         status_(status) {}
 
-  // Declared, so that there is no move, which would leave an error without texts.
+  // Declaring the copy functions suppresses the move functions, which would leave an error without
+  // texts.
   Error(const Error&) noexcept = default;
   Error& operator=(const Error&) noexcept = default;
 
   ErrorCode code() const { return code_; }
   const char* what() const noexcept override { return texts_->message.c_str(); }
+  /// The function that failed, of ERR_DEVICE; else empty.
   const std::string& operation() const { return texts_->operation; }
+  /// The status with which it failed; else 0.
   int status() const { return status_; }
 
  private:
@@ -54,8 +60,8 @@ class Error : public std::exception {
   int status_ = 0;
 };
 
-/// The exception that is being handled, as an Error. To be called inside a catch block. Without
-/// memory for the exception's text it returns ERR_OUT_OF_MEMORY.
+/// The exception that is being handled, as an Error. Call it inside a catch block. Returns
+/// ERR_OUT_OF_MEMORY if there is no memory for the exception's text.
 Error current_error() noexcept;
 
 /// Throws an Error whose message is the arguments written one after another.

@@ -20,9 +20,9 @@ void refuse_setting(const char* name, std::string_view expected, std::string_vie
        value.substr(0, kShown), cut, '"');
 }
 
-bool flag_setting(const char* name, bool otherwise) {
+bool flag_setting(const char* name, bool unset) {
   const auto value = setting(name);
-  if (!value) return otherwise;
+  if (!value) return unset;
   if (*value != "0" && *value != "1") refuse_setting(name, "0 or 1", *value);
   return *value == "1";
 }

@@ -1,4 +1,4 @@
-// Shapes, and views of dense row-major arrays that somebody else owns.
+// Shapes, and views of dense row-major arrays. A view does not own its memory.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +12,11 @@ namespace latte {
 /// The length of each axis; empty for a scalar.
 using Shape = std::vector<int64_t>;
 
-/// The product of the lengths; throws ERR_SHAPE if it overflows in bytes of any dtype.
+/// The product of the lengths. Throws ERR_SHAPE if a length is negative, or if the shape asks for
+/// more than 2^47 elements: so no size in bytes overflows.
 int64_t element_count(const Shape& shape);
 
-/// `[2, 4, 64, 64]`, for messages.
+/// Prints a shape in a message, as `[2, 4, 64, 64]`.
 struct ShowShape {
   const Shape& shape;
 };

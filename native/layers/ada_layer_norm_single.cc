@@ -23,7 +23,8 @@ std::vector<Parameter> AdaLayerNormSingle::parameters() const {
 }
 
 void AdaLayerNormSingle::load(const StateDict& state) {
-  // The last step that can fail comes before the first that changes something.
+  // All steps that can fail come before the first that changes this layer: loading is all or
+  // nothing.
   auto linear = load_linear(device(), dtype(), state, "linear");
   StateDict emb;
   for (const Parameter& parameter : emb_.parameters()) {

@@ -1,4 +1,5 @@
-// AdaLayerNormSingle: the combined embedding, and the modulation of the transformer's blocks.
+// AdaLayerNormSingle: CombinedTimestepSizeEmbeddings, and from its result the modulation of the
+// transformer's blocks.
 #pragma once
 
 #include "layers/combined_timestep_size_embeddings.h"
@@ -11,7 +12,7 @@ struct AdaLayerNormSingleConfig {
   int64_t num_mod_params = 6;
 };
 
-/// The inputs of CombinedTimestepSizeEmbeddings → modulation [B, nD] with n = num_mod_params, and
+/// The inputs of CombinedTimestepSizeEmbeddings → modulation [B, n·D] with n = num_mod_params, and
 /// embedded timestep [B, D].
 class AdaLayerNormSingle final : public Layer {
  public:

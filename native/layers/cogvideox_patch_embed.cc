@@ -15,7 +15,7 @@ PatchSize patch_of(const CogVideoXPatchEmbedConfig& config) {
   return {config.patch_size_t > 0 ? config.patch_size_t : 1, config.patch_size, config.patch_size};
 }
 
-/// The frames of the sample's latent.
+/// The frames of a latent of `sample_frames` frames of video.
 int64_t sample_latent_frames(const CogVideoXPatchEmbedConfig& config) {
   return (config.sample_frames - 1) / config.temporal_compression_ratio + 1;
 }
@@ -38,7 +38,7 @@ Parts parts_of(const CogVideoXPatchEmbedConfig& config) {
   return parts;
 }
 
-/// `count` positions of one frame, beginning at `rows`.
+/// Prepares the positions of one frame: `rows` [count, dim].
 std::shared_ptr<const PreparedPositions> prepare_frame(Device& device, std::vector<float> rows,
                                                        int64_t count, int64_t dim) {
   PositionTable table;
@@ -48,7 +48,7 @@ std::shared_ptr<const PreparedPositions> prepare_frame(Device& device, std::vect
   return device.prepare_positions(std::move(table));
 }
 
-/// The images [B, F, C, H, W], without data. Throws ERR_SHAPE, ERR_DTYPE.
+/// A view, without data, of images [B, F, C, H, W]. Throws ERR_SHAPE, ERR_DTYPE.
 LatentView view_of(const TensorSpec& images, const CogVideoXPatchEmbedConfig& config, DType dtype) {
   const Shape& shape = images.shape;
   if (shape.size() != 5 || shape[2] != config.in_channels) {
@@ -112,7 +112,7 @@ void CogVideoXPatchEmbed::prepare(CogVideoXWeights& loaded) const {
   });
 }
 
-/// The positions for images and a text of this length; null if none are added.
+/// The positions for these images and a text of so many tokens; null if the layer adds none.
 std::shared_ptr<SequencePositions> CogVideoXPatchEmbed::positions_for(const LatentView& images,
                                                                       int64_t text_length) {
   if (!config_.positions && !config_.learned_positions) return nullptr;
@@ -182,6 +182,7 @@ Plan CogVideoXPatchEmbed::plan(const std::vector<std::optional<TensorSpec>>& inp
               dtype = dtype()](Queue& queue, const Inputs& in, const Outputs& out) {
     const int64_t batch = args.latent.outer;
     if (batch == 0) return;
+    // `count` rows of a sample's sequence in the output.
     const auto at = [&](int64_t sample, int64_t row, int64_t count) {
       TensorView part = part_of(out[0], (sample * rows + row) * dim, count * dim);
       part.shape = {count, dim};
@@ -216,7 +217,8 @@ Plan CogVideoXPatchEmbed::plan(const std::vector<std::optional<TensorSpec>>& inp
       queue.patch_projection(projection);
     };
     for (int64_t sample = 0; sample < batch; ++sample) {
-      // Every frame has positions of its own; without them all frames are one projection.
+      // Each frame has positions of its own, so it is a projection of its own. Without positions
+      // all frames are one projection.
       if (table == nullptr) project(sample, 0, frames);
       for (int64_t frame = 0; table != nullptr && frame < frames; ++frame) {
         projection.positions = table->frames[static_cast<size_t>(frame)].get();

@@ -1,4 +1,5 @@
-// CogVideoXPatchEmbed: a text's states and the patches of a video to one sequence of tokens.
+// CogVideoXPatchEmbed: the hidden states of a text, and the patches of a video, to one sequence of
+// tokens.
 #pragma once
 
 #include <mutex>
@@ -9,7 +10,7 @@ namespace latte {
 
 struct CogVideoXPatchEmbedConfig {
   int64_t patch_size = 2;
-  int64_t patch_size_t = 0;  // 0: patches of one frame
+  int64_t patch_size_t = 0;  // frames of a patch; 0: patches are of one frame (2-D projection)
   int64_t in_channels = 16, embed_dim = 1920, text_embed_dim = 4096;
   bool bias = true;
   int64_t sample_width = 90, sample_height = 60, sample_frames = 49;
@@ -18,17 +19,18 @@ struct CogVideoXPatchEmbedConfig {
   bool positions = true, learned_positions = true;
 };
 
-/// The positions of a sequence, prepared by the first forward to need them: those of each frame's
-/// tokens, and those of the text's, which are null for zeros.
+/// The positions of a sequence: of the tokens of each frame, and of the text's tokens. The first
+/// forward that needs them prepares them.
 class SequencePositions {
  public:
   struct Prepared {
     std::vector<std::shared_ptr<const PreparedPositions>> frames;
-    Tensor text;  // [L, D] on the device, in the layer's dtype
+    Tensor text;  // [L, D] on the device, in the layer's dtype; without a buffer: zeros
   };
   using Make = std::function<Prepared()>;
 
   explicit SequencePositions(Make make) : make_(std::move(make)) {}
+  /// On the first call, prepares them. May be called on any thread.
   const Prepared& get();
 
  private:
@@ -37,8 +39,9 @@ class SequencePositions {
   Prepared prepared_;
 };
 
+/// The weights, and the positions from the state dict's table.
 struct CogVideoXWeights : LoadedParts {
-  std::shared_ptr<SequencePositions> stored;
+  std::shared_ptr<SequencePositions> stored;  // null without learned positions
 };
 
 /// text [B, L, text_embed_dim], images [B, F, C, H, W] → [B, L + N, embed_dim].
@@ -56,8 +59,8 @@ class CogVideoXPatchEmbed final : public ComposedLayer<CogVideoXWeights> {
   std::shared_ptr<SequencePositions> positions_for(const LatentView& images, int64_t text_length);
 
   CogVideoXPatchEmbedConfig config_;
-  Shape computed_for_;  // frames, rows and columns of tokens
-  std::shared_ptr<SequencePositions> computed_;
+  Shape computed_for_;  // frames, rows and columns of tokens of `computed_`
+  std::shared_ptr<SequencePositions> computed_;  // of the last size that was not the stored one's
 };
 
 }  // namespace latte

@@ -8,12 +8,13 @@ namespace {
 
 constexpr int64_t kProjectionChannels = 256;
 
-/// One kind of size: [rows, values] numbers of a sample, tiled to the rows of the result.
+/// The shape of one kind of size: numbers [rows, values]. The rows are repeated to fill the batch.
 struct SizeInput {
   int64_t rows = 0;
   int64_t values = 0;
 };
 
+/// Checks the shape of `input` and returns it. Throws ERR_VALUE or ERR_SHAPE.
 SizeInput check_size(const std::optional<TensorSpec>& input, const char* name, int64_t batch) {
   if (!input) {
     fail(ErrorCode::kValue, name, " is needed: the layer has useAdditionalConditions");
@@ -23,7 +24,7 @@ SizeInput check_size(const std::optional<TensorSpec>& input, const char* name, i
     fail(ErrorCode::kShape, name, " must have shape [b, n] or [b], but has ", ShowShape{shape});
   }
   const SizeInput size{shape[0], shape.size() == 2 ? shape[1] : 1};
-  // The reference repeats the rows batch // b times, and then wants them to be the batch.
+  // The reference repeats b rows batch // b times, and then fails unless that fills the batch.
   const int64_t tiled = size.rows == 0       ? 0
                         : size.rows == batch ? batch
                                              : batch / size.rows * size.rows;
@@ -34,13 +35,13 @@ SizeInput check_size(const std::optional<TensorSpec>& input, const char* name, i
   return size;
 }
 
-/// `count` rows of a dense tensor [rows, features].
+/// Rows begin … begin + count − 1 of a dense tensor [rows, features].
 TensorView part_of_rows(const TensorView& of, int64_t begin, int64_t count) {
   const int64_t features = of.shape.back();
   return {{of.dtype, {count, features}}, part_of(of, begin * features, count * features).data};
 }
 
-/// Writes the values of `from`, repeated, to `count` elements of `numbers`.
+/// Writes the values of `from`, repeated, to elements begin … begin + count − 1 of `numbers`.
 void gather(Queue& queue, const TensorView& from, const TensorView& numbers, int64_t begin,
             int64_t count) {
   if (count == 0) return;
@@ -108,7 +109,8 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
     const auto& input = inputs.at(i);
     return sized && input && !input->shape.empty() ? input->shape[0] : 1;
   };
-  // As in the references, only the sizes obey batchSize; the timesteps' rows broadcast with them.
+  // As in the references, batchSize applies to the sizes only. The rows of the timesteps broadcast
+  // with those of the sizes.
   int64_t rows = count;
   SizeInput resolution, aspect_ratio;
   if (sized) {
@@ -159,14 +161,15 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
       all.output = out[0];
       if (queue.condition_embedding(all)) return;
     }
-    // The numbers of every kind in one array, so that one pass projects them all.
+    // The timesteps and the numbers of both sizes go into one array, so that one operation projects
+    // them all.
     const int64_t resolutions = rows * resolution.values, ratios = rows * aspect_ratio.values;
     const int64_t n = count + resolutions + ratios;
     const TensorView numbers = queue.scratch_tensor({DType::kFloat32, {n}});
     gather(queue, *in[0], numbers, 0, count);
     if (resolutions > 0) gather(queue, *in[1], numbers, count, resolutions);
     if (ratios > 0) gather(queue, *in[2], numbers, count + resolutions, ratios);
-    // Sinusoids are cast to the hidden dtype, and from there to the layer's.
+    // As in the reference, sinusoids are rounded to the hidden dtype, and then to the layer's.
     const TensorView sinusoids = queue.scratch_tensor({result, {n, kProjectionChannels}});
     time_proj.project(queue, numbers, sinusoids);
     const TensorView projected = as_dtype(queue, sinusoids, dtype);
@@ -177,7 +180,7 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
     run_timestep_embedding(queue, timestep_config, weights->timestep,
                            part_of_rows(projected, 0, std::min(count, rows)),
                            LinearOutput::dense(sum));
-    // One timestep serves all rows: its embedding is computed once and copied.
+    // If one timestep serves all rows, its embedding is computed once and copied.
     if (count < rows) repeat_elements(queue, sum, dim);
 
     // Value j of sample i is embedded into channels [j·s, (j+1)·s) of row i, and added there.

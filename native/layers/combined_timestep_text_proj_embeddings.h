@@ -1,5 +1,5 @@
-// CombinedTimestepTextProjEmbeddings: timesteps and a pooled text, and optionally a guidance scale,
-// to one embedding.
+// CombinedTimestepTextProjEmbeddings, and CombinedTimestepGuidanceTextProjEmbeddings: timesteps, a
+// pooled text and optionally a guidance scale to one embedding.
 #pragma once
 
 #include "layers/embedding_sum.h"
@@ -12,8 +12,8 @@ struct CombinedTimestepTextProjConfig {
   bool guidance = false;
 };
 
-/// timestep [N], pooled projection [N, P] (, guidance [N]) → [N, embedding_dim]; one row of either
-/// serves all.
+/// timestep [N], pooled projection [N, P] (, guidance [N]) → [N, embedding_dim]. An input of one
+/// row serves all rows.
 class CombinedTimestepTextProjEmbeddings final : public ComposedLayer<> {
  public:
   CombinedTimestepTextProjEmbeddings(Device& device, DType dtype,

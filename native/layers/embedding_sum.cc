@@ -32,7 +32,7 @@ void run_embedding_sum(Queue& queue, const std::vector<EmbeddingTerm>& terms,
     run_timestep_embedding(queue, {}, term.weights, term.input, to);
     begun = true;
   };
-  // The terms of one row first: their sum is copied to all rows.
+  // The terms of one row come first: their sum is copied to all rows.
   if (rows > 1) {
     for (const EmbeddingTerm& term : terms) {
       if (term.input.shape[0] == 1) add(term);

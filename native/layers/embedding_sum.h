@@ -1,5 +1,5 @@
-// Sums of embeddings: a timestep, a guidance scale, a pooled text …, each through an MLP of its
-// own.
+// Sums of embeddings: of a timestep, a guidance scale, a pooled text …, each of which has an MLP of
+// its own.
 #pragma once
 
 #include "layers/timestep_embedding.h"
@@ -7,22 +7,21 @@
 
 namespace latte {
 
-/// The channels of the sinusoids that embedders take.
+/// The channels of the sinusoids that timestep embedders take.
 constexpr int64_t kSinusoidChannels = 256;
 
-/// Throws ERR_SHAPE unless timesteps, or numbers like them, have one axis.
+/// Throws ERR_SHAPE unless the numbers, timesteps for example, have one axis.
 void check_numbers(const TensorSpec& numbers, const char* name);
 
-/// The rows of an input of a sum.
+/// How many rows an input of a sum has.
 struct NamedRows {
   const char* name;
   int64_t rows;
 };
-/// The rows of the sum: those of all inputs with more or fewer than one. Throws ERR_SHAPE if they
-/// differ.
+/// The rows of the sum. Inputs of one row serve all rows; throws ERR_SHAPE if the others differ.
 int64_t rows_of_sum(const std::vector<NamedRows>& inputs);
 
-/// One term of a sum: SiLU between the two linears.
+/// One term of a sum: two linears with SiLU between them.
 struct EmbeddingTerm {
   TensorView input;  // [rows, features], of the weights' dtype
   TimestepEmbeddingWeights weights;
@@ -37,8 +36,9 @@ void run_embedding_sum(Queue& queue, const std::vector<EmbeddingTerm>& terms,
 TensorView run_sinusoids(Queue& queue, const Timesteps& projection, const TensorView& numbers,
                          DType hidden, DType dtype);
 
-/// `run` gets memory for a result in `dtype`, and queues what writes it. That memory is `to` itself
-/// if its dtype is the same; else the result is converted.
+/// Calls run(result), which queues what writes `result`, a tensor of `dtype` and the shape of `to`.
+/// `result` is `to` itself if the dtypes are equal; else it is scratch memory, and is converted to
+/// `to`.
 template <class Run>
 void run_converted(Queue& queue, DType dtype, const TensorView& to, const Run& run) {
   TensorView result = to;
@@ -47,7 +47,8 @@ void run_converted(Queue& queue, DType dtype, const TensorView& to, const Run& r
   if (to.dtype != dtype) queue.convert(result, to);
 }
 
-/// Queues modulation [rows, n·D] = linear(silu(embedded)), both of any layer dtype.
+/// Queues modulation [rows, n·D] = linear(silu(embedded)). `embedded` [rows, D] and `modulation`
+/// may have any layer dtype.
 void run_modulation(Queue& queue, const LinearWeights& linear, const TensorView& embedded,
                     const TensorView& modulation);
 

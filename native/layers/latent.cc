@@ -2,8 +2,9 @@
 
 namespace latte {
 
-LatentView latent_view(const TensorSpec& latent, bool video, int64_t channels, DType dtype) {
+LatentView latent_view(const TensorSpec& latent, Frames frames, int64_t channels, DType dtype) {
   const Shape& shape = latent.shape;
+  const bool video = frames == Frames::kRequired;
   if (shape.size() != 5 && (video || shape.size() != 4)) {
     fail(ErrorCode::kShape, "latent must have shape [B, ", channels, video ? ", F" : "",
          ", H, W], but has ", ShowShape{shape});

@@ -5,12 +5,15 @@
 
 namespace latte {
 
-/// A latent [B, C, H, W], or a video [B, C, F, H, W] whose frames are read in place; without data.
-/// Throws ERR_SHAPE, ERR_DTYPE.
-/// @param video whether it must be a video; an image may be one.
-LatentView latent_view(const TensorSpec& latent, bool video, int64_t channels, DType dtype);
+/// Whether a latent must have a frame axis.
+enum class Frames { kOptional, kRequired };
 
-/// Throws ERR_SHAPE unless the latent holds at least one patch.
+/// A view, without data, of a latent [B, C, H, W] or [B, C, F, H, W], as it is after its conversion
+/// to `dtype`. Throws ERR_SHAPE, ERR_DTYPE.
+LatentView latent_view(const TensorSpec& latent, Frames frames, int64_t channels, DType dtype);
+
+/// Throws ERR_SHAPE unless the latent holds at least one patch. `name` is the input's, for the
+/// message.
 void check_patch(const LatentView& latent, const PatchSize& patch, const char* name);
 
 }  // namespace latte

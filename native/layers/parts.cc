@@ -12,13 +12,13 @@ Shape weight_shape(const LinearPart& part) {
   return part.weight_shape.empty() ? Shape{part.out_features, part.in_features} : part.weight_shape;
 }
 
-/// The dtype in which a part's weights are kept.
+/// The dtype in which a layer of `dtype` keeps a part that the state dict has in `stored`.
 DType kept_dtype(Device& device, DType dtype, DType stored, bool keeps_float32) {
   if (!keeps_float32 || stored != DType::kFloat32 || dtype == DType::kFloat32) return dtype;
   try {
     device.check_dtype(DType::kFloat32);
   } catch (const Error&) {
-    return dtype;  // The first Ascend 910 has no float32 products.
+    return dtype;  // the first Ascend 910 and the 310P have no float32 products
   }
   return DType::kFloat32;
 }
@@ -68,7 +68,7 @@ StateDict state_of(const Parts& parts, const LoadedParts& loaded) {
     state[part.name + "weight"] = std::move(weight);
     if (part.bias) state[part.name + "bias"] = std::move(bias);
   }
-  // Copies: what the caller writes into them must not reach the layer.
+  // Copies, so that writes of the caller do not change the layer.
   for (const TablePart& part : parts.tables) {
     const Tensor& table = loaded.tables.at(part.name);
     state[part.name] = host_copy(table, table.dtype);

@@ -1,5 +1,5 @@
-// Layers made of linears and tables. From the list of these parts follow the parameters' names, how
-// weights are loaded, and how they are given back.
+// Layers that consist of linears and tables. A layer lists these parts; the names of its
+// parameters, loading and state() follow from the list.
 #pragma once
 
 #include "layers/timestep_embedding.h"
@@ -17,16 +17,17 @@ struct LinearPart {
 
 /// A tensor that is added or multiplied element by element.
 struct TablePart {
-  std::string name;
+  std::string name;  // in a state dict
   Shape shape;
-  bool keeps_float32 = false;
+  bool keeps_float32 = false;  // as that of LinearPart
 };
 
+/// The parts of a layer.
 struct Parts {
   std::vector<LinearPart> linears;
   std::vector<TablePart> tables;
 
-  /// `<name>linear_1` and `<name>linear_2`, with biases.
+  /// Adds `<name>linear_1.` [in → hidden] and `<name>linear_2.` [hidden → out], with biases.
   Parts& add_mlp(const std::string& name, int64_t in, int64_t hidden, int64_t out,
                  bool keeps_float32 = false);
 };
@@ -34,7 +35,7 @@ struct Parts {
 /// The weights of a layer's parts, by the parts' names.
 struct LoadedParts {
   std::map<std::string, std::shared_ptr<const LinearWeights>> linears;
-  std::map<std::string, Tensor> tables;  // on the host, in the dtype that they are kept in
+  std::map<std::string, Tensor> tables;  // on the host, in the dtype in which they are kept
 
   const LinearWeights* linear(const std::string& name) const { return linears.at(name).get(); }
   TimestepEmbeddingWeights mlp(const std::string& name) const {
@@ -42,19 +43,23 @@ struct LoadedParts {
   }
 };
 
+/// The parameters of these parts, for Layer::parameters().
 std::vector<Parameter> parameters_of(const Parts& parts);
+/// Prepares the weights of `state` on the device; the parts of a layer of `dtype`.
 void load_parts(const Parts& parts, Device& device, DType dtype, const StateDict& state,
                 LoadedParts& loaded);
+/// Copies of the weights on the host, for Layer::state().
 StateDict state_of(const Parts& parts, const LoadedParts& loaded);
 
-/// A host tensor's values as float32.
+/// The values of a host tensor as float32.
 std::vector<float> as_floats(const TensorView& tensor);
-/// A host tensor in a dtype, in memory of its own.
+/// A copy of a host tensor, in `dtype`.
 Tensor host_copy(const TensorView& tensor, DType dtype);
-/// The values as float32, in the device's memory.
+/// A copy of a host tensor in the device's memory, as float32.
 Tensor floats_on(Device& device, const TensorView& host);
 
-/// What all layers of parts share. `Weights` is LoadedParts, or adds what a layer prepares of them.
+/// A layer that consists of parts.
+/// @tparam Weights LoadedParts, or a struct derived from it with what prepare() adds.
 template <class Weights = LoadedParts>
 class ComposedLayer : public Layer {
  public:
@@ -72,7 +77,7 @@ class ComposedLayer : public Layer {
   ComposedLayer(const char* name, Device& device, DType dtype, Parts parts)
       : Layer(device, dtype), name_(name), parts_(std::move(parts)) {}
 
-  /// Called when the parts were loaded, before they replace the old weights.
+  /// Called after the parts were loaded and before they replace the old weights. May throw.
   virtual void prepare(Weights&) const {}
   /// Throws ERR_STATE unless weights were loaded.
   const std::shared_ptr<const Weights>& weights() const { return loaded(weights_, name_); }

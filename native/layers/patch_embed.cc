@@ -12,7 +12,7 @@ namespace latte {
 
 namespace {
 
-/// The shape of a + b in numpy's rules; throws ERR_SHAPE if they do not broadcast.
+/// The shape of a + b by numpy's rules; throws ERR_SHAPE if the shapes do not broadcast.
 Shape broadcast(const Shape& a, const Shape& b) {
   Shape out(std::max(a.size(), b.size()));
   for (size_t i = 0; i < out.size(); ++i) {
@@ -27,7 +27,7 @@ Shape broadcast(const Shape& a, const Shape& b) {
   return out;
 }
 
-/// The middle rows and columns of a table [1, side², dim], as a whole table.
+/// The whole table of a grid: the middle rows and columns of a stored table [1, side², dim].
 PositionTable crop_of(const std::vector<float>& table, int64_t side, int64_t dim, Grid grid) {
   const int64_t top = (side - grid.height) / 2, left = (side - grid.width) / 2;
   PositionTable crop;
@@ -75,7 +75,8 @@ void PatchEmbed::load(const StateDict& state) {
   weights->projection = load_linear(device(), dtype(), state, "proj");
   const auto stored = state.find("pos_embed");
   if (stored != state.end()) {
-    // A cropped table is a parameter, in the layer's dtype; the other is a table beside them.
+    // A table that is cropped is a parameter, which is kept in the layer's dtype. A table that is
+    // not cropped keeps its own dtype.
     const bool cropped = config_.pos_embed_max_size > 0;
     weights->stored_positions = host_copy(stored->second, cropped ? dtype() : stored->second.dtype);
     PositionTable table;
@@ -101,7 +102,7 @@ StateDict PatchEmbed::state() const {
   const int64_t p = config_.patch_size;
   save_linear(*weights->projection, "proj", {config_.embed_dim, config_.in_channels, p, p}, state);
   if (weights->stored_positions.buffer != nullptr) {
-    // A copy: what the caller writes into it must not reach the layer.
+    // A copy, so that writes of the caller do not change the layer.
     const Tensor& stored = weights->stored_positions;
     state["pos_embed"] = host_copy(stored, stored.dtype);
   }
@@ -109,7 +110,8 @@ StateDict PatchEmbed::state() const {
 }
 
 Plan PatchEmbed::plan(const std::vector<std::optional<TensorSpec>>& inputs, const ForwardOptions&) {
-  const LatentView view = latent_view(inputs.at(0).value(), false, config_.in_channels, dtype());
+  const LatentView view =
+      latent_view(inputs.at(0).value(), Frames::kOptional, config_.in_channels, dtype());
   const int64_t p = config_.patch_size;
   const Grid grid{view.height / p, view.width / p};
   if (grid.height == 0 || grid.width == 0) {
@@ -147,7 +149,7 @@ Plan PatchEmbed::plan(const std::vector<std::optional<TensorSpec>>& inputs, cons
   return plan;
 }
 
-/// Throws ERR_SHAPE if a stored table that is to be cropped has fewer rows or columns.
+/// Throws ERR_SHAPE if the grid has more rows or columns than a table that is cropped.
 void PatchEmbed::check_crop(Grid grid) const {
   const int64_t side = config_.pos_embed_max_size;
   const auto check = [&](const char* axis, int64_t length) {
@@ -159,7 +161,8 @@ void PatchEmbed::check_crop(Grid grid) const {
   check("Width", grid.width);
 }
 
-/// The table of a grid that is not the stored one's; null without positions.
+/// The positions of a grid for which there is no stored table, or of which it is cropped; null if
+/// the layer adds none.
 std::shared_ptr<LazyPositions> PatchEmbed::positions_for(Grid grid) {
   if (!config_.positions) return nullptr;
   if (weights_->crop) return weights_->crops->get(weights_->crop, config_.embed_dim, grid);
@@ -167,7 +170,8 @@ std::shared_ptr<LazyPositions> PatchEmbed::positions_for(Grid grid) {
                      config_.embed_dim, grid);
 }
 
-/// [B, D, h, w] plus a table [1, N, D]: legal only if their shapes broadcast.
+/// With flatten = false the reference adds a table [1, N, D] to [B, D, h, w]. That is possible only
+/// if these shapes broadcast.
 Plan PatchEmbed::plan_unflattened(const LatentView& view, Grid grid) {
   const TensorSpec projected{dtype(),
                              {view.outer * view.inner, config_.embed_dim, grid.height, grid.width}};

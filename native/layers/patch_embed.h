@@ -10,12 +10,12 @@ struct PatchEmbedConfig {
   int64_t height = 224, width = 224, patch_size = 16, in_channels = 3, embed_dim = 768;
   bool layer_norm = false, flatten = true, bias = true;
   double interpolation_scale = 1;
-  bool positions = true;           // false: none are added
-  int64_t pos_embed_max_size = 0;  // above 0: crops of a stored table of that many rows and columns
+  bool positions = true;           // false: no positions are added
+  int64_t pos_embed_max_size = 0;  // above 0: a table of so many rows and columns is cropped
 };
 
-/// latent [B, C, H, W] → [B, N, D] with N = ⌊H/p⌋·⌊W/p⌋, or [B, D, ⌊H/p⌋, ⌊W/p⌋] unflattened.
-/// A latent [B, C, F, H, W] is read as the B·F images of a video → [B·F, N, D].
+/// latent [B, C, H, W] → [B, N, D] with N = ⌊H/p⌋·⌊W/p⌋, or [B, D, ⌊H/p⌋, ⌊W/p⌋] if flatten is
+/// false. The frames of a latent [B, C, F, H, W] are B·F images → [B·F, N, D].
 class PatchEmbed final : public Layer {
  public:
   PatchEmbed(Device& device, DType dtype, const PatchEmbedConfig& config);
@@ -29,10 +29,10 @@ class PatchEmbed final : public Layer {
  private:
   struct Weights {
     std::shared_ptr<const LinearWeights> projection;
-    Tensor stored_positions;  // as they came in the state dict, on the host; data is null for none
-    std::shared_ptr<const PreparedPositions> positions;  // the same, prepared; null for crops
-    MakeTable crop;                                      // of the stored table, if it is cropped
-    std::shared_ptr<PositionsCache> crops;
+    Tensor stored_positions;  // from the state dict, on the host; data is null if it had none
+    std::shared_ptr<const PreparedPositions> positions;  // the same, prepared; null if cropped
+    MakeTable crop;                         // crops the stored table; empty if it is not cropped
+    std::shared_ptr<PositionsCache> crops;  // null if it is not cropped
   };
 
   Shape stored_shape() const;
@@ -42,7 +42,7 @@ class PatchEmbed final : public Layer {
 
   PatchEmbedConfig config_;
   PatchPositions positions_;
-  PositionsCache tables_;
+  PositionsCache tables_;  // computed ones
   std::shared_ptr<const Weights> weights_;
 };
 

@@ -24,7 +24,8 @@ PatchEmbed3d::PatchEmbed3d(Device& device, DType dtype, const PatchEmbed3dConfig
 
 Plan PatchEmbed3d::plan(const std::vector<std::optional<TensorSpec>>& inputs,
                         const ForwardOptions&) {
-  const LatentView latent = latent_view(inputs.at(0).value(), true, config_.in_channels, dtype());
+  const LatentView latent =
+      latent_view(inputs.at(0).value(), Frames::kRequired, config_.in_channels, dtype());
   check_patch(latent, config_.patch, "latent");
   PatchProjectionArgs args;
   args.latent = latent;

@@ -14,8 +14,8 @@ namespace {
 constexpr size_t kKeptTables = 8;
 constexpr double kKeptBytes = 256 << 20;
 
-/// What a device may keep of a table: an NPU keeps all rows of it. As a double: the grid of an
-/// empty batch may be of any size.
+/// The bytes of the whole table of a grid, which an NPU keeps. A double, because the grid of an
+/// empty batch may have any size and an integer could overflow.
 double whole_bytes(Grid grid, int64_t dim) {
   return static_cast<double>(grid.height) * static_cast<double>(grid.width) *
          static_cast<double>(dim) * sizeof(float);
@@ -54,7 +54,8 @@ PositionTable PatchPositions::table(Grid grid) const {
   if (grid != configured || !reference_fits(grid) || grid == Grid{side, side}) {
     return separable_table(grid);
   }
-  // A square table under a grid that is not: its rows do not follow the grid's.
+  // The reference's table is square and the grid is not, so the table's rows are not those of the
+  // grid: only a whole table can hold them.
   PositionTable table;
   table.dim = dim;
   table.whole_rows = reference_rows(grid);

@@ -32,8 +32,9 @@ QwenTimestepProjEmbeddings::QwenTimestepProjEmbeddings(Device& device, DType dty
       config_(config),
       time_proj_(device, scaled()) {}
 
-/// A row of the table as two linears, as no device has a gather: a condition c becomes the weights
-/// 1 − c and c of the two rows. With zeros and ones the result is exact.
+/// The choice of a row of the table, as two linears, because the device interface has no gather.
+/// The first linear turns a condition c into the weights [1 − c, c]; the second multiplies these by
+/// the two rows. With c = 0 or 1 the result is exact.
 void QwenTimestepProjEmbeddings::prepare(LoadedParts& loaded) const {
   if (!config_.use_additional_t_cond) return;
   std::array<float, 2> slopes = {-1, 1}, offsets = {1, 0};

@@ -1,5 +1,5 @@
-// QwenTimestepProjEmbeddings: timesteps of 0…1 to an embedding, to which a condition's row is
-// added.
+// QwenTimestepProjEmbeddings: timesteps from 0 to 1 to an embedding. Optionally a condition of 0 or
+// 1 chooses a row of a table, which is added.
 #pragma once
 
 #include "layers/embedding_sum.h"

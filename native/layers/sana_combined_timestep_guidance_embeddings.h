@@ -7,7 +7,8 @@
 
 namespace latte {
 
-/// timestep [N], guidance [N] → modulation [N, 6D], embedded timestep [N, D]; one row serves all.
+/// timestep [N], guidance [N] → modulation [N, 6·D], embedded timestep [N, D] with D =
+/// embedding_dim. An input of one row serves all rows.
 class SanaCombinedTimestepGuidanceEmbeddings final : public ComposedLayer<> {
  public:
   SanaCombinedTimestepGuidanceEmbeddings(Device& device, DType dtype, int64_t embedding_dim);

@@ -8,7 +8,7 @@ int64_t out_features(const TimestepEmbeddingConfig& config) {
   return config.out_dim > 0 ? config.out_dim : config.time_embed_dim;
 }
 
-/// Queues both, with scratch memory between them.
+/// Queues both linears, with scratch memory between them.
 void run_linears(Queue& queue, LinearArgs& first, LinearArgs& second) {
   second.input =
       queue.scratch_tensor({first.weights->dtype, {first.rows(), first.weights->out_features}});
@@ -115,7 +115,7 @@ Plan TimestepEmbedding::plan(const std::vector<std::optional<TensorSpec>>& input
                  Queue& queue, const Inputs& in, const Outputs& out) {
     TensorView sample = as_rows(as_dtype(queue, *in[0], dtype));
     if (in[1]) {
-      // The sum is made in a copy: the sample is the caller's.
+      // The sum is made in a copy, because the sample's memory is the caller's.
       const TensorView sum = queue.scratch_tensor(sample);
       queue.convert(sample, sum);
       LinearArgs projection;

@@ -15,12 +15,13 @@ struct TimestepEmbeddingConfig {
   bool bias = true;
 };
 
-/// The two linears and the condition's, on a device.
+/// The two linears, and the condition's (null if the layer takes none), on a device.
 struct TimestepEmbeddingWeights {
   std::shared_ptr<const LinearWeights> linear_1, linear_2, cond_proj;
 };
 
-/// The parts that CombinedTimestepSizeEmbeddings uses three times over.
+// The functions of a TimestepEmbedding, for layers that contain several of them. `prefix` comes
+// before the parameters' names.
 std::vector<Parameter> timestep_embedding_parameters(const TimestepEmbeddingConfig& config,
                                                      const std::string& prefix);
 TimestepEmbeddingWeights load_timestep_embedding(const TimestepEmbeddingConfig& config,
@@ -33,9 +34,9 @@ void run_timestep_embedding(Queue& queue, const TimestepEmbeddingConfig& config,
                             const TimestepEmbeddingWeights& weights, const TensorView& sample,
                             const LinearOutput& output);
 
-/// Queues the two linears with an activation between them: sample [..., features] → `output`.
-/// Unlike run_timestep_embedding, this never replays: the rows of texts differ from prompt to
-/// prompt.
+/// Queues the two linears with `activation` between them: sample [..., features] → `output`. Unlike
+/// run_timestep_embedding() this does not use Queue::linear_pair(), which an NPU captures and
+/// replays for each number of rows: texts have too many different numbers of rows for that.
 void run_mlp(Queue& queue, const TimestepEmbeddingWeights& weights, Activation activation,
              const TensorView& sample, const LinearOutput& output);
 

@@ -12,7 +12,7 @@ std::vector<float> timestep_frequencies(int64_t dim, double downscale_freq_shift
   const auto divisor = static_cast<float>(static_cast<double>(half) - downscale_freq_shift);
   for (int64_t i = 0; i < half; ++i) {
     const float exponent = log_period * static_cast<float>(i);
-    // In double and rounded: the nearest float32, whichever libm there is.
+    // Computed in double and rounded: that is the nearest float32 with every libm.
     const double power = std::exp(static_cast<double>(exponent / divisor));
     frequencies[static_cast<size_t>(i)] = static_cast<float>(power);
   }

@@ -5,8 +5,8 @@
 
 namespace latte {
 
-/// freq_i = exp(−ln(max_period)·i/(half − shift)) in float32, in the reference's order of
-/// operations.
+/// freq_i = exp(−ln(max_period)·i/(dim/2 − downscale_freq_shift)) for i below dim/2, in float32 and
+/// in the reference's order of operations.
 std::vector<float> timestep_frequencies(int64_t dim, double downscale_freq_shift,
                                         double max_period);
 

@@ -10,7 +10,7 @@ constexpr const char* kPositions = "image_embedder.pos_embed";
 Parts parts_of(const WanTimeTextImageConfig& config) {
   const int64_t dim = config.dim, image = config.image_embed_dim;
   Parts parts;
-  parts.add_mlp("time_embedder.", config.time_freq_dim, dim, dim, true);
+  parts.add_mlp("time_embedder.", config.time_freq_dim, dim, dim, /*keeps_float32=*/true);
   parts.linears.push_back({"time_proj.", dim, config.time_proj_dim});
   parts.add_mlp("text_embedder.", config.text_embed_dim, dim, dim);
   if (image == 0) return parts;
@@ -19,7 +19,7 @@ Parts parts_of(const WanTimeTextImageConfig& config) {
   for (const auto& [norm, features] :
        {std::pair("image_embedder.norm1.", image), std::pair("image_embedder.norm2.", dim)}) {
     for (const char* name : {"weight", "bias"}) {
-      parts.tables.push_back({std::string(norm) + name, {features}, true});
+      parts.tables.push_back({std::string(norm) + name, {features}, /*keeps_float32=*/true});
     }
   }
   if (config.pos_embed_seq_len > 0) {
@@ -44,10 +44,10 @@ void run_norm(Queue& queue, const WanWeights& weights, const std::string& name,
   queue.layer_norm(args);
 }
 
-/// Positions, norm1 → linear → GELU (erf form) → linear → norm2.
+/// Queues the image's embedding: positions → norm1 → linear → GELU (erf form) → linear → norm2.
 void run_image(Queue& queue, const WanWeights& weights, const TensorView& image, DType dtype,
                const TensorView& output) {
-  // A copy: the norm is in place, and the image is the caller's.
+  // A copy, because the norm works in place and the image's memory is the caller's.
   const TensorView x = queue.scratch_tensor({dtype, image.shape});
   queue.convert(image, x);
   const auto positions = weights.floats.find(kPositions);
@@ -72,7 +72,7 @@ void WanTimeTextImageEmbedding::prepare(WanWeights& loaded) const {
   for (const auto& [name, table] : loaded.tables) loaded.floats[name] = floats_on(device(), table);
 }
 
-/// The shape of the image's states once pairs of images are joined.
+/// The shape of the image's states after pairs of images were joined.
 Shape WanTimeTextImageEmbedding::image_shape(const TensorSpec& image) const {
   if (config_.image_embed_dim == 0) {
     fail(ErrorCode::kValue,
@@ -123,7 +123,8 @@ Plan WanTimeTextImageEmbedding::plan(const std::vector<std::optional<TensorSpec>
   }
   plan.run = [weights = weights(), time_proj = time_proj_, joined, dtype = dtype()](
                  Queue& queue, const Inputs& in, const Outputs& out) {
-    // The time embedder may be float32 beside halves: its result is rounded at the end.
+    // In a layer of a half type the time embedder may have kept float32: then its result is rounded
+    // at the end.
     const TimestepEmbeddingWeights time = weights->mlp("time_embedder.");
     const DType time_dtype = time.linear_1->dtype;
     run_converted(queue, time_dtype, out[0], [&](const TensorView& embedded) {

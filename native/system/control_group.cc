@@ -10,8 +10,8 @@ namespace latte::system {
 
 namespace {
 
-/// The process's group under a controller: '' names version 2's one hierarchy. The file has lines
-/// `number:controllers:path`.
+/// The path of the process's group under a controller; '' is the one hierarchy of version 2. The
+/// file has lines `number:controllers:path`.
 std::string group_of(const SystemFolders& folders, const std::string& controller) {
   std::ifstream file(folders.proc + "/self/cgroup");
   for (std::string line; std::getline(file, line);) {
@@ -25,7 +25,8 @@ std::string group_of(const SystemFolders& folders, const std::string& controller
   return "/";
 }
 
-/// Calls visit(folder) for the process's own group and for each one above it: every limit binds.
+/// Calls visit(folder) for the process's own group and for each group above it: the limits of all
+/// of them apply.
 template <class Visit>
 void each_group(const std::string& mount, std::string path, const Visit& visit) {
   for (;;) {
@@ -35,14 +36,15 @@ void each_group(const std::string& mount, std::string path, const Visit& visit) 
   }
 }
 
-/// The positive number that a file holds, or kUnlimited: no file, "max", or nothing that limits.
+/// The positive number that a file holds; kUnlimited if there is no file, or if it holds "max", 0
+/// or −1.
 double limit_in(const std::string& file) {
   std::ifstream stream(file);
   double number = 0;
   return stream >> number && number > 0 ? number : kUnlimited;
 }
 
-/// The number beside `key` in a file of lines `key number`, or 0.
+/// The number after `key` in a file of lines `key number`; 0 if there is none.
 double value_of(const std::string& file, const std::string& key) {
   std::ifstream stream(file);
   std::string name;
@@ -55,9 +57,10 @@ double value_of(const std::string& file, const std::string& key) {
 struct MemoryFiles {
   const char* limit;
   const char* usage;
-  const char* unused_files;  // the key in memory.stat
+  const char* unused_files;  // the key in memory.stat: page cache that can be reclaimed
 };
 
+/// Lowers `least` to what this group still allows.
 void take_group(const std::string& group, const MemoryFiles& files, ControlGroupMemory& least) {
   const double limit = limit_in(group + "/" + files.limit);
   if (!std::isfinite(limit)) return;

@@ -11,8 +11,9 @@ namespace latte::system {
 
 namespace {
 
-/// MemAvailable of /proc/meminfo. MemFree leaves out the page cache, which is most of a machine
-/// that has read its checkpoints. Kernels before 3.14 have no such line: then MemFree.
+/// MemAvailable of /proc/meminfo, in bytes; MemFree if there is no such line, as in kernels before
+/// 3.14. MemFree does not count the page cache, which fills most of the memory once checkpoints
+/// were read.
 double available_on_machine(const SystemFolders& folders) {
   std::ifstream file(folders.proc + "/meminfo");
   double free = 0;
@@ -49,7 +50,8 @@ PageRange whole_pages(uintptr_t address, size_t bytes, size_t page) {
 }
 
 void* map_memory(size_t bytes) {
-  // Over-allocate by one huge page: where the kernel aligned the block, nothing of it is touched.
+  // One huge page more than asked for leaves room to align the block. What lies before and behind
+  // the block is never touched, so it takes no memory.
   void* raw = mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (raw == MAP_FAILED) return nullptr;

@@ -1,4 +1,4 @@
-// The host's memory: how much there is, its pages, and blocks of it.
+// The host's memory: how much of it there is, its pages, and mapping blocks of it.
 #pragma once
 
 #include <cstddef>
@@ -8,17 +8,17 @@
 
 namespace latte::system {
 
-/// Transparent huge pages are backed in units of so many bytes.
+/// The bytes of a transparent huge page.
 constexpr size_t kHugePage = size_t{2} << 20;
 
-/// In bytes.
+/// The memory of this machine for this process, in bytes.
 struct HostMemory {
   size_t total = 0;      // the machine's, or the control group's limit if that is less
   size_t available = 0;  // what can be used without swapping, page cache included
 };
 HostMemory host_memory(const SystemFolders& folders = {});
 
-/// The bytes of a page: 4096, or as many as 65536 on AArch64.
+/// The bytes of a page: 4096, or up to 65536 on AArch64.
 size_t page_size();
 
 /// The whole pages inside [address, address + bytes), as [begin, end); begin == end if there are
@@ -30,12 +30,12 @@ struct PageRange {
 };
 PageRange whole_pages(uintptr_t address, size_t bytes, size_t page);
 
-/// `bytes` of new memory that reads as zeros, aligned to a huge page and backed by huge pages where
-/// the system has them; null if there is none.
+/// `bytes` of new memory, which reads as zeros, aligned to a huge page and backed by huge pages if
+/// the system has them. Returns null if the system has no memory.
 void* map_memory(size_t bytes);
 
-/// Gives pages back to the system. They stay addressable, and read as zeros from now on. Returns
-/// whether the system took them.
+/// Gives pages back to the system. Their addresses stay valid, and read as zeros from now on.
+/// Returns whether the system took them.
 bool give_back_pages(const PageRange& pages);
 
 }  // namespace latte::system

@@ -28,17 +28,19 @@ namespace latte::system {
 
 namespace {
 
-constexpr size_t kAlignment = 64;
-constexpr size_t kSlab = size_t{4} << 20;
-constexpr size_t kLargestInSlab = size_t{512} << 10;
+constexpr size_t kAlignment = 64;                     // bytes: a cache line
+constexpr size_t kSlab = size_t{4} << 20;             // bytes of a slab
+constexpr size_t kLargestInSlab = size_t{512} << 10;  // larger blocks are mapped one by one
 
 /// A block that was free for so long goes back to the system. Denoising steps follow one another
-/// within seconds; and to touch 151 MB anew costs some 20 ms.
+/// within seconds, and touching 151 MB of new pages costs about 20 ms.
 constexpr auto kIdle = std::chrono::seconds(5);
-/// Blocks of a slab are not worth a system call: they go only where the bound demands it.
+/// The smallest block that goes back because it is idle. Blocks of a slab are not worth a system
+/// call: they go back only if too much memory is free.
 constexpr size_t kIdleBlock = kLargestInSlab + 1;
 
-/// Capacities come in four steps per doubling, so that blocks are reused for sizes nearby.
+/// The size of the block for `bytes`. There are four sizes per doubling, so that a block is reused
+/// for similar sizes.
 size_t capacity_for(size_t bytes) {
   bytes = std::max(bytes, kAlignment);
   const size_t step = std::max(std::bit_ceil(bytes) / 8, kAlignment);
@@ -58,7 +60,7 @@ MemoryPool::MemoryPool(size_t total, size_t page) : page_(page), keep_(total / 8
 }
 
 Memory MemoryPool::allocate(size_t bytes) {
-  // The comparison comes before the rounding, which could overflow.
+  // Compare before rounding up, which could overflow.
   if (bytes > usage_.limit) {
     fail(ErrorCode::kOutOfMemory, "a tensor of ", bytes, " bytes is larger than the limit of ",
          usage_.limit, " bytes for all tensors");
@@ -84,7 +86,7 @@ Memory MemoryPool::allocate(size_t bytes) {
       block.front().address = carve(capacity);
       memory.block_.swap(block);
     }
-    // Only from here on it has something to give back.
+    // Set last: the destructor of a Memory without a block gives nothing back.
     memory.pool_ = this;
     usage_.live += capacity;
   }
@@ -98,7 +100,7 @@ void* MemoryPool::carve(size_t capacity) {
     block = map_memory(capacity);
   } else {
     if (slab_left_ < capacity) {
-      // What is left of the old slab is less than the largest small block: let it be.
+      // The rest of the old slab, less than kLargestInSlab, is never used.
       if (void* slab = map_memory(kSlab)) {
         slab_ = static_cast<char*>(slab);
         slab_left_ = kSlab;
@@ -130,10 +132,10 @@ void MemoryPool::release(Memory& memory) noexcept {
   if (list.capacity >= kIdleBlock) start_trimmer();
 }
 
-/// Gives the `count` longest free blocks of a list back to the system.
+/// Gives back to the system the `count` blocks of a list that have been free longest.
 void MemoryPool::give_back(FreeList& list, size_t count) noexcept {
   for (; count > 0; --count) {
-    // A block of a slab need not begin on a page: give back the whole pages inside it.
+    // A block of a slab need not begin on a page, so only the whole pages inside it go back.
     give_back_pages(whole_pages(reinterpret_cast<uintptr_t>(list.resident.front().address),
                                 list.capacity, page_));
     list.released.splice(list.released.end(), list.resident, list.resident.begin());
@@ -142,24 +144,24 @@ void MemoryPool::give_back(FreeList& list, size_t count) noexcept {
 }
 
 void MemoryPool::trim(size_t keep) noexcept {
-  // The largest blocks first: they are few, and give back most for one call.
+  // The largest blocks go first: each system call then gives back the most.
   for (auto entry = free_.rbegin(); entry != free_.rend() && usage_.pooled > keep; ++entry) {
     auto& [capacity, list] = *entry;
-    if (capacity < 2 * page_) break;  // need not have a whole page inside
+    if (capacity < 2 * page_) break;  // such a block may contain no whole page
     const size_t wanted = (usage_.pooled - keep + capacity - 1) / capacity;
     give_back(list, std::min(wanted, list.resident.size()));
   }
 }
 
-/// The trimmer sleeps for as long as no large block is free. Node ends a process by exit(), which
-/// does not wait for detached threads, and the pool, which is never destroyed, outlives them.
+/// Starts the trimmer's thread if there is none, and wakes it. The thread is detached: Node ends a
+/// process by exit(), which does not wait for detached threads, and the pool is never destroyed.
 void MemoryPool::start_trimmer() noexcept {
   if (!trimming_) {
     try {
       std::thread([this] { trim_idle(); }).detach();
       trimming_ = true;
     } catch (const std::exception&) {
-      return;  // no thread, or no memory for one: the bound alone limits what stays
+      return;  // no thread, or no memory for one: then only `keep_` bounds what stays resident
     }
   }
   freed_.notify_one();
@@ -182,7 +184,8 @@ void MemoryPool::trim_idle() noexcept {
     if (oldest == Clock::time_point::max()) {
       freed_.wait(lock);
     } else {
-      // Nothing has to wake it earlier: a block that becomes free meanwhile is trimmed later.
+      // No block needs an earlier wake-up: one that becomes free meanwhile is trimmed later than
+      // `oldest`.
       lock.unlock();
       std::this_thread::sleep_until(oldest + kIdle);
       lock.lock();

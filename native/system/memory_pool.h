@@ -1,9 +1,8 @@
-// Memory for tensors: aligned, huge-page backed if large, reused, bounded.
+// Memory for tensors: aligned, backed by huge pages if large, reused, and bounded.
 //
-// Memory never goes back to malloc and its addresses are never unmapped: what is over the bound, or
-// was not wanted for some seconds, is handed back to the system (it reads as zeros from then on)
-// but stays addressable. So a native reader that somebody left behind on a disposed tensor's
-// ArrayBuffer cannot fault.
+// Addresses are never unmapped. Free memory goes back to the system if there is too much of it, or
+// if it stayed free for some seconds; its addresses stay valid and read as zeros from then on. So
+// native code that still reads the ArrayBuffer of a disposed tensor cannot fault.
 #pragma once
 
 #include <chrono>
@@ -19,8 +18,7 @@ namespace latte::system {
 
 class MemoryPool;
 
-/// A block of a pool, given back when this object is destroyed. Giving it back allocates nothing,
-/// and cannot fail.
+/// A block of a pool. The destructor gives it back, which allocates nothing and cannot fail.
 class Memory {
  public:
   Memory() = default;
@@ -44,20 +42,19 @@ class Memory {
   friend class MemoryPool;
   using Clock = std::chrono::steady_clock;
   struct FreeList;
-  /// Allocated together with its memory; never destroyed. It moves between a Memory and the pool's
-  /// lists, so that nothing has to be allocated, and nothing can be lost, when memory is given
-  /// back.
+  /// One list node for each block, allocated with it and never destroyed. The node moves between a
+  /// Memory and the pool's lists, so that giving memory back needs no allocation.
   struct Block {
     void* address;
-    FreeList* home;
+    FreeList* home;  // the list of its capacity
     Clock::time_point free_since;
   };
   using Blocks = std::list<Block>;
   /// The free blocks of one capacity.
   struct FreeList {
     size_t capacity = 0;
-    Blocks resident;  // the longest free first
-    Blocks released;  // addressable, but given back to the system
+    Blocks resident;  // the block that has been free longest comes first
+    Blocks released;  // given back to the system; the addresses are still valid
   };
 
   MemoryPool* pool_ = nullptr;
@@ -65,20 +62,22 @@ class Memory {
   Blocks block_;  // one, or none
 };
 
+/// Hands out blocks of memory and keeps them for reuse. May be used on any thread.
 class MemoryPool {
  public:
   /// In bytes.
   struct Usage {
     size_t live = 0;    // held by a Memory
-    size_t pooled = 0;  // free, and kept for the next ones
+    size_t pooled = 0;  // free and resident, kept for the next allocations
     size_t limit = 0;   // the most that `live` may become
   };
 
-  /// A pool for a machine of `total` bytes, in pages of `page`.
+  /// A pool for a machine with `total` bytes of memory and pages of `page` bytes. It hands out at
+  /// most 8/10 of `total`, and keeps at most 1/8 of it free and resident.
   explicit MemoryPool(size_t total = host_memory().total, size_t page = page_size());
 
-  /// At least `bytes`, aligned to 64 (to 2 MiB when that large). Throws ERR_OUT_OF_MEMORY or
-  /// std::bad_alloc; the pool is then as it was.
+  /// At least `bytes`, aligned to 64 bytes, or to 2 MiB from 2 MiB on. Throws ERR_OUT_OF_MEMORY or
+  /// std::bad_alloc, and then leaves the pool as it was.
   Memory allocate(size_t bytes);
   Usage usage() const;
 
@@ -96,13 +95,13 @@ class MemoryPool {
 
   const size_t page_;
   mutable std::mutex mutex_;
-  std::condition_variable freed_;    // wakes the trimmer
-  bool trimming_ = false;            // whether there is one
+  std::condition_variable freed_;    // wakes the trimmer's thread
+  bool trimming_ = false;            // whether that thread was started
   std::map<size_t, FreeList> free_;  // by capacity
-  char* slab_ = nullptr;             // small blocks are carved from slabs
-  size_t slab_left_ = 0;
+  char* slab_ = nullptr;             // small blocks are carved from the rest of this slab
+  size_t slab_left_ = 0;             // bytes of that rest
   Usage usage_;
-  size_t keep_;  // how much free memory stays resident; the rest goes back to the system
+  size_t keep_;  // the most of `usage_.pooled`: more goes back to the system
 };
 
 /// The pool of this process; it is never destroyed.

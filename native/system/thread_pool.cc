@@ -26,13 +26,14 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kMostThreads = 1024;
 
-/// How long a helper looks for its next loop, and a caller for the end of its helpers, before it
-/// sleeps: the operations of a layer follow one another within microseconds.
+/// How long a waiting thread spins before it sleeps: a helper that waits for its next loop, or a
+/// caller that waits for its helpers. The operations of a layer follow one another within
+/// microseconds.
 constexpr auto kSpin = std::chrono::microseconds(50);
-/// While it looks, it offers its core to others so often: on a busy machine the thread that it
-/// waits for may need that core.
+/// How often a spinning thread yields its core: on a busy machine the thread that it waits for may
+/// need that core.
 constexpr auto kYield = std::chrono::microseconds(10);
-/// If no thread could be started, none is tried again for so long.
+/// If a thread could not be started, how long no further one is tried.
 constexpr auto kStartAgain = std::chrono::seconds(1);
 
 inline void pause() {
@@ -43,7 +44,7 @@ inline void pause() {
 #endif
 }
 
-/// Waits until ready() for a bounded time; returns whether it became true.
+/// Waits at most kSpin until ready() is true; returns whether it became true.
 template <class Ready>
 bool spin(const Ready& ready) {
   const auto begin = Clock::now();
@@ -60,8 +61,9 @@ bool spin(const Ready& ready) {
   }
 }
 
-// std::atomic's wait and notify share a table of waiters among all atomics: they spin on their own,
-// and make system calls for waiters of others. Here each call wakes one thread, and is counted.
+// Futexes instead of std::atomic's wait and notify. Those share a table of waiters among all
+// atomics, spin by themselves, and make system calls for waiters of other atomics. Here each wake
+// wakes one thread, and can be counted.
 void futex_wait(std::atomic<int>* word, int value) {
   syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
 }
@@ -77,7 +79,8 @@ struct ThreadPool::Loop {
   const void* context;
   int64_t count;
   alignas(64) std::atomic<int64_t> next{0};
-  // How many helpers may still use the loop, and whether the caller sleeps until there are none.
+  // How many helpers may still use the loop; plus kCallerSleeps while the caller sleeps until there
+  // are none.
   alignas(64) std::atomic<int> helpers{0};
   static constexpr int kCallerSleeps = 1 << 30;
 
@@ -89,8 +92,8 @@ struct ThreadPool::Loop {
     }
   }
 
-  /// Called by a helper. The caller may return, and the loop be gone, as soon as the count is zero:
-  /// after that the wake-up uses nothing but its address.
+  /// Called by a helper that is done. As soon as the count is zero the caller may return and the
+  /// loop may be destroyed. So after the decrement only the address of the count is used.
   void leave() {
     std::atomic<int>* const word = &helpers;
     if (word->fetch_sub(1, std::memory_order_acq_rel) == (kCallerSleeps | 1)) futex_wake(word);
@@ -108,14 +111,14 @@ struct ThreadPool::Loop {
   }
 };
 
-/// A helper belongs to the loop that claimed it (see Claim), then to nobody.
+/// One helper thread. It is idle, or a loop has claimed it (see Claim).
 struct alignas(64) ThreadPool::Helper {
   static constexpr int kAwake = 0, kAsleep = 1, kCalled = 2;
   std::atomic<int> state{kAwake};
-  std::atomic<Loop*> loop{nullptr};  // to be taken by the helper, or back by the loop's caller
-  bool started = false;              // used by the loop that has the helper
+  std::atomic<Loop*> loop{nullptr};  // taken by the helper, or taken back by the loop's caller
+  bool started = false;              // whether the thread runs; used by the claiming loop
 
-  /// Returns whether the helper slept.
+  /// Gives the helper a loop and wakes it if it sleeps. Returns whether it slept.
   bool call(Loop& to) {
     loop.store(&to, std::memory_order_release);
     if (state.exchange(kCalled, std::memory_order_acq_rel) != kAsleep) return false;
@@ -123,31 +126,33 @@ struct alignas(64) ThreadPool::Helper {
     return true;
   }
 
+  /// On the helper's thread: spins, then sleeps, until call() is called.
   void await_call() {
     const auto called = [&] { return state.load(std::memory_order_acquire) == kCalled; };
     int awake = kAwake;
     if (!spin(called) && state.compare_exchange_strong(awake, kAsleep, std::memory_order_acq_rel)) {
       while (!called()) futex_wait(&state, kAsleep);
     }
-    // An exchange: it sees the loop of a call that comes at the same moment.
+    // An exchange rather than a store: it synchronises with a call that comes at the same moment,
+    // so that this thread sees that call's loop.
     state.exchange(kAwake, std::memory_order_acq_rel);
   }
 };
 
 struct ThreadPool::State {
   static constexpr int kWords = kMostThreads / 64;
-  std::array<std::atomic<uint64_t>, kWords> idle{};  // a bit for each helper that no loop has
+  std::array<std::atomic<uint64_t>, kWords> idle{};  // a bit for each helper that is not claimed
   std::unique_ptr<Helper[]> helpers;
-  alignas(64) std::atomic<int> busy{0};  // callers inside loops, and the helpers that these have
-  std::atomic<Clock::rep> start_again{0};
+  alignas(64) std::atomic<int> busy{0};    // callers inside loops, plus claimed helpers
+  std::atomic<Clock::rep> start_again{0};  // no thread is started before this time
   std::atomic<uint64_t> loops{0}, called{0}, wake_ups{0}, helped{0};
 };
 
-/// Counts a caller and the helpers of its loop as busy, for as long as it lives.
+/// The helpers of one loop. Counts them and the loop's caller as busy for as long as it lives.
 class ThreadPool::Claim {
  public:
-  /// At most `wanted` helpers. Takes the lowest-numbered idle helpers: they ran most recently, so
-  /// they may still be awake.
+  /// Claims at most `wanted` helpers: fewer if a pool of `threads` threads would be overfull. Takes
+  /// the idle helpers with the lowest numbers: they ran most recently and may still be awake.
   Claim(State& state, int threads, int wanted) : state_(state) {
     int busy = state.busy.fetch_add(1, std::memory_order_relaxed) + 1;
     do {
@@ -178,6 +183,7 @@ class ThreadPool::Claim {
 
   bool empty() const { return granted_ == 0; }
 
+  /// Calls visit(index) for each claimed helper.
   template <class Visit>
   void each(const Visit& visit) const {
     for (size_t word = 0; word < bits_.size(); ++word) {
@@ -187,7 +193,7 @@ class ThreadPool::Claim {
     }
   }
 
-  /// A helper that there is no thread for.
+  /// Makes a helper idle again, because its thread could not be started.
   void give_up(int index) {
     const uint64_t bit = uint64_t{1} << (index % 64);
     bits_[static_cast<size_t>(index / 64)] &= ~bit;
@@ -208,6 +214,7 @@ ThreadPool::ThreadPool(int threads)
   }
 }
 
+/// Starts the thread of a helper; returns false if there is none to be had.
 bool ThreadPool::start(int index) {
   const auto now = Clock::now().time_since_epoch();
   if (now.count() < state_->start_again.load(std::memory_order_relaxed)) return false;
@@ -217,7 +224,7 @@ bool ThreadPool::start(int index) {
     helper.started = true;
     return true;
   } catch (const std::exception&) {
-    // No thread to be had, or no memory for one: the callers do the work.
+    // The system has no thread, or no memory for one: the callers do the work alone.
     state_->start_again.store((now + kStartAgain).count(), std::memory_order_relaxed);
     return false;
   }
@@ -227,7 +234,7 @@ void ThreadPool::help(Helper& helper) {
   pthread_setname_np(pthread_self(), "latte-helper");
   for (;;) {
     helper.await_call();
-    // Null: the loop ended before its helper came.
+    // Null if the loop's caller has taken it back (dismiss_helpers).
     Loop* const loop = helper.loop.exchange(nullptr, std::memory_order_acq_rel);
     if (loop == nullptr) continue;
     loop->work();
@@ -253,7 +260,7 @@ void ThreadPool::call_helpers(Loop& loop, Claim& claim) {
   state_->wake_ups.fetch_add(wake_ups, std::memory_order_relaxed);
 }
 
-/// A helper that has not come yet is not waited for.
+/// Takes the loop back from helpers that have not begun it, and waits for the others.
 void ThreadPool::dismiss_helpers(Loop& loop, const Claim& claim) {
   claim.each([&](int index) {
     auto& given = state_->helpers[static_cast<size_t>(index)].loop;
@@ -285,8 +292,8 @@ ThreadPool::Counts ThreadPool::counts() const {
 
 int default_threads(int cores, double limit) {
   const int most = std::clamp(cores, 1, kMostDefaultThreads);
-  // A loop waits for its slowest thread, so part of a core is of no use. Compared as doubles:
-  // without a limit `limit` is infinite.
+  // A loop waits for its slowest thread, so a fraction of a core is no use. The comparison is of
+  // doubles because `limit` may be infinite.
   const double whole = std::floor(limit + 1e-9);
   return whole >= most ? most : std::max(1, static_cast<int>(whole));
 }

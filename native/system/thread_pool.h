@@ -1,4 +1,4 @@
-// Helper threads that share a caller's loop.
+// A pool of helper threads that run the iterations of a caller's loop together with the caller.
 #pragma once
 
 #include <cstdint>
@@ -6,14 +6,14 @@
 
 namespace latte::system {
 
-/// Serves any number of callers at once. Each loop gets only helpers that no other loop uses. A
-/// loop gets fewer, or none, if the callers and helpers that are busy already fill the pool;
-/// without helpers it runs on its caller alone. The result never depends on which thread did what.
+/// May be used by any number of callers at once. Each loop gets helpers that no other loop uses. It
+/// gets fewer than it wants, or none, if busy callers and helpers already fill the pool. Without
+/// helpers a loop runs on its caller alone.
 ///
 /// A pool is never destroyed: its helpers live as long as the process.
 class ThreadPool {
  public:
-  /// `threads` counts the caller. Helpers are started when a loop first asks for so many.
+  /// `threads` includes the caller. A helper is started when a loop first uses it.
   explicit ThreadPool(int threads);
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -21,8 +21,8 @@ class ThreadPool {
 
   int threads() const { return threads_; }
 
-  /// Calls body(i) once for each i below `count`, on at most `threads` threads. `body` must not
-  /// throw.
+  /// Calls body(i) once for each i below `count`, on at most `threads` threads, in no particular
+  /// order, and returns when all calls have returned. `body` must not throw.
   template <class Body>
   void parallel_for(int64_t count, int threads, const Body& body) {
     run(
@@ -32,7 +32,7 @@ class ThreadPool {
 
   /// What the pool has done so far.
   struct Counts {
-    uint64_t loops = 0;     // that asked for helpers
+    uint64_t loops = 0;     // that got helpers
     uint64_t called = 0;    // helpers that loops were given
     uint64_t wake_ups = 0;  // of those: helpers that slept, each woken by one system call
     uint64_t helped = 0;    // of those: helpers that came before their loop had ended
@@ -56,12 +56,13 @@ class ThreadPool {
   State* const state_;
 };
 
-/// How many threads a process uses by default: one for each of its `cores`, as far as its control
-/// group gives it processor time (`limit` cores' worth), and no more than kMostDefaultThreads.
+/// How many threads a process uses by default: one for each of its `cores`, but no more than
+/// `limit` (the cores' worth of time that its control groups allow) and no more than
+/// kMostDefaultThreads.
 ///
-/// A loop asks for a thread for each 8 µs of work, so small forwards use few. The bound is for
-/// large ones: they wait for the memory, which some tens of cores keep busy, and a caller wakes its
-/// helpers one by one. LATTE_NUM_THREADS sets any other number.
+/// The last bound is for large forwards; small ones use few threads anyway. Large ones are limited
+/// by memory bandwidth, which some tens of cores exhaust, and a caller wakes its helpers one by
+/// one. LATTE_NUM_THREADS sets any other number.
 constexpr int kMostDefaultThreads = 32;
 int default_threads(int cores, double limit);
 
@@ -69,8 +70,8 @@ int default_threads(int cores, double limit);
 /// holds no whole number from 1 to 1024.
 int threads_of_process();
 
-/// The pool of this process, of threads_of_process() threads. All environments share it: the main
-/// thread's and every worker's.
+/// The pool of this process, with threads_of_process() threads. All JavaScript environments share
+/// it: the main thread's and every worker's.
 ThreadPool& thread_pool();
 
 }  // namespace latte::system
