@@ -1,15 +1,15 @@
-// AbortSignals that came from the caller: what they are is asked of the runtime's own functions, so
-// that nothing which a caller put on a signal runs in the middle of a forward.
+// AbortSignals that the caller gave. They are read with the runtime's own getters and methods, so
+// that no property that a caller put on a signal runs in the middle of a forward.
 import { LatteError, show } from './errors.js';
 
 /* eslint-disable @typescript-eslint/unbound-method -- each is called with Reflect.apply */
-type Call = (this: unknown, ...values: unknown[]) => unknown;
-const getter = (name: 'aborted' | 'reason'): Call =>
-  Object.getOwnPropertyDescriptor(AbortSignal.prototype, name)!.get as Call;
+type Method = (this: unknown, ...values: unknown[]) => unknown;
+const getter = (name: 'aborted' | 'reason'): Method =>
+  Object.getOwnPropertyDescriptor(AbortSignal.prototype, name)!.get as Method;
 const abortedOf = getter('aborted');
 const reasonOf = getter('reason');
-const addEventListener = EventTarget.prototype.addEventListener as Call;
-const removeEventListener = EventTarget.prototype.removeEventListener as Call;
+const addEventListener = EventTarget.prototype.addEventListener as Method;
+const removeEventListener = EventTarget.prototype.removeEventListener as Method;
 /* eslint-enable @typescript-eslint/unbound-method */
 
 /** Whether the signal was aborted. @internal */
@@ -17,7 +17,7 @@ export function isAborted(signal: AbortSignal): boolean {
   return Reflect.apply(abortedOf, signal, []) as boolean;
 }
 
-/** @throws LatteError ERR_VALUE for what is no AbortSignal, though it may look like one. @internal */
+/** @throws LatteError ERR_VALUE unless the value is an AbortSignal; a look-alike is refused. @internal */
 export function checkSignal(value: unknown): AbortSignal {
   try {
     isAborted(value as AbortSignal);
@@ -27,43 +27,45 @@ export function checkSignal(value: unknown): AbortSignal {
   }
 }
 
-interface Waiting {
+/** The listener of a signal, and the functions that it calls. */
+interface Subscription {
   readonly cancels: Set<() => void>;
   readonly listener: () => void;
 }
 
-const waitingFor = new WeakMap<AbortSignal, Waiting>();
+const subscriptions = new WeakMap<AbortSignal, Subscription>();
 
-function listen(signal: AbortSignal): Waiting {
+function subscribe(signal: AbortSignal): Subscription {
   const cancels = new Set<() => void>();
   const listener = (): void => {
-    waitingFor.delete(signal);
+    subscriptions.delete(signal);
     for (const cancel of cancels) cancel();
   };
   Reflect.apply(addEventListener, signal, ['abort', listener, { once: true }]);
-  const waiting = { cancels, listener };
-  waitingFor.set(signal, waiting);
-  return waiting;
+  const subscription = { cancels, listener };
+  subscriptions.set(signal, subscription);
+  return subscription;
 }
 
 /**
- * Calls `cancel` when the signal is aborted, until the function that it returns is called. All
- * callers share one listener of a signal: Node.js warns of a leak from the eleventh on.
+ * Calls `cancel` once the signal is aborted. All calls for a signal share one listener, because
+ * Node.js warns of a leak if a signal has more than ten.
+ * @returns a function that takes `cancel` back.
  * @internal
  */
 export function onAbort(signal: AbortSignal, cancel: () => void): () => void {
-  const waiting = waitingFor.get(signal) ?? listen(signal);
-  const { cancels, listener } = waiting;
+  const subscription = subscriptions.get(signal) ?? subscribe(signal);
+  const { cancels, listener } = subscription;
   cancels.add(cancel);
   return () => {
     cancels.delete(cancel);
-    if (cancels.size > 0 || waitingFor.get(signal) !== waiting) return;
-    waitingFor.delete(signal);
+    if (cancels.size > 0 || subscriptions.get(signal) !== subscription) return;
+    subscriptions.delete(signal);
     Reflect.apply(removeEventListener, signal, ['abort', listener]);
   };
 }
 
-/** The error of work that its signal has ended. @internal */
+/** ERR_ABORTED for work whose signal was aborted; the signal's reason is the error's cause. @internal */
 export function abortError(signal: AbortSignal, work = 'the forward'): LatteError {
   return new LatteError('ERR_ABORTED', `${work} was aborted`, {
     cause: Reflect.apply(reasonOf, signal, []),

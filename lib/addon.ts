@@ -2,21 +2,21 @@ import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-/** Hosts that the package has an addon for. @internal */
+/** The hosts for which the package contains an addon, for messages. @internal */
 export const prebuiltHosts = 'Linux with glibc 2.28 or newer, on x64 and arm64';
 
-/** What `latte-embeddings build` needs on a host. @internal */
+/** What `latte-embeddings build` needs on a host, for messages. @internal */
 export const buildNeeds =
   'CMake 3.22 or newer, make or Ninja, and a C++20 compiler (GCC 11, clang 14 or newer)';
 
-/** What CMake calls the addon that it builds. @internal */
+/** The file name that CMakeLists.txt gives the addon. @internal */
 export const builtFile = 'latte_embeddings.node';
 
 const platform = `${process.platform}-${process.arch}`;
 
 /**
- * The folder of this package, or of a bundle. Undefined in a bundle of ES modules, which has no
- * __dirname.
+ * The folder of this package; in a bundle, the folder above the bundle's. Undefined in a bundle of
+ * ES modules, which has no __dirname.
  * @internal
  */
 export function packageFolder(): string | undefined {
@@ -38,9 +38,11 @@ function manifestOf(folder: string): Manifest | undefined {
 }
 
 /**
- * Where `latte-embeddings build` puts the addon of this version, and where it is looked for: a folder
- * of the user, which `npm ci` does not empty and which can be written if node_modules cannot.
- * Undefined if `folder` is not this package's: in a bundle, for example.
+ * The file into which `latte-embeddings build` writes the addon, and from which {@link findAddon}
+ * loads it. It lies in a folder of the user: `npm ci` does not empty that folder, and the user can
+ * write there even if node_modules is read-only.
+ * @param folder the folder of this package.
+ * @returns undefined if `folder` is not this package's (in a bundle, for example).
  * @internal
  */
 export function userAddon(folder: string): string | undefined {
@@ -49,18 +51,19 @@ export function userAddon(folder: string): string | undefined {
   return version && join(data, 'latte-embeddings', version, platform, 'latte.node');
 }
 
-/** An addon that was loaded, or why no candidate was. @internal */
+/** The loaded addon, or the reasons why no file could be loaded. @internal */
 export interface Found {
   exports?: unknown;
-  /** The loaded file; undefined if a bundler has renamed it. */
+  /** The loaded file; undefined if a bundler has renamed the file. */
   path?: string;
-  /** A line for each candidate that could not be loaded. */
+  /** One line, with the path and the reason, for each file that could not be loaded. */
   tried: string[];
 }
 
 /**
- * Loads the addon: the one that LATTE_ADDON names and no other, or the first of a checkout's build,
- * the user's build and the one that the package has for this platform.
+ * Loads the addon. If LATTE_ADDON is set, only the file that it names is tried. Else the first of
+ * these that can be loaded is taken: the build of a checkout, {@link userAddon}, and the addon that
+ * the package contains for this platform.
  * @internal
  */
 export function findAddon(): Found {
@@ -100,7 +103,7 @@ function builtAddons(folder: string | undefined): string[] {
   return users === undefined ? own : [...own, users];
 }
 
-/** Bundlers follow `require` of a literal only. */
+/** Each path stands in a literal `require`, because bundlers follow no other. */
 function packagedAddon(): unknown {
   /* eslint-disable @typescript-eslint/no-require-imports */
   switch (platform) {
@@ -114,7 +117,7 @@ function packagedAddon(): unknown {
   /* eslint-enable @typescript-eslint/no-require-imports */
 }
 
-/** What a user can do if no addon could be loaded. @internal */
+/** What a user can do if no addon could be loaded, as lines of a message. @internal */
 export function loadAdvice(): string[] {
   return [
     `The package has addons for ${prebuiltHosts}.`,

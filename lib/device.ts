@@ -8,37 +8,37 @@ export type { DeviceInfo };
 export interface DeviceDiagnostics {
   npu: {
     available: boolean;
-    /** A sentence for people, which names what to do. */
+    /** One sentence for people; if no NPU is available, it names what to do. */
     reason: string;
-    /** The CANN library that was tried. */
+    /** The CANN library that was loaded, or that failed to load. */
     libraryPath: string | undefined;
-    /** The dynamic loader's message about it. */
+    /** The dynamic loader's message, if the library failed to load. */
     loaderMessage: string | undefined;
     /** The chip ('Ascend910B3' …). */
     soc: string | undefined;
-    /** What to expect of a chip that was not tried, or is not supported yet. */
+    /** What to expect of a chip that this package was not tried on, or does not support. */
     chipNote: string | undefined;
-    /** The version of ACL's interface ('1.14.0'), which is not that of CANN. */
+    /** The version of the ACL interface ('1.14.0'). CANN's own version is another number. */
     aclVersion: string | undefined;
     /** How many NPUs this process can see. */
     deviceCount: number;
-    /** Whether Ascend C kernels were found and, once an NPU is open, run on it. */
+    /** Whether the plugin with the Ascend C kernels was found and, once an NPU is open, used. */
     kernelsPlugin: boolean;
-    /** The path at which it was found, or expected. */
+    /** The path at which the plugin was found, or was expected. */
     kernelsPluginPath: string | undefined;
     /**
-     * What the NPU that was opened last computes with: 'fused', 'kernels' or 'operations', with the
-     * way in which kernels are launched.
+     * What an open NPU computes with: 'fused', 'kernels' or 'operations', followed by how kernels are
+     * launched; docs/ascend.md describes each. Of several open NPUs, that with the highest number.
      */
     kernelsRung: string | undefined;
-    /** Why it is not used, or not all of its kernels. */
+    /** Why the plugin, or some of its kernels, are not used. */
     kernelsReason: string | undefined;
     /**
-     * Whether the NPU that was opened last captures the timestep path and replays it; undefined
-     * while no NPU is open.
+     * Whether an open NPU records the operations of a timestep's embedding once, and replays the
+     * record in later forwards. Undefined if no NPU is open.
      */
     captures: boolean | undefined;
-    /** Why it does not, or did not once. */
+    /** Why forwards are not recorded, or why one of them was not. */
     captureReason: string | undefined;
   };
   /** The two variables that hide or show NPUs to a process. */
@@ -49,17 +49,21 @@ export interface DeviceDiagnostics {
 }
 
 /**
- * The devices of this process; the cpu always comes first. Never throws because CANN is absent, and
- * opens no NPU: `memory` is there for those that are open.
+ * The devices of this process; the cpu always comes first. If CANN is absent, the cpu is the only
+ * one. This function opens no NPU; an NPU has its `memory` only once it is open.
+ * @example
+ * ```ts
+ * for (const { name, soc } of devices()) console.log(name, soc ?? '');
+ * ```
  */
 export function devices(): DeviceInfo[] {
   return native.devices();
 }
 
 /**
- * Opens an NPU ahead of its first use, on its own thread; the event loop goes on meanwhile. Without
- * this the first forward, `loadStateDict` or tensor on the NPU opens it. Does nothing for the cpu, or
- * for an NPU that is open. After a failure, the next use tries again.
+ * Opens an NPU ahead of its first use, on a thread of its own, so that the event loop stays free.
+ * If it is not called, the first forward, `loadStateDict` or tensor on the NPU opens the device. It
+ * does nothing for the cpu, or for an NPU that is open. After a failure, the next use tries again.
  * @param name 'cpu', 'npu' or 'npu:0', 'npu:1' …
  * @throws LatteError (as a rejection) ERR_VALUE, ERR_DEVICE_UNAVAILABLE with the reason.
  */
@@ -68,7 +72,7 @@ export async function openDevice(name: string): Promise<void> {
   await settled(native.openDevice(checkDevice(name)));
 }
 
-/** Why NPUs are, or are not, available to this process. Opens none. */
+/** Why NPUs are, or are not, available to this process. This function opens no NPU. */
 export function deviceDiagnostics(): DeviceDiagnostics {
   const npu = native.deviceDiagnostics();
   return {
@@ -96,7 +100,7 @@ export function deviceDiagnostics(): DeviceDiagnostics {
 }
 
 /**
- * Checks a device that came from the caller.
+ * Checks the name of a device that the caller gave, and that this process has the device.
  * @returns its full name ('npu:0' for 'npu').
  * @throws LatteError ERR_VALUE, ERR_DEVICE_UNAVAILABLE.
  * @internal
@@ -117,7 +121,7 @@ export function checkDevice(device: unknown): string {
   throw new LatteError('ERR_DEVICE_UNAVAILABLE', `device ${show(device)} is not available: ${why}`);
 }
 
-/** Which NPUs there are, for the message about another one. */
+/** Which NPUs this process has, for the message about one that it does not have. */
 function describeNpus(count: number): string {
   const list = process.env.ASCEND_RT_VISIBLE_DEVICES;
   const range = count === 1 ? 'npu:0' : `npu:0 to npu:${count - 1}`;
@@ -129,8 +133,8 @@ function describeNpus(count: number): string {
 let announced = false;
 
 /**
- * The device of a layer. 'auto', the default, means the first NPU, else the cpu; the first fallback
- * emits a process warning.
+ * The device that an option names. 'auto', the default, means the first NPU, or the cpu if there is
+ * none. The first time that 'auto' means the cpu, a process warning is emitted with the reason.
  * @internal
  */
 export function resolveDevice(device: unknown): string {

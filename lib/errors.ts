@@ -2,6 +2,19 @@ import { types } from 'node:util';
 
 /**
  * The stable codes of {@link LatteError}. Messages may be reworded between releases; codes may not.
+ *
+ * - `ERR_SHAPE`: a tensor has another shape than the one that is needed.
+ * - `ERR_DTYPE`: a tensor or an array has another dtype than those that are accepted.
+ * - `ERR_VALUE`: an argument or an option has a value that is not accepted, or an unknown name.
+ * - `ERR_STATE`: the call does not fit the state of the object. For example, a layer has no weights,
+ *   a tensor is on another device, or a forward still writes it.
+ * - `ERR_DISPOSED`: an object was disposed before the call.
+ * - `ERR_DEVICE_UNAVAILABLE`: the device does not exist, or cannot be opened; the message has the
+ *   reason.
+ * - `ERR_DEVICE`: the device failed at an operation; see `aclCode` and `operation`.
+ * - `ERR_OUT_OF_MEMORY`: the host or the device has no memory for the result.
+ * - `ERR_CHECKPOINT`: a file is missing, malformed, or does not fit its configuration; see `path`.
+ * - `ERR_ABORTED`: the caller's AbortSignal was aborted; its reason is the error's `cause`.
  */
 export type LatteErrorCode =
   | 'ERR_SHAPE'
@@ -15,7 +28,7 @@ export type LatteErrorCode =
   | 'ERR_CHECKPOINT'
   | 'ERR_ABORTED';
 
-/** What an error carries beside its code and message. */
+/** What an error has beside its code and message. */
 export interface LatteErrorDetails {
   /** The file that was being read (ERR_CHECKPOINT). */
   path?: string;
@@ -23,11 +36,22 @@ export interface LatteErrorDetails {
   aclCode?: number;
   /** The operation that failed (ERR_DEVICE). */
   operation?: string;
-  /** What made this error happen. */
+  /** The error or the abort reason that led to this error. */
   cause?: unknown;
 }
 
-/** Every error that this package throws on purpose. */
+/**
+ * The class of every error that this package throws on purpose. Programs should test
+ * {@link LatteError.code}, not the message.
+ * @example
+ * ```ts
+ * try {
+ *   await layer.forward(latent);
+ * } catch (error) {
+ *   if (!(error instanceof LatteError && error.code === 'ERR_OUT_OF_MEMORY')) throw error;
+ * }
+ * ```
+ */
 export class LatteError extends Error {
   readonly code: LatteErrorCode;
   /** The file that was being read (ERR_CHECKPOINT). */
@@ -38,7 +62,7 @@ export class LatteError extends Error {
   declare readonly operation?: string;
 
   static {
-    // On the prototype, as the errors of JavaScript itself have it.
+    // A property of the prototype, as in JavaScript's own error classes.
     Object.defineProperty(this.prototype, 'name', { value: 'LatteError', configurable: true });
   }
 
@@ -55,16 +79,16 @@ export class LatteError extends Error {
 const typedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype) as object;
 /**
  * The kind of a typed array of any realm ('Float32Array' …), or undefined for any other value. Runs
- * no code of the value's own.
+ * no code of the value itself.
  */
 export function typedArrayKind(value: unknown): string | undefined {
-  // A getter of the prototype, called on the value: the result is the value's true kind, not what a property of it claims.
+  // The getter of the prototype reads the value's true kind. A property of the value could be false.
   return Reflect.get(typedArrayPrototype, Symbol.toStringTag, value) as string | undefined;
 }
 
 /**
- * A field of a typed array as the array itself knows it. A property of this name that the caller
- * put on the array, or on a subclass, does not count.
+ * Reads a field of a typed array with the getter of its prototype, so that a property of this name
+ * on the array, or on a subclass, has no effect.
  */
 export function typedArrayField<Name extends 'buffer' | 'byteOffset' | 'byteLength' | 'length'>(
   array: ArrayBufferView,
@@ -73,11 +97,11 @@ export function typedArrayField<Name extends 'buffer' | 'byteOffset' | 'byteLeng
   return Reflect.get(typedArrayPrototype, name, array);
 }
 
-/** Whether a value is a proxy that was revoked: everything that is asked of it throws a TypeError. */
+/** Whether a value is a proxy that was revoked: every operation on it throws a TypeError. */
 export function isRevoked(value: unknown): boolean {
   if (!types.isProxy(value)) return false;
   try {
-    // Asks no trap of a live proxy.
+    // Throws for a revoked proxy, and calls no trap of another one.
     Array.isArray(value);
     return false;
   } catch {
@@ -85,12 +109,12 @@ export function isRevoked(value: unknown): boolean {
   }
 }
 
-/** Array.isArray, which throws for a revoked proxy: this returns false. */
+/** Array.isArray, except that this returns false for a revoked proxy instead of throwing. */
 export function isArray(value: unknown): value is unknown[] {
   return !isRevoked(value) && Array.isArray(value);
 }
 
-/** 'an object of class Map' …; 'an object' if it is a plain one. Runs no code of the value's own. */
+/** 'an object of class Map' …; 'an object' for a plain one. Runs no code of the value itself. */
 function showObject(value: object): string {
   const prototype = Object.getPrototypeOf(value) as object | null;
   if (prototype === null || types.isProxy(prototype)) return 'an object';
@@ -102,8 +126,8 @@ function showObject(value: object): string {
 }
 
 /**
- * A short picture of any JavaScript value for error messages: never throws, never long, never runs
- * code of the value's own (a getter, a proxy or a toString might).
+ * A short text for any JavaScript value, for error messages. Never throws, and never runs code of
+ * the value itself (a getter, a proxy's trap or a toString).
  */
 export function show(value: unknown): string {
   switch (typeof value) {

@@ -2,22 +2,22 @@ import { checkDevice } from './device.js';
 import { native } from './native.js';
 import { checkArgumentCount, checkOptions } from './options.js';
 
-/** The memory that tensors take, in bytes. */
+/** The memory of the library's pool on a device, in bytes. */
 export interface MemoryUsage {
-  /** Held by tensors of the library, weights among them. */
+  /** Used by tensors that the library made, and by layers' weights. */
   live: number;
-  /** Free, and kept for the next tensors; on the cpu, large blocks for some seconds at most. */
+  /** Free memory that is kept for the next tensors. On the cpu, large blocks stay some seconds. */
   pooled: number;
   /**
-   * The most that `live` may become; beyond it allocations fail with ERR_OUT_OF_MEMORY. 0 for an NPU
-   * that is not open.
+   * The most that `live` may become; an allocation beyond it fails with ERR_OUT_OF_MEMORY. 0 for an
+   * NPU that is not open.
    */
   limit: number;
 }
 
 /**
- * What the library's pool on a device holds, in the whole process: worker threads share it.
- * @param options device: default 'cpu'.
+ * How much memory the library's pool on a device holds. All worker threads of a process share it.
+ * @param options `device`: 'cpu' (the default), 'npu' or 'npu:0' …
  * @throws LatteError ERR_VALUE, ERR_DEVICE_UNAVAILABLE.
  */
 export function memoryUsage(options?: { device?: string }): MemoryUsage {

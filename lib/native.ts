@@ -5,30 +5,32 @@ import { LatteError } from './errors.js';
 declare const kind: unique symbol;
 
 /**
- * The addon's tensors and layers: objects without methods, for the functions of {@link native}. No
- * public object has one as a property, and none passes a built-in that a program may replace.
+ * The addon's handle of a tensor: an object without methods, for the functions of {@link native}.
+ *
+ * Handles are kept from programs: no public object has one as a property, and no built-in that a
+ * program may have replaced receives one.
  * @internal
  */
 export interface NativeTensor {
   readonly [kind]: 'tensor';
 }
 
-/** @internal */
+/** The addon's handle of a layer, as {@link NativeTensor}. @internal */
 export interface NativeLayer {
   readonly [kind]: 'layer';
 }
 
-/** Handles, as {@link handleList} makes them. @internal */
+/** A list of handles; {@link handleList} makes one. @internal */
 export type NativeTensors = (NativeTensor | undefined)[];
 
-/** @internal */
+/** A weight of a layer; a weight that is not `required` may be missing in a state dict. @internal */
 export interface NativeParameter {
   name: string;
   shape: number[];
   required: boolean;
 }
 
-/** Numbers that a forward takes beside its tensors. @internal */
+/** What a forward takes beside its tensors. @internal */
 export interface NativeForwardOptions {
   batchSize?: number;
   hiddenDtype?: DType;
@@ -36,28 +38,31 @@ export interface NativeForwardOptions {
 }
 
 /**
- * The functions of the addon. The facade has already checked types and options when it calls them;
- * the addon checks shapes and handles, and cheaply checks everything that could harm the process.
+ * The functions of the addon. lib/ checks types and options before it calls them. The addon checks
+ * shapes and handles, and checks again, cheaply, everything that could harm the process.
  *
- * `results` receives a handle for each element that is undefined; the others are written in place.
- * A promise resolves with undefined when the memory of the results holds their values: nothing that
- * a program may have put on a prototype runs on the way.
+ * `results` is a list of outputs. The addon puts a new handle where an element is undefined, and
+ * writes into the memory of the handles that are there. A promise resolves once that memory holds
+ * the values. It resolves with undefined, not with the handles: JavaScript reads `then` of an object
+ * that a promise resolves with, and a program may have put a `then` on a prototype.
  * @internal
  */
 export interface NativeModule {
   setErrorClass(constructor: typeof LatteError): void;
-  /** Throws ERR_VALUE if an environment variable asks for what cannot be had. */
+  /** Throws ERR_VALUE if an environment variable of the package has a value that it cannot have. */
   checkSettings(): void;
   /** A tensor over memory that the caller owns. */
   tensorFrom(dtype: DType, shape: number[], data: TensorData): NativeTensor;
   tensorDType(tensor: NativeTensor): DType;
   tensorShape(tensor: NativeTensor): number[];
   tensorDevice(tensor: NativeTensor): string;
-  /** The address in the device's memory; for tensors on an NPU alone. */
+  /** The address in the device's memory. The tensor must be on an NPU. */
   devicePointer(tensor: NativeTensor): bigint;
   /**
-   * The memory of a tensor that owns it, on the cpu. If the runtime takes no memory of others, the
-   * tensor moves to an ArrayBuffer of the runtime; that is refused while a forward writes it.
+   * An ArrayBuffer over the memory of a tensor on the cpu that owns its memory. Some runtimes
+   * (Electron) allow no ArrayBuffer over an addon's memory: there the elements move to one of the
+   * runtime's own.
+   * @param written whether a forward writes the tensor now; such a move then throws ERR_STATE.
    */
   arrayBuffer(tensor: NativeTensor, written: boolean): ArrayBuffer;
   /** Another tensor over the same memory. */
@@ -82,7 +87,7 @@ export interface NativeModule {
     results: NativeTensors,
     options: NativeForwardOptions | undefined,
   ): void;
-  /** @param id what {@link cancel} knows the forward by; 0: it cannot be cancelled. */
+  /** @param id the number to give {@link cancel}; 0 if nobody will cancel the forward. */
   forward(
     layer: NativeLayer,
     inputs: NativeTensors,
@@ -91,13 +96,13 @@ export interface NativeModule {
     id: number,
   ): Promise<void>;
   /**
-   * Rejects a forward at once if its device has not yet got it; one that runs, at its next operation.
-   * An NPU gets a forward at once, unless copies from other devices come first: a forward that waits
-   * in its queue is rejected when its turn comes.
+   * Rejects a forward with ERR_ABORTED. A forward that waits for the cpu, or for a copy from another
+   * device, is rejected at once. A forward that runs is rejected before its next operation. A forward
+   * that waits in an NPU's queue is rejected at its turn.
    */
   cancel(id: number): void;
   zeros(dtype: DType, shape: number[], device: string): NativeTensor;
-  /** A copy of another dtype and device. */
+  /** A copy in a dtype and on a device; the calling thread waits for it. */
   convertSync(tensor: NativeTensor, dtype: DType, device: string, results: NativeTensors): void;
   convert(
     tensor: NativeTensor,
@@ -105,9 +110,9 @@ export interface NativeModule {
     device: string,
     results: NativeTensors,
   ): Promise<void>;
-  /** Each row of the first axis `times` times, on the tensor's device. */
+  /** A tensor with each row of the first axis `times` times in a row: a, a, b, b. */
   repeatRows(tensor: NativeTensor, times: number, results: NativeTensors): Promise<void>;
-  /** A tensor over memory of a device that another API owns. */
+  /** A tensor over memory of a device that another addon owns; work on it waits for `event`. */
   fromDevicePointer(
     pointer: bigint,
     dtype: DType,
@@ -148,7 +153,7 @@ export interface NativeModule {
   memoryUsage(device: string): { live: number; pooled: number; limit: number };
 }
 
-/** What the addon knows about NPUs; a text is absent if it would be empty. @internal */
+/** The fields of `DeviceDiagnostics` that the addon knows; an empty text is left out. @internal */
 export interface NativeDiagnostics {
   available: boolean;
   reason: string;
@@ -178,15 +183,15 @@ export interface DeviceInfo {
   /** The NPU's chip ('Ascend910B3' …). */
   soc?: string;
   /**
-   * In bytes. An NPU has it only once it is open, with `free` as its thread saw it when `devices()`
-   * was last called.
+   * In bytes; undefined for an NPU that is not open. `devices()` does not wait for an NPU: its `free`
+   * is the value that was read at the previous call, or when the device was opened.
    */
   memory?: { free: number; total: number };
 }
 
 const found = findAddon();
 
-/** The file of the addon; undefined if a bundler has renamed it. @internal */
+/** The path of the loaded addon; undefined if a bundler has renamed the file. @internal */
 export const addonPath: string | undefined = found.path;
 
 function load(): NativeModule {
@@ -219,8 +224,8 @@ export const native: NativeModule = load();
 const { defineProperty, setPrototypeOf } = Reflect;
 
 /**
- * A list of `length` undefined elements, without a prototype: a setter or a method that a program
- * has put on Array.prototype never receives its handles. It has to be indexed, not iterated.
+ * A list of `length` undefined elements. It has no prototype, so that no setter or method that a
+ * program put on Array.prototype receives a handle. So it has no iterator either: index it.
  * @internal
  */
 export function handleList(length: number): NativeTensors {
@@ -231,8 +236,8 @@ export function handleList(length: number): NativeTensors {
 }
 
 /**
- * Gives back the memory of a handle that reaches no caller, because the work behind it failed. Never
- * throws: what cannot be given back now is given back when the handle is collected.
+ * Frees the memory of a result whose work failed, so that no caller gets it. Never throws: memory
+ * that cannot be freed now is freed when the handle is collected.
  * @internal
  */
 export function disposeHandle(handle: NativeTensor | undefined): void {
@@ -240,7 +245,7 @@ export function disposeHandle(handle: NativeTensor | undefined): void {
   try {
     native.disposeTensor(handle);
   } catch {
-    // The error of the work itself is the one that matters.
+    // The caller throws the error of the failed work, which tells more than this one.
   }
 }
 
@@ -248,11 +253,11 @@ const ownConstructor: PropertyDescriptor = { value: Promise };
 setPrototypeOf(ownConstructor, null);
 
 /**
- * Waits for a promise of the addon, which has no results if it is rejected.
+ * Waits for a promise of the addon. After a rejection the `results` of the call are not valid.
  * @internal
  */
 export async function settled(promise: Promise<void>): Promise<void> {
-  // `await` asks a promise for its constructor, which a program may have replaced.
+  // `await` reads the promise's `constructor`, which a program may have replaced on the prototype.
   defineProperty(promise, 'constructor', ownConstructor);
   await promise;
 }

@@ -1,14 +1,15 @@
 import { types } from 'node:util';
 import { isArray, isRevoked, LatteError, show } from './errors.js';
 
-// Dimensions are bounded so that products of a few of them stay exact, in JavaScript and in C++.
+// The default bound of whole numbers. The addon checks the products of several for overflow.
 const mostDimension = 2 ** 31 - 1;
 
 /**
- * Checks an options object that came from the caller, or undefined for none. An option that is not
- * in `names` is refused unless it is undefined: a misspelt one would otherwise be ignored.
- * @returns a copy in which each option was read once.
- * @throws LatteError ERR_VALUE.
+ * Checks an options object that the caller gave. An option that is not in `names` is refused, unless
+ * its value is undefined: a misspelt name would otherwise be ignored.
+ * @param options undefined means no options.
+ * @returns a copy; each option is read from the caller's object once.
+ * @throws LatteError ERR_VALUE, which names the option and the nearest known name.
  * @internal
  */
 export function checkOptions<T extends object>(
@@ -30,13 +31,14 @@ export function checkOptions<T extends object>(
 }
 
 /**
- * The names of an object's options: its enumerable properties, inherited ones too. An object of a
- * class without any known one (a Tensor, a Map, an AbortSignal …) is here by mistake.
+ * The names of an object's options: its enumerable properties, inherited ones too. An instance of a
+ * class (a Tensor, a Map, an AbortSignal …) is refused if it has no option of a known name: the
+ * caller then passed it in the wrong position.
  */
 function namesIn(options: unknown, known: readonly string[], name: string): string[] {
   if (typeof options === 'object' && options !== null && !isRevoked(options) && !isArray(options)) {
     const names: string[] = [];
-    // What a careless library has added to every object is no option.
+    // A property that some library added to Object.prototype is not an option.
     for (const key in options) {
       if (Object.hasOwn(options, key) || !(key in Object.prototype)) names.push(key);
     }
@@ -45,21 +47,26 @@ function namesIn(options: unknown, known: readonly string[], name: string): stri
   throw new LatteError('ERR_VALUE', `${name} must be a plain object, but is ${show(options)}`);
 }
 
-/** Whether an object is made like `{}`, in any realm, or without a prototype. */
+/** Whether an object has the prototype of `{}`, of any realm, or none. */
 function isPlain(value: object): boolean {
   const prototype = Object.getPrototypeOf(value) as object | null;
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-/** Whether a value that stands where another argument may be left out is an options object. @internal */
+/**
+ * Whether a value is an options object. For functions in which the options may follow directly if
+ * the argument before them is left out.
+ * @internal
+ */
 export function isOptions(value: unknown): value is object {
   if (typeof value !== 'object' || value === null || isRevoked(value)) return false;
   return !isArray(value) && isPlain(value);
 }
 
 /**
- * Refuses arguments behind the last one that a function takes: they would be ignored.
- * @param call what the function takes, for the message: 'forward(latent, options)'.
+ * Refuses arguments after the last one that a function takes: they would be ignored.
+ * @param most how many arguments the function takes.
+ * @param call the function with its arguments, for the message: 'forward(latent, options)'.
  * @throws LatteError ERR_VALUE.
  * @internal
  */
@@ -68,8 +75,8 @@ export function checkArgumentCount(given: ArrayLike<unknown>, most: number, call
 }
 
 /**
- * The same for functions that callers give to `Array.prototype.map`, which adds an index and an
- * array: only an object or a string is refused.
+ * Like {@link checkArgumentCount}, but refuses only objects and strings. For functions that callers
+ * may give to `Array.prototype.map`, which adds an index and an array as arguments.
  * @internal
  */
 export function checkNoOptions(given: ArrayLike<unknown>, most: number, call: string): void {
@@ -98,20 +105,20 @@ function unknownName(given: string, names: readonly string[], name: string): Lat
   return new LatteError('ERR_VALUE', `${name} has no ${show(given)}${hint} (${known})`);
 }
 
-/** The name that is most like the one given; undefined without names. */
+/** The element of `names` that is most like `given`; undefined if `names` is empty. */
 function nearestName(given: string, names: readonly string[]): string | undefined {
   const plain = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
   const wanted = plain(given.slice(0, 60));
   const cost = (name: string): number => {
     const other = plain(name);
-    // torch_dtype is dtype: one name within the other is nearer than as many letters suggest.
+    // `torch_dtype` means `dtype`: if one name contains the other, the distance counts a quarter.
     const within = wanted.length > 2 && (wanted.includes(other) || other.includes(wanted));
     return editDistance(wanted, other) / (within ? 4 : 1);
   };
   return [...names].sort((a, b) => cost(a) - cost(b))[0];
 }
 
-/** How many letters are to be inserted, left out or exchanged (Levenshtein). */
+/** How many letters must be inserted, deleted or replaced to make `to` of `from` (Levenshtein). */
 function editDistance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, j) => j);
   for (let i = 1; i <= from.length; i++) {
@@ -126,8 +133,9 @@ function editDistance(from: string, to: string): number {
 }
 
 /**
- * The entries of an object or a Map (of any realm) with strings as names.
- * @throws LatteError ERR_VALUE.
+ * The entries of an object, or of a Map of any realm whose keys are strings.
+ * @param what the kind of the values, for the message: 'tensors'.
+ * @throws LatteError ERR_VALUE for any other value.
  * @internal
  */
 export function checkEntries(value: unknown, name: string, what: string): [string, unknown][] {
@@ -146,7 +154,7 @@ export function checkEntries(value: unknown, name: string, what: string): [strin
   }
   if (typeof value === 'object' && value !== null && !isRevoked(value) && !isArray(value)) {
     const entries = Object.entries(value);
-    // A proxy of a Map, a Tensor …: an object of a class that has no entries to show.
+    // Without entries only a plain object is accepted: a Tensor, or a proxy of a Map, has none either.
     if (entries.length > 0 ? !ArrayBuffer.isView(value) : isPlain(value)) return entries;
   }
   throw new LatteError(
@@ -155,7 +163,12 @@ export function checkEntries(value: unknown, name: string, what: string): [strin
   );
 }
 
-/** A whole number in [least, most]. @internal */
+/**
+ * Checks a whole number in [least, most].
+ * @param fallback what undefined means; without it the number is required.
+ * @throws LatteError ERR_VALUE.
+ * @internal
+ */
 export function checkInteger(
   value: unknown,
   name: string,
@@ -173,7 +186,7 @@ export function checkInteger(
   return given;
 }
 
-/** A finite number. @internal */
+/** Checks a finite number; undefined means `fallback`. @throws LatteError ERR_VALUE. @internal */
 export function checkNumber(value: unknown, name: string, fallback: number): number {
   const given = value === undefined ? fallback : value;
   if (typeof given !== 'number' || !Number.isFinite(given)) {
@@ -182,7 +195,7 @@ export function checkNumber(value: unknown, name: string, fallback: number): num
   return given;
 }
 
-/** A finite number above zero. @internal */
+/** Checks a finite number above zero; undefined means `fallback`. @throws LatteError ERR_VALUE. @internal */
 export function checkPositive(value: unknown, name: string, fallback: number): number {
   const given = checkNumber(value, name, fallback);
   if (given <= 0) {
@@ -191,7 +204,7 @@ export function checkPositive(value: unknown, name: string, fallback: number): n
   return given;
 }
 
-/** @internal */
+/** Checks a boolean; undefined means `fallback`. @throws LatteError ERR_VALUE. @internal */
 export function checkBoolean(value: unknown, name: string, fallback: boolean): boolean {
   const given = value === undefined ? fallback : value;
   if (typeof given !== 'boolean') {

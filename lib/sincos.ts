@@ -11,7 +11,7 @@ import { asTensor, type TensorLike } from './tensor/tensor-like.js';
 import { handleToReadNow } from './tensor/state.js';
 import { stateOf, wrapHandle, type Tensor } from './tensor/tensor.js';
 
-// No axis of a table is longer, so that what is computed on the way to a table stays small beside it.
+// The largest length of an axis of a table. It bounds the temporary arrays, which are one axis long.
 const mostLength = 2 ** 24;
 
 /** The dtype of a position table. Default 'float32'. */
@@ -41,12 +41,12 @@ export interface Sincos2dOptions extends Sincos1dOptions {
  * 1-D sinusoidal position table for the positions 0 … length−1.
  *
  * Row i is [sin(i/s·ω) | cos(i/s·ω)] with ω_k = 10000^(−k/(embedDim/2)) and s the interpolation
- * scale, all in float64, rounded once at the end. Source: `get_1d_sincos_pos_embed` of diffusers
- * and mindone, after "Attention Is All You Need", section 3.5.
+ * scale. Everything is computed in float64 and rounded once at the end. Source:
+ * `get_1d_sincos_pos_embed` of diffusers and mindone, after "Attention Is All You Need", section 3.5.
  *
  * @param embedDim the number of channels; even.
  * @param length the number of positions.
- * @returns [length, embedDim].
+ * @returns [length, embedDim], on the cpu.
  * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_OUT_OF_MEMORY.
  */
 export function get1dSincosPosEmbed(
@@ -71,8 +71,9 @@ export function get1dSincosPosEmbed(
  * 1-D sinusoidal embedding of any positions, fractional and negative ones too; see
  * {@link get1dSincosPosEmbed}.
  *
+ * @param embedDim the number of channels; even.
  * @param pos positions of any shape, flattened to M.
- * @returns [M, embedDim].
+ * @returns [M, embedDim], on the cpu.
  * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_OUT_OF_MEMORY.
  */
 export function get1dSincosPosEmbedFromGrid(
@@ -92,13 +93,19 @@ export function get1dSincosPosEmbedFromGrid(
  *
  * The first half of the channels encodes the column, the second half the row; each half is
  * [sin | cos] as in {@link get1dSincosPosEmbed}. Positions are i / (n/baseSize) /
- * interpolationScale with n the length of the axis, in float32, rounded at every step; from the
- * angle on float64. Source: `get_2d_sincos_pos_embed` of diffusers and mindone.
+ * interpolationScale, where n is the length of the axis. They are computed in float32, rounded at
+ * every step; angles, sines and cosines in float64. Source: `get_2d_sincos_pos_embed` of diffusers
+ * and mindone.
  *
  * @param embedDim the number of channels; a multiple of 4.
  * @param gridSize n for an n × n grid, or [h, w].
- * @returns [h·w, embedDim], or [extraTokens + h·w, embedDim] with clsToken.
+ * @returns [h·w, embedDim], or [extraTokens + h·w, embedDim] with clsToken; on the cpu.
  * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_OUT_OF_MEMORY.
+ * @example
+ * ```ts
+ * // The table of Latte-1's patches: a latent of 64 × 64 in patches of 2 × 2.
+ * const table = get2dSincosPosEmbed(1152, 32, { baseSize: 32 }); // [1024, 1152]
+ * ```
  */
 export function get2dSincosPosEmbed(
   embedDim: number,
@@ -130,11 +137,12 @@ export function get2dSincosPosEmbed(
 }
 
 /**
- * 2-D sinusoidal embedding of any positions: grid[0] goes to the first half of the channels,
- * grid[1] to the second.
+ * 2-D sinusoidal embedding of any positions: grid[0] gives the first half of the channels,
+ * grid[1] the second; see {@link get1dSincosPosEmbed}.
  *
- * @param grid positions [2, …]; each half is flattened to M.
- * @returns [M, embedDim].
+ * @param embedDim the number of channels; a multiple of 4.
+ * @param grid positions [2, …]; each half is flattened to M. An array holds one half after the other.
+ * @returns [M, embedDim], on the cpu.
  * @throws LatteError ERR_SHAPE, ERR_VALUE, ERR_DTYPE, ERR_OUT_OF_MEMORY.
  */
 export function get2dSincosPosEmbedFromGrid(
@@ -146,7 +154,7 @@ export function get2dSincosPosEmbedFromGrid(
   const { dtype } = checkOptions(options, ['dtype']);
   const dim = checkEmbedDim(embedDim, 4);
   const tensor = asTensor(grid, 'grid');
-  // A flat array may hold both halves, one after the other.
+  // Of an array, which has no shape, only the length can be checked.
   const flat = tensor !== grid;
   if (flat ? tensor.size % 2 !== 0 : tensor.shape[0] !== 2) {
     throw new LatteError(
@@ -174,14 +182,14 @@ export interface Sincos3dOptions {
 /**
  * 3-D sinusoidal position table for the tokens of a video, frame by frame and row by row.
  *
- * A row is [frame D/4 | column 3D/8 | row 3D/8], each [sin | cos] as in {@link get1dSincosPosEmbed}.
- * Positions are i / scale in float32; from the angle on float64. Source: `get_3d_sincos_pos_embed`
- * of diffusers.
+ * A row has D/4 channels for the frame, 3D/8 for the column and 3D/8 for the row; each part is
+ * [sin | cos] as in {@link get1dSincosPosEmbed}. Positions are i / scale in float32; angles, sines
+ * and cosines are float64. Source: `get_3d_sincos_pos_embed` of diffusers.
  *
  * @param embedDim D, a multiple of 16.
- * @param spatialSize n for n × n tokens a frame, or [width, height].
+ * @param spatialSize n for n × n tokens in each frame, or [width, height].
  * @param temporalSize T, the number of frames.
- * @returns [T, height·width, D].
+ * @returns [T, height·width, D], on the cpu.
  * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_OUT_OF_MEMORY.
  */
 export function get3dSincosPosEmbed(
@@ -224,7 +232,7 @@ export function get3dSincosPosEmbed(
   );
 }
 
-/** Throws ERR_VALUE, in the reference's words, unless a 3-D table can have this width. @internal */
+/** Throws ERR_VALUE, with the reference's message, unless a 3-D table can have `dim` channels. @internal */
 export function checkVideoEmbedDim(dim: number): void {
   if (dim % 4 !== 0) {
     throw new LatteError(
@@ -243,7 +251,8 @@ export function checkVideoEmbedDim(dim: number): void {
 function checkEmbedDim(embedDim: unknown, divisor: 2 | 4): number {
   const dim = checkInteger(embedDim, 'embedDim', undefined, 1, mostLength);
   if (dim % divisor !== 0) {
-    // The reference's own words; its 2-D table halves embed_dim before it looks.
+    // The reference's message. A 2-D table checks each half of embed_dim, so embedDim itself must be
+    // a multiple of 4.
     const halves = divisor === 4 ? ' (each half of a 2-D table, too)' : '';
     throw new LatteError(
       'ERR_VALUE',
@@ -253,7 +262,7 @@ function checkEmbedDim(embedDim: unknown, divisor: 2 | 4): number {
   return dim;
 }
 
-/** @internal */
+/** Checks the dtype of a position table; undefined means 'float32'. @throws LatteError ERR_DTYPE. @internal */
 export function checkTableDType(dtype: unknown, name = 'dtype'): TableDType {
   if (dtype === undefined) return 'float32';
   if (dtype === 'float32' || dtype === 'float64') return dtype;

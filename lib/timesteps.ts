@@ -14,9 +14,9 @@ import { resultNow, stateOf, type Tensor } from './tensor/tensor.js';
 export interface GetTimestepEmbeddingOptions {
   /** [cos | sin] instead of [sin | cos]. Default false. */
   flipSinToCos?: boolean;
-  /** Subtracted from half the dimension in the exponent's divisor. Default 1. */
+  /** Subtracted from embeddingDim/2 in the divisor of the exponent. Default 1. */
   downscaleFreqShift?: number;
-  /** Factor of the arguments. Default 1. */
+  /** Multiplies the timesteps' angles. Default 1. */
   scale?: number;
   /** The longest period. Default 10000. */
   maxPeriod?: number;
@@ -25,17 +25,23 @@ export interface GetTimestepEmbeddingOptions {
 const optionNames = ['flipSinToCos', 'downscaleFreqShift', 'scale', 'maxPeriod'] as const;
 
 /**
- * Sinusoidal timestep embedding, in float32 throughout.
+ * Sinusoidal timestep embedding, computed in float32 on the calling thread.
  *
- * [sin(a) | cos(a)] with a_i = scale·t·exp(−ln(maxPeriod)·i/(embeddingDim/2 − downscaleFreqShift));
- * an odd dimension ends in a zero column. Any timestep is legal: whole, fractional, negative, huge.
- * Source: `get_timestep_embedding` of diffusers and mindone, after "Denoising Diffusion
- * Probabilistic Models".
+ * The row of a timestep t is [sin(a) | cos(a)] with
+ * a_i = scale·t·exp(−ln(maxPeriod)·i/(embeddingDim/2 − downscaleFreqShift)). An odd embeddingDim ends
+ * with a column of zeros. Timesteps may be whole, fractional, negative and of any size. Source:
+ * `get_timestep_embedding` of diffusers and mindone, after "Denoising Diffusion Probabilistic Models".
  *
  * @param timesteps [N]: a 1-D tensor of any dtype, a typed array or numbers.
  * @param embeddingDim the number of channels.
- * @returns [N, embeddingDim] float32.
+ * @returns [N, embeddingDim] float32, on the cpu.
  * @throws LatteError ERR_SHAPE for timesteps that are not 1-D; ERR_VALUE.
+ * @example
+ * ```ts
+ * // The sinusoids that Latte's timestep embedder takes.
+ * const options = { flipSinToCos: true, downscaleFreqShift: 0 };
+ * const sinusoids = getTimestepEmbedding([999, 949.5], 256, options); // [2, 256]
+ * ```
  */
 export function getTimestepEmbedding(
   timesteps: TensorLike,
@@ -52,7 +58,11 @@ export function getTimestepEmbedding(
   return resultNow((results) => native.forwardSync(layer, inputs, results, undefined));
 }
 
-/** The checked options of the addon's Timesteps; shared with the layer. @internal */
+/**
+ * Checks the options of the addon's layer Timesteps, for this function and for the class.
+ * @param name the name of the option `channels`, for messages.
+ * @internal
+ */
 export function timestepsConfig(
   channels: unknown,
   name: string,

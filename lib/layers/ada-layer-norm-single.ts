@@ -10,10 +10,11 @@ import {
   type LayerOptions,
 } from './layer.js';
 
+/** The options of {@link AdaLayerNormSingle}. */
 export interface AdaLayerNormSingleOptions extends LayerOptions {
   /** D, the channels of the transformer. */
   embeddingDim: number;
-  /** Whether resolution and aspect ratio are embedded, too. Default false. */
+  /** Whether the layer also embeds resolution and aspect ratio. Default false. */
   useAdditionalConditions?: boolean;
   /** n, how many shifts, scales and gates the modulation has. Default 6. */
   numModParams?: number;
@@ -26,11 +27,11 @@ const optionNames = [
   'numModParams',
 ] as const;
 
-/** What {@link AdaLayerNormSingle} returns. */
+/** The result of {@link AdaLayerNormSingle}. */
 export interface Modulation {
-  /** `[B, nD]`: shifts, scales and gates of the transformer's blocks. */
+  /** `[B, nD]`: linear(silu(e)), the shifts, scales and gates of the transformer's blocks. */
   modulation: Tensor;
-  /** `[B, D]`: the combined embedding itself. */
+  /** `[B, D]`: e, the embedding of timestep and sizes. */
   embeddedTimestep: Tensor;
 }
 
@@ -40,14 +41,21 @@ type AdaLayerNormSingleInputs = [
 ];
 
 /**
- * The combined embedding e (sizeEmbDim = ⌊D/3⌋), and linear(silu(e)).
+ * The adaptive layer norm's parameters: the embedding e of a timestep (and sizes), and
+ * linear(silu(e)). A {@link CombinedTimestepSizeEmbeddings} with sizeEmbDim = ⌊D/3⌋ makes e.
  *
- * Weights: `emb.…` as of CombinedTimestepSizeEmbeddings, `linear.{weight [nD, D], bias}`. Source:
- * `AdaLayerNormSingle` of diffusers and mindone, after PixArt-α, section 2.3; with another n than 6
- * `LTX2AdaLayerNormSingle` of diffusers.
+ * Weights: those of CombinedTimestepSizeEmbeddings under `emb.`, and `linear.{weight [nD, D], bias
+ * [nD]}`. Source: `AdaLayerNormSingle` of diffusers and mindone, after PixArt-α, section 2.3. For n
+ * other than 6: `LTX2AdaLayerNormSingle` of diffusers.
  *
  * `forward(conditions, options?)` returns a {@link Modulation}; `options.out` is `{ modulation?,
- * embeddedTimestep? }`. It throws what CombinedTimestepSizeEmbeddings' `forward` throws.
+ * embeddedTimestep? }`. It throws the same errors as the `forward` of CombinedTimestepSizeEmbeddings.
+ * @example
+ * ```ts
+ * const layer = new AdaLayerNormSingle({ embeddingDim: 1152 });
+ * layer.loadStateDict(weights);
+ * const { modulation } = await layer.forward({ timestep: [999, 949] }); // [2, 6912]
+ * ```
  */
 export class AdaLayerNormSingle extends Layer<AdaLayerNormSingleInputs, Modulation> {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
@@ -79,7 +87,7 @@ export class AdaLayerNormSingle extends Layer<AdaLayerNormSingleInputs, Modulati
   }
 }
 
-/** A call whose results are a {@link Modulation}. @internal */
+/** Makes a {@link Call} whose results are a {@link Modulation}. @internal */
 export function modulationCall(
   checked: Pick<Call<unknown>, 'inputs' | 'numbers'>,
   options: ForwardOptions<Partial<Modulation>> | undefined,

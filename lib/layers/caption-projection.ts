@@ -12,18 +12,19 @@ import {
   type LayerOptions,
 } from './layer.js';
 
+/** The options of {@link CaptionProjection}. */
 export interface CaptionProjectionOptions extends LayerOptions {
   /** The channels of the text encoder's states. */
   inFeatures: number;
   /** The channels of the transformer. */
   hiddenSize: number;
-  /** Accepted for the reference's sake; has no effect. Default 120. */
+  /** The reference has this option; it has no effect. Default 120. */
   numTokens?: number;
 }
 
 const optionNames = [...layerOptionNames, 'inFeatures', 'hiddenSize', 'numTokens'] as const;
 
-/** What the reference takes for `force_drop_ids`. */
+/** The values that the reference accepts for `force_drop_ids`. */
 export type ForceDropIds = TensorLike | boolean | number | null;
 
 type CaptionProjectionInputs = [
@@ -33,7 +34,8 @@ type CaptionProjectionInputs = [
 ];
 
 /**
- * linear_1 → GELU (tanh form) → linear_2 over the last axis of a caption's token states.
+ * Projects a caption's token states to the transformer's channels: linear_1 → GELU (tanh form) →
+ * linear_2, over the last axis.
  *
  * Weights: `linear_1.{weight [hiddenSize, inFeatures], bias}`, `linear_2.{weight [hiddenSize,
  * hiddenSize], bias}`; a `y_embedding` is ignored. Source: `PixArtAlphaTextProjection` of
@@ -41,8 +43,14 @@ type CaptionProjectionInputs = [
  *
  * `forward(caption, forceDropIds?, options?)`, or `forward(caption, options?)`, takes a caption
  * […, inFeatures] of any floating dtype, with any leading axes. It returns […, hiddenSize].
- * `forceDropIds` is accepted for the reference's sake and has no effect. It throws ERR_SHAPE, ERR_DTYPE
- * and ERR_VALUE.
+ * `forceDropIds` has no effect, because the reference drops captions only in training. `forward`
+ * throws ERR_SHAPE, ERR_DTYPE and ERR_VALUE.
+ * @example
+ * ```ts
+ * const layer = new CaptionProjection({ inFeatures: 4096, hiddenSize: 1152 });
+ * layer.loadStateDict(weights);
+ * const states = await layer.forward(caption); // [2, 120, 4096] → [2, 120, 1152]
+ * ```
  */
 export class CaptionProjection extends Layer<CaptionProjectionInputs, Tensor> {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */

@@ -16,35 +16,37 @@ import {
   type LayerOptions,
 } from './layer.js';
 
+/** The options of {@link CogVideoXPatchEmbed}. */
 export interface CogVideoXPatchEmbedOptions extends LayerOptions {
   /** The rows and columns of a patch. Default 2. */
   patchSize?: number;
   /** The frames of a patch. Default null: patches of one frame. */
   patchSizeT?: number | null;
-  /** Default 16. */
+  /** C, the channels of the latent. Default 16. */
   inChannels?: number;
-  /** D. Default 1920. */
+  /** D, the channels of the tokens. Default 1920. */
   embedDim?: number;
   /** The channels of the text encoder's states. Default 4096. */
   textEmbedDim?: number;
-  /** Whether the patches' projection has a bias; with `patchSizeT` it has one in any case. Default true. */
+  /** Whether the patches' projection has a bias. With `patchSizeT` it always has one. Default true. */
   bias?: boolean;
-  /** The latent that a stored table is for, in latent pixels. Default 90 and 60. */
+  /** The width of the latent that a learned table is for, in latent pixels. Default 90. */
   sampleWidth?: number;
+  /** The height of the latent that a learned table is for, in latent pixels. Default 60. */
   sampleHeight?: number;
-  /** The frames of the video that a stored table is for. Default 49. */
+  /** The frames of the video (not of the latent) that a learned table is for. Default 49. */
   sampleFrames?: number;
-  /** Frames of the video for each frame of the latent. Default 4. */
+  /** How many frames of the video one frame of the latent stands for. Default 4. */
   temporalCompressionRatio?: number;
-  /** The text's tokens, which get zeros for positions. Default 226. */
+  /** L, the tokens of the text. Default 226. */
   maxTextSeqLength?: number;
-  /** Divides the positions. Default 1.875. */
+  /** Divides the positions in a frame. Default 1.875. */
   spatialInterpolationScale?: number;
   /** Divides the positions in time. Default 1. */
   temporalInterpolationScale?: number;
-  /** Default true. */
+  /** Whether positions are added. Default true. */
   usePositionalEmbeddings?: boolean;
-  /** Whether the table is a parameter, `pos_embedding`. Default true. */
+  /** Whether positions are added from a table among the weights, `pos_embedding`. Default true. */
   useLearnedPositionalEmbeddings?: boolean;
 }
 
@@ -74,19 +76,20 @@ type CogVideoXPatchEmbedInputs = [
 ];
 
 /**
- * A text's states and the patches of a video as one sequence of tokens.
+ * A text's states and the patches of a video as one sequence of tokens, the text first.
  *
- * With one of the two kinds of positional embeddings the text's tokens get zeros, and the patches
- * the table of `get3dSincosPosEmbed`. A learned table is used for latents of the sample's size;
- * for other numbers of frames a table is computed, and other heights and widths are refused.
+ * With either kind of positional embeddings, zeros are added to the text's tokens and the table of
+ * `get3dSincosPosEmbed` to the patches. A learned table is used for latents of the sample's size. For
+ * other numbers of frames a table is computed; other heights and widths are then refused.
  *
  * Weights: `proj.weight` [D, C, p, p], or with `patchSizeT` [D, C·pt·p·p]; `proj.bias`,
  * `text_proj.{weight, bias}`, `pos_embedding` [1, L + N, D] if learned. Source:
  * `CogVideoXPatchEmbed` of diffusers.
  *
  * `forward(textEmbeds, imageEmbeds, options?)` takes [B, L, textEmbedDim] and [B, F, C, H, W] of any
- * floating dtypes, and returns [B, L + N, D]. Trailing pixels are dropped, but with `patchSizeT`
- * patches must divide frames, rows and columns. It throws ERR_VALUE, ERR_SHAPE and ERR_DTYPE.
+ * floating dtypes, and returns [B, L + N, D]. Trailing pixels that fill no patch are dropped; with
+ * `patchSizeT`, frames, rows and columns must be multiples of the patch. It throws ERR_VALUE,
+ * ERR_SHAPE and ERR_DTYPE.
  */
 export class CogVideoXPatchEmbed extends Layer<CogVideoXPatchEmbedInputs, Tensor> {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */

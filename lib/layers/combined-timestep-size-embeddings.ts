@@ -10,12 +10,13 @@ import {
   type LayerOptions,
 } from './layer.js';
 
+/** The options of {@link CombinedTimestepSizeEmbeddings}. */
 export interface CombinedTimestepSizeEmbeddingsOptions extends LayerOptions {
   /** The channels of the result. */
   embeddingDim: number;
-  /** The channels of each embedded size value; with conditions, their number times this must be embeddingDim. */
+  /** The channels of each embedded size: with additional conditions embeddingDim/3, for three sizes. */
   sizeEmbDim: number;
-  /** Whether resolution and aspect ratio are embedded, too. Default false. */
+  /** Whether the layer also embeds resolution and aspect ratio. Default false. */
   useAdditionalConditions?: boolean;
 }
 
@@ -29,18 +30,20 @@ const optionNames = [
 type ConditionForwardInputs = [conditions: ConditionInputs, options?: ForwardOptions];
 
 /**
- * Timesteps to one embedding; with additional conditions also resolution and aspect ratio.
+ * One embedding of a timestep; with additional conditions, of timestep, resolution and aspect ratio.
  *
- * Every number goes through a sinusoidal projection to 256 channels (flipped, shift 0) and a
- * TimestepEmbedding of its kind; the embedded sizes are concatenated (resolution, then aspect
- * ratio) and added to the embedded timestep. Weights: `timestep_embedder.…`,
- * `resolution_embedder.…`, `aspect_ratio_embedder.…`, each `linear_1` and `linear_2`. Source:
+ * Each number becomes 256 sinusoids ([cos | sin], shift 0), and these pass the TimestepEmbedding of
+ * the timestep, the resolution or the aspect ratio. The embedded sizes (height, width, aspect ratio)
+ * are concatenated and added to the embedded timestep.
+ *
+ * Weights: `timestep_embedder.…`, `resolution_embedder.…`, `aspect_ratio_embedder.…`, each with
+ * `linear_1.{weight, bias}` and `linear_2.{weight, bias}`. Source:
  * `PixArtAlphaCombinedTimestepSizeEmbeddings` of diffusers, `CombinedTimestepSizeEmbeddings` of
- * mindone; fewer size rows than the batch are tiled a, b, a, b.
+ * mindone.
  *
- * `forward(conditions, options?)` returns [B, embeddingDim], where B is the number of timesteps
- * broadcast with the `batchSize` rows of sizes. It throws ERR_SHAPE ("`batch_size` should be … but found
- * …." among them) and ERR_VALUE if a condition is missing.
+ * `forward(conditions, options?)` returns [B, embeddingDim]. B is the larger of the number of timesteps
+ * and the rows of sizes, of which one may be 1. It throws ERR_SHAPE (for example "`batch_size` should
+ * be … but found …."), and ERR_VALUE if a condition is missing.
  */
 export class CombinedTimestepSizeEmbeddings extends Layer<ConditionForwardInputs, Tensor> {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */

@@ -11,6 +11,10 @@ import {
   type LayerOptions,
 } from './layer.js';
 
+/**
+ * The options of {@link CombinedTimestepTextProjEmbeddings} and of
+ * {@link CombinedTimestepGuidanceTextProjEmbeddings}.
+ */
 export interface CombinedTimestepTextProjEmbeddingsOptions extends LayerOptions {
   /** The channels of the result. */
   embeddingDim: number;
@@ -20,21 +24,21 @@ export interface CombinedTimestepTextProjEmbeddingsOptions extends LayerOptions 
 
 const optionNames = [...layerOptionNames, 'embeddingDim', 'pooledProjectionDim'] as const;
 
-/** What the transformer is conditioned on at one step; an input of one row serves all rows. */
+/** The inputs of {@link CombinedTimestepTextProjEmbeddings}; an input of one row serves all N rows. */
 export interface TimestepTextInputs {
   /** [N]. */
   timestep: TensorLike;
-  /** [N, pooledProjectionDim]. */
+  /** `[N, pooledProjectionDim]`: the text encoder's pooled states. */
   pooledProjection: Tensor;
 }
 
-/** {@link TimestepTextInputs} with a guidance scale. */
+/** The inputs of {@link CombinedTimestepGuidanceTextProjEmbeddings}. */
 export interface TimestepGuidanceTextInputs extends TimestepTextInputs {
-  /** [N], scaled as the model's pipeline does it. */
+  /** `[N]`: the guidance scale, multiplied as in the model's pipeline (by 1000 in Flux). */
   guidance: TensorLike;
 }
 
-/** The options of both layers, checked. */
+/** Checks the options, which are the same for both layers. */
 function checked(options: CombinedTimestepTextProjEmbeddingsOptions): {
   given: LayerOptions;
   config: Record<string, unknown>;
@@ -52,10 +56,12 @@ function checked(options: CombinedTimestepTextProjEmbeddingsOptions): {
 type TextInputs = [conditions: TimestepTextInputs, options?: ForwardOptions];
 
 /**
- * The sum of a timestep's embedding and a pooled text's: MLP(sinusoid(t)) + MLP(text).
+ * The sum of the embeddings of a timestep and of a pooled text: MLP(sinusoids(t)) + MLP(text). The
+ * sinusoids are [cos | sin] in 256 channels, shift 0.
  *
- * Weights: `timestep_embedder.…` (256 → D → D) and `text_embedder.…` (P → D → D), each `linear_1` and
- * `linear_2` with SiLU between them. Source: `CombinedTimestepTextProjEmbeddings` of diffusers.
+ * Weights: `timestep_embedder.…` (256 → D → D) and `text_embedder.…` (pooledProjectionDim → D → D),
+ * where D is embeddingDim. Each has `linear_1` and `linear_2`, with SiLU between them. Source:
+ * `CombinedTimestepTextProjEmbeddings` of diffusers.
  *
  * `forward({ timestep, pooledProjection }, options?)` returns [N, embeddingDim]. It throws ERR_VALUE,
  * ERR_SHAPE and ERR_DTYPE.
@@ -80,13 +86,14 @@ export class CombinedTimestepTextProjEmbeddings extends Layer<TextInputs, Tensor
 type GuidanceInputs = [conditions: TimestepGuidanceTextInputs, options?: ForwardOptions];
 
 /**
- * {@link CombinedTimestepTextProjEmbeddings} with the embedding of a guidance scale in the sum.
+ * The sum of the embeddings of a timestep, a guidance scale and a pooled text: MLP(sinusoids(t)) +
+ * MLP(sinusoids(guidance)) + MLP(text).
  *
- * Weights: as there, and `guidance_embedder.…` (256 → D → D). Source:
- * `CombinedTimestepGuidanceTextProjEmbeddings` of diffusers.
+ * Weights: those of {@link CombinedTimestepTextProjEmbeddings}, and `guidance_embedder.…` (256 → D →
+ * D). Source: `CombinedTimestepGuidanceTextProjEmbeddings` of diffusers.
  *
  * `forward({ timestep, guidance, pooledProjection }, options?)` returns [N, embeddingDim]. It throws
- * ERR_VALUE, also if the guidance is missing, ERR_SHAPE and ERR_DTYPE.
+ * ERR_VALUE (also if `guidance` is missing), ERR_SHAPE and ERR_DTYPE.
  */
 export class CombinedTimestepGuidanceTextProjEmbeddings extends Layer<GuidanceInputs, Tensor> {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */

@@ -3,33 +3,39 @@ import { checkInteger, checkOptions } from '../options.js';
 import { asTensor, type TensorLike } from '../tensor/tensor-like.js';
 import { checkTensor, type Call } from './layer.js';
 
-/** What the transformer is conditioned on at one step. */
+/** The inputs of {@link CombinedTimestepSizeEmbeddings} and {@link AdaLayerNormSingle}. */
 export interface ConditionInputs {
-  /** [N]; N equals the rows of sizes, or either of them is 1. */
+  /** [N]; N equals `batchSize`, or one of the two is 1. */
   timestep: TensorLike;
   /**
-   * [b, 2] (height, width) in pixels; tiled a, b, a, b to `batchSize`. Without
-   * `useAdditionalConditions` it has no effect.
+   * `[b, 2]`: height and width in pixels. The rows are repeated a, b, a, b up to `batchSize`, so b must
+   * divide it. Without `useAdditionalConditions` this input has no effect.
    */
   resolution?: TensorLike;
-  /** [b, 1] or [b]; tiled like the resolution. Without `useAdditionalConditions` no effect. */
+  /**
+   * [b, 1] or [b]: height divided by width, repeated like the resolution. Without
+   * `useAdditionalConditions` this input has no effect.
+   */
   aspectRatio?: TensorLike;
   /**
-   * How many rows of sizes; N and this broadcast. Default: the number of timesteps, or of condition
-   * rows if there is one timestep. Without `useAdditionalConditions` it has no effect: the result has
-   * as many rows as timesteps.
+   * The rows of sizes. Default: the number of timesteps; if that is 1, the number of rows of
+   * `resolution`. Without `useAdditionalConditions` this number has no effect: the result then has as
+   * many rows as there are timesteps.
    */
   batchSize?: number;
-  /** The dtype of the result, and of the sinusoids on their way. Default: the layer's. */
+  /** The dtype of the result, to which the sinusoids are also rounded. Default: the layer's dtype. */
   hiddenDtype?: FloatDType;
 }
 
-/** What a forward takes under a name: numbers in a tensor or an array, or a tensor alone. */
+/**
+ * The kind of a forward's input: 'numbers' is a {@link TensorLike}, 'tensor' a Tensor, 'length' a
+ * whole number from 0, 'dtype' a floating dtype. An input with a '?' may be left out.
+ */
 type NamedKind = 'numbers' | 'numbers?' | 'tensor' | 'tensor?' | 'length?' | 'dtype?';
 
 /**
- * Checks a forward's inputs that are given by name. Those that may be left out have a '?'.
- * @param kinds the names in the order in which the addon takes the tensors.
+ * Checks the inputs of a forward that takes them by name.
+ * @param kinds the names, in the order in which the addon takes the tensors.
  * @throws LatteError ERR_VALUE, ERR_DTYPE.
  * @internal
  */
@@ -58,7 +64,7 @@ export function namedInputs<T extends object>(
   return { inputs, numbers };
 }
 
-/** Checks the inputs that CombinedTimestepSizeEmbeddings and AdaLayerNormSingle share. @internal */
+/** Checks {@link ConditionInputs}. @throws LatteError ERR_VALUE, ERR_DTYPE. @internal */
 export function conditionInputs(
   conditions: ConditionInputs,
 ): Pick<Call<unknown>, 'inputs' | 'numbers'> {

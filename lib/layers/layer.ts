@@ -20,16 +20,16 @@ import { checkOrder, startReading } from '../tensor/use.js';
 /** The last argument of every forward. */
 export interface ForwardOptions<Out = Tensor> {
   /**
-   * Receives the result, with no allocation: a tensor of the result's shape, dtype and device that
-   * overlaps no input. Memory that the library made is written in place; a caller's array is filled
-   * on the JavaScript thread when the result is there.
+   * Receives the result, so that none is allocated. It must have the result's shape, dtype and device,
+   * and overlap no input. The device writes directly into memory of the library. An array of the caller
+   * is filled on the JavaScript thread, just before the promise resolves.
    */
   out?: Out;
-  /** Rejects the promise with ERR_ABORTED; `out` may then be partly written. */
+  /** If it is aborted, the promise rejects with ERR_ABORTED; `out` may then be partly written. */
   signal?: AbortSignal;
 }
 
-/** Options that every layer with weights has. */
+/** The options that every layer with weights has. */
 export interface LayerOptions {
   /** 'auto' (the default), 'cpu', 'npu' or 'npu:0' … */
   device?: string;
@@ -37,37 +37,39 @@ export interface LayerOptions {
   dtype?: FloatDType;
 }
 
+/** The options of `loadStateDict`. */
 export interface LoadStateDictOptions {
-  /** Put before each name when it is looked up. Default ''. */
+  /** The text before the layer's own names in the state dict: 'caption_projection.'. Default ''. */
   prefix?: string;
-  /** false leaves out tensors that the layer does not know. Default true. */
+  /** Whether a name that the layer does not have is refused; false ignores it. Default true. */
   strict?: boolean;
 }
 
-/** Tensors by name. */
+/** Tensors by name: the weights of a layer. */
 export type StateDict = Record<string, Tensor> | ReadonlyMap<string, Tensor>;
 
-/** One forward: what {@link Layer.call} makes of the caller's arguments, checked. @internal */
+/** The checked arguments of one forward, as {@link Layer.call} returns them. @internal */
 export interface Call<Result> {
+  /** In the order in which the addon takes them; undefined for an input that was left out. */
   inputs: [name: string, tensor: Tensor | undefined][];
-  /** A tensor for each result, or undefined for one to be made. */
+  /** The caller's tensor for each result; undefined if the addon is to make one. */
   outs: [name: string, tensor: Tensor | undefined][];
   signal: AbortSignal | undefined;
-  /** Numbers beside the tensors. */
+  /** The arguments that are not tensors. */
   numbers?: NativeForwardOptions;
-  /** What the caller gets, made of a tensor for each of `outs`. */
+  /** Makes the forward's return value of the result tensors, which come in the order of `outs`. */
   toResult: (tensors: Tensor[]) => Result;
 }
 
-/** The names in {@link LayerOptions}, for the layers' checks. @internal */
+/** The names of {@link LayerOptions}. @internal */
 export const layerOptionNames = ['device', 'dtype'] as const;
 
-/** The number of the last forward that can be cancelled. */
+/** The id of the last forward with a signal, as `native.cancel` takes it. */
 let lastId = 0;
 
 /**
- * What all layers have in common. Each layer's own comment gives the shapes, dtypes and errors of its
- * `forward`.
+ * The base class of all layers. The comment of each class describes its weights, and the shapes,
+ * dtypes and errors of its `forward`.
  */
 export abstract class Layer<Inputs extends unknown[], Result> {
   readonly #native: NativeLayer;
@@ -77,8 +79,8 @@ export abstract class Layer<Inputs extends unknown[], Result> {
 
   /**
    * @param kind the layer's name in the addon.
-   * @param given the caller's options, of which the device and the dtype are checked here.
-   * @param config the layer's own options, checked and complete.
+   * @param given the caller's options. Only `device` and `dtype` are read and checked here.
+   * @param config the other options, checked, with their defaults filled in.
    * @internal
    */
   protected constructor(kind: string, given: LayerOptions, config: Record<string, unknown>) {
@@ -92,7 +94,7 @@ export abstract class Layer<Inputs extends unknown[], Result> {
     return this.#device;
   }
 
-  /** The dtype of the weights and of results. */
+  /** The dtype of the weights and of the results. */
   get dtype(): FloatDType {
     return this.#dtype;
   }
@@ -102,22 +104,22 @@ export abstract class Layer<Inputs extends unknown[], Result> {
     return this.#disposed;
   }
 
-  /** The names and shapes of its weights. @internal */
+  /** The names and shapes of the layer's weights. @internal */
   parameters(): NativeParameter[] {
     return native.parameters(this.#checkAlive());
   }
 
-  /** Names in a state dict that the layer knows and does not need. @internal */
+  /** Names that a state dict may have although the layer does not use them. @internal */
   protected get ignoredNames(): readonly string[] {
     return [];
   }
 
   /**
-   * Takes new weights. If anything is wrong with them, the layer keeps its old ones. Tensors of
-   * another floating dtype are converted. On an NPU this waits for the device, which it opens first
-   * if need be.
-   * @throws LatteError ERR_STATE for a missing tensor, ERR_VALUE for an extra one (when strict),
-   *   ERR_SHAPE, ERR_DTYPE; all name it.
+   * Loads new weights, and converts tensors of another floating dtype. If this throws, the layer keeps
+   * the weights that it had. For an NPU the calling thread waits for the device, which is opened first
+   * if it is not open.
+   * @throws LatteError ERR_STATE for a missing tensor, ERR_VALUE for a name that the layer does not
+   *   have (if `strict`), ERR_SHAPE, ERR_DTYPE. The message names the tensor.
    */
   loadStateDict(stateDict: StateDict, options?: LoadStateDictOptions): void {
     const layer = this.#checkAlive();
@@ -166,7 +168,7 @@ export abstract class Layer<Inputs extends unknown[], Result> {
   }
 
   /**
-   * The weights by name, on the cpu, in the layer's dtype.
+   * Copies of the weights by name, on the cpu, in the layer's dtype.
    * @throws LatteError ERR_STATE if no weights were loaded, ERR_DISPOSED.
    */
   stateDict(): Record<string, Tensor> {
@@ -187,7 +189,7 @@ export abstract class Layer<Inputs extends unknown[], Result> {
     return Object.fromEntries(tensors);
   }
 
-  /** Gives the weights back; forwards that are under way complete. A second call does nothing. */
+  /** Frees the weights. Forwards that are under way complete; a second call does nothing. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -205,15 +207,21 @@ export abstract class Layer<Inputs extends unknown[], Result> {
   }
 
   /**
-   * Computes on another thread, and leaves the event loop free.
+   * Computes on another thread, so that the event loop stays free.
+   *
+   * Forwards on one device run in the order of the calls. Inputs on another device are copied, and
+   * inputs of another floating dtype are converted. The result is on the layer's device.
    * @throws LatteError (as a rejection) ERR_STATE without weights, ERR_DISPOSED, ERR_ABORTED,
-   *   ERR_OUT_OF_MEMORY, ERR_DEVICE, and what the layer's comment names.
+   *   ERR_OUT_OF_MEMORY, ERR_DEVICE, and the errors that the comment of the class names.
    */
   async forward(...inputs: Inputs): Promise<Result> {
     return this.run(this.call(inputs));
   }
 
-  /** {@link forward} on the calling thread, which waits for the device if that is an NPU. */
+  /**
+   * Like {@link forward}, but the calling thread computes, or waits for the NPU that does. For small
+   * work on the cpu.
+   */
   forwardSync(...inputs: Inputs): Result {
     const call = this.call(inputs);
     const layer = this.#checkAlive();
@@ -249,16 +257,15 @@ export abstract class Layer<Inputs extends unknown[], Result> {
       try {
         native.cancel(id);
       } catch {
-        // Nothing can catch what an event listener throws: the forward goes on.
+        // An error thrown by an event listener would end the process. The forward then runs to its end.
       }
     };
-    // Marked before anything starts, and released whatever happens.
-    const release = hold(call, this.#device);
-    let forget: (() => void) | undefined;
+    const release = countUses(call, this.#device);
+    let unsubscribe: (() => void) | undefined;
     try {
-      forget = signal && onAbort(signal, cancel);
+      unsubscribe = signal && onAbort(signal, cancel);
       await settled(native.forward(layer, inputs, results, call.numbers, id));
-      // Another listener may have stopped the event before it reached ours.
+      // Our listener is not called if another one called event.stopImmediatePropagation().
       if (signal && isAborted(signal)) throw abortError(signal);
       return finish(results, call);
     } catch (error) {
@@ -274,18 +281,23 @@ export abstract class Layer<Inputs extends unknown[], Result> {
       throw error;
     } finally {
       release();
-      forget?.();
+      unsubscribe?.();
     }
   }
 }
 
-/** Checks a forward's tensor argument. @internal */
+/** Checks that an argument is a Tensor. @throws LatteError ERR_VALUE. @internal */
 export function checkTensor(value: unknown, name: string): Tensor {
   if (isTensor(value)) return value;
   throw new LatteError('ERR_VALUE', `${name} must be a Tensor, but is ${show(value)}`);
 }
 
-/** Throws ERR_SHAPE, which names the expected shape, if the rank is another. @internal */
+/**
+ * Checks how many axes a tensor has.
+ * @param expected the shape for the message: '[B, C, H, W]'.
+ * @throws LatteError ERR_SHAPE.
+ * @internal
+ */
 export function checkRank(tensor: Tensor, name: string, rank: number, expected: string): void {
   if (tensor.shape.length !== rank) {
     throw new LatteError(
@@ -295,10 +307,10 @@ export function checkRank(tensor: Tensor, name: string, rank: number, expected: 
   }
 }
 
-/** The names in {@link ForwardOptions}. @internal */
+/** The names of {@link ForwardOptions}. @internal */
 export const forwardOptionNames = ['out', 'signal'] as const;
 
-/** A call with one result, which `options.out` receives. @internal */
+/** Makes a {@link Call} with one result, for which `options.out` may be given. @internal */
 export function singleResultCall(
   inputs: Call<Tensor>['inputs'],
   options: ForwardOptions | undefined,
@@ -308,7 +320,11 @@ export function singleResultCall(
   return { inputs, outs: [['out', out]], signal, numbers, toResult: ([result]) => result! };
 }
 
-/** A call of tensors alone, and options behind them. @internal */
+/**
+ * Makes a {@link Call} for a forward whose arguments are tensors, then options, with one result.
+ * @param given the arguments of the forward.
+ * @internal
+ */
 export function tensorCall(given: readonly unknown[], names: readonly string[]): Call<Tensor> {
   checkArgumentCount(given, names.length + 1, `forward(${names.join(', ')}, options)`);
   return singleResultCall(
@@ -317,7 +333,11 @@ export function tensorCall(given: readonly unknown[], names: readonly string[]):
   );
 }
 
-/** A call with several results by their names, which `options.out` receives by the same. @internal */
+/**
+ * Makes a {@link Call} whose result is an object of tensors. `options.out` may have a tensor for each
+ * of the names.
+ * @internal
+ */
 export function namedResultsCall<Name extends string>(
   { inputs, numbers }: Pick<Call<unknown>, 'inputs' | 'numbers'>,
   options: ForwardOptions<{ [N in Name]?: Tensor }> | undefined,
@@ -335,10 +355,13 @@ export function namedResultsCall<Name extends string>(
   };
 }
 
-/** The tensors of a forward. */
 type CallTensors = Pick<Call<unknown>, 'inputs' | 'outs'>;
 
-/** Forwards on one device run in order; between devices nothing waits for a tensor. */
+/**
+ * Refuses tensors whose other users run in no defined order with this forward. Only the forwards of
+ * one device run in order.
+ * @throws LatteError ERR_STATE.
+ */
 function checkCallOrder({ inputs, outs }: CallTensors, device: string): void {
   for (const [name, tensor] of inputs) {
     if (tensor !== undefined) checkOrder(stateOf(tensor), name, device);
@@ -355,7 +378,7 @@ function checkCallOrder({ inputs, outs }: CallTensors, device: string): void {
   }
 }
 
-/** The addon's handles of a call's tensors, once the call was checked. */
+/** Checks the signal and the tensors of a call, and returns the tensors' handles for the addon. */
 function prepare(
   { inputs, outs, signal }: Call<unknown>,
   device: string,
@@ -369,18 +392,20 @@ function prepare(
     if (out === undefined) continue;
     const state = stateOf(checkTensor(out, name));
     handles.results[i] = handleToReadNow(state, name);
-    const on = state.device;
-    if (on === device) continue;
+    if (state.device === device) continue;
     throw new LatteError(
       'ERR_VALUE',
-      `${name} must be on the layer's device, ${device}, but is on ${on}`,
+      `${name} must be on the layer's device, ${device}, but is on ${state.device}`,
     );
   }
   return handles;
 }
 
-/** Marks the tensors as in use, until the function that it returns is called. */
-function hold({ inputs, outs }: CallTensors, device: string): () => void {
+/**
+ * Counts a forward as a reader of its inputs and a writer of its outs.
+ * @returns a function to call once the forward has settled.
+ */
+function countUses({ inputs, outs }: CallTensors, device: string): () => void {
   const releases = inputs.flatMap(([name, tensor]) =>
     tensor ? [startReading(stateOf(tensor), name, device)] : [],
   );
@@ -392,14 +417,14 @@ function hold({ inputs, outs }: CallTensors, device: string): () => void {
   };
 }
 
-/** Gives back the results of a forward that failed; the outs stay the caller's. */
+/** Disposes the results that the addon made for a forward that failed, but not the caller's outs. */
 function disposeMade(results: NativeTensors, { outs }: CallTensors): void {
   for (const [i, [, out]] of outs.entries()) {
     if (out === undefined) disposeHandle(results[i]);
   }
 }
 
-/** What the caller gets: the outs, and new tensors over what the addon made. */
+/** Makes the return value of a forward: of the caller's outs, and of tensors that the addon made. */
 function finish<Result>(results: NativeTensors, { outs, toResult }: Call<Result>): Result {
   return toResult(outs.map(([, out], i) => out ?? wrapHandle(results[i]!)));
 }

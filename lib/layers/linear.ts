@@ -9,17 +9,21 @@ import {
   type LayerOptions,
 } from './layer.js';
 
+/** The options of {@link Linear}. */
 export interface LinearOptions extends LayerOptions {
+  /** The channels of the input. */
   inFeatures: number;
+  /** The channels of the result. */
   outFeatures: number;
-  /** Default true. */
+  /** Whether a bias is added. Default true. */
   bias?: boolean;
 }
 
 type LinearInputs = [input: Tensor, options?: ForwardOptions];
 
 /**
- * x·Wᵀ + b over the last axis.
+ * A linear layer, x·Wᵀ + b over the last axis. Models use one, for example, as the embedder of latents
+ * that come as patches (Flux) or of text states.
  *
  * Weights: `weight` [outFeatures, inFeatures], `bias` [outFeatures]. Source: `torch.nn.Linear`.
  *

@@ -10,13 +10,15 @@ import {
   type LayerOptions,
 } from './layer.js';
 
+/** The options of {@link PatchEmbed3d}. */
 export interface PatchEmbed3dOptions extends LayerOptions {
   /** The frames, rows and columns of a patch. */
   patchSize: readonly [pt: number, ph: number, pw: number];
+  /** C, the channels of the latent. */
   inChannels: number;
-  /** D. */
+  /** D, the channels of the tokens. */
   embedDim: number;
-  /** Default true. */
+  /** Whether the convolution has a bias. Default true. */
   bias?: boolean;
 }
 
@@ -25,8 +27,8 @@ const optionNames = [...layerOptionNames, 'patchSize', 'inChannels', 'embedDim',
 type PatchEmbed3dInputs = [latent: Tensor, options?: ForwardOptions];
 
 /**
- * Patches of a video to tokens: a 3-D convolution with kernel = stride = patchSize and no padding.
- * Frames, rows and columns that fill no patch are dropped. The latent is read in place.
+ * Makes tokens of the patches of a video: a 3-D convolution with kernel = stride = patchSize and no
+ * padding. Trailing frames, rows and columns that fill no patch are dropped.
  *
  * Weights: `proj.weight` [D, C, pt, ph, pw], `proj.bias` [D]. Source: `patch_embedding` of diffusers'
  * `WanTransformer3DModel`, `HunyuanVideoPatchEmbed` of diffusers.
@@ -57,7 +59,7 @@ export class PatchEmbed3d extends Layer<PatchEmbed3dInputs, Tensor> {
   }
 }
 
-/** The frames, rows and columns of a patch. @internal */
+/** Checks the frames, rows and columns of a patch. @throws LatteError ERR_VALUE. @internal */
 export function checkPatchSize(patchSize: unknown): [number, number, number] {
   if (!isArray(patchSize) || patchSize.length !== 3) {
     throw new LatteError(

@@ -18,29 +18,32 @@ import {
   type LayerOptions,
 } from './layer.js';
 
+/** The options of {@link PatchEmbed}. */
 export interface PatchEmbedOptions extends LayerOptions {
-  /** The configured latent size, in pixels of the latent. Default 224 each. */
+  /** The configured height of latents, in latent pixels. Latents of other sizes work too. Default 224. */
   height?: number;
+  /** The configured width of latents, in latent pixels. Default 224. */
   width?: number;
-  /** The edge of a square patch. Default 16. */
+  /** p, the rows and columns of a patch, in latent pixels. Default 16. */
   patchSize?: number;
-  /** Default 3. */
+  /** C, the channels of the latent. Default 3. */
   inChannels?: number;
-  /** D; a multiple of 4 if there is a position table. Default 768. */
+  /** D, the channels of the tokens; a multiple of 4 if positions are added. Default 768. */
   embedDim?: number;
-  /** Normalises each token over D, without affine parameters. Default false. */
+  /** Whether each token is normalised over D, without weight and bias. Default false. */
   layerNorm?: boolean;
-  /** [B, N, D] (the default) instead of [B, D, h, w]. */
+  /** Whether the result is [B, N, D]; false returns [B, D, rows, columns]. Default true. */
   flatten?: boolean;
   /** Whether the projection has a bias. Default true. */
   bias?: boolean;
   /** Divides the positions. Default 1. */
   interpolationScale?: number;
-  /** 'sincos' (the default), or null: no positions are added. */
+  /** 'sincos' adds a sinusoidal table (the default), null adds no positions. */
   posEmbedType?: 'sincos' | null;
   /**
-   * M: the state dict has a table for M × M tokens, `pos_embed`, and each latent gets the rows and
-   * columns about its centre. Default: none; without positions it has no effect.
+   * M: the weights have a position table for M × M tokens, `pos_embed`, and each latent gets the rows
+   * and columns in the middle of that table. Default null: there is no such table. It has no effect
+   * if `posEmbedType` is null.
    */
   posEmbedMaxSize?: number | null;
 }
@@ -63,27 +66,40 @@ const optionNames = [
 type PatchEmbedInputs = [latent: Tensor, options?: ForwardOptions];
 
 /**
- * Patches of a latent to tokens: a convolution with kernel = stride = patchSize and no padding
- * (trailing pixels that fill no patch are dropped), an optional layer norm, and a 2-D sinusoidal
- * position table (see `get2dSincosPosEmbed`) with base size ⌊height/patchSize⌋.
+ * Makes tokens of the patches of a latent: a convolution with kernel = stride = patchSize and no
+ * padding, an optional layer norm, and the addition of a 2-D sinusoidal position table. Trailing
+ * pixels that fill no patch are dropped.
  *
- * At the configured size the table is the one that the reference builds at construction, for a
- * ⌊√N⌋ × ⌊√N⌋ grid; at any other size it is that of the latent's own grid. So a configured grid
- * that is not square, but has a square number of tokens, uses a square table, as in the reference.
- * If the reference's table cannot be added (it raises a broadcasting error), the table of the grid
- * itself is used.
+ * The table is that of `get2dSincosPosEmbed` with base size ⌊height/patchSize⌋. For a latent of the
+ * configured size (N tokens) it is the reference's table, for a ⌊√N⌋ × ⌊√N⌋ grid. So a configured
+ * grid that is not square, but has a square number of tokens, gets a square table, as in the
+ * reference. If ⌊√N⌋² is not N, the reference raises a broadcasting error; this layer then uses the
+ * table of the latent's own grid. For a latent of any other size it does the same.
  *
- * With `posEmbedMaxSize` every latent gets a crop of the loaded table, whatever that holds; latents
- * of more rows or columns of patches are refused.
+ * With `posEmbedMaxSize` each latent gets a crop of the loaded table. Latents with more rows or
+ * columns of patches than the table are refused.
+ *
+ * Weights: `proj.weight` [D, C, p, p] and `proj.bias` [D]. `pos_embed` [1, ⌊√N⌋², D] is optional, and
+ * replaces the computed table at the configured size. With `posEmbedMaxSize` it is [1, M², D] and
+ * required. In float16 and bfloat16 the convolution's result is rounded, the table is added in
+ * float32, and the sum is rounded again. Source: `PatchEmbed` of diffusers and mindone.
  *
  * `forward(latent, options?)` takes a latent [B, C, H, W] of any floating dtype, with B ≥ 0. It returns
- * [B, N, D] with N = ⌊H/p⌋·⌊W/p⌋. With `flatten: false` it returns [B, D, ⌊H/p⌋, ⌊W/p⌋], if a table
- * [1, N, D] can be added to that. It throws ERR_VALUE for a latent that is no Tensor, ERR_SHAPE and
- * ERR_DTYPE.
- *
- * Weights: `proj.weight` [D, C, p, p], `proj.bias` [D]; `pos_embed` [1, ⌊√N⌋², D] is taken when
- * there and used at the configured size; with `posEmbedMaxSize` it is [1, M², D] and needed. Half types: the convolution rounds to them, the table is
- * added in float32, and the sum is rounded once more. Source: `PatchEmbed` of diffusers and mindone.
+ * [B, N, D] with N = ⌊H/p⌋·⌊W/p⌋. With `flatten: false` it returns [B, D, ⌊H/p⌋, ⌊W/p⌋]; a table
+ * [1, N, D] must then broadcast to that shape. It throws ERR_VALUE for a latent that is no Tensor,
+ * ERR_SHAPE and ERR_DTYPE.
+ * @example
+ * ```ts
+ * const layer = new PatchEmbed({
+ *   height: 64,
+ *   width: 64,
+ *   patchSize: 2,
+ *   inChannels: 4,
+ *   embedDim: 1152,
+ * });
+ * layer.loadStateDict(weights);
+ * const tokens = await layer.forward(latent); // [16, 4, 64, 64] → [16, 1024, 1152]
+ * ```
  */
 export class PatchEmbed extends Layer<PatchEmbedInputs, Tensor> {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
@@ -126,8 +142,8 @@ export class PatchEmbed extends Layer<PatchEmbedInputs, Tensor> {
   }
 
   /**
-   * The frames of a video, read in place: [B, C, F, H, W] → [B·F, N, D] (b-major). Takes single
-   * images, too.
+   * Embeds the frames of a video, [B, C, F, H, W] → [B·F, N, D], or of images, [B, C, H, W] →
+   * [B, N, D]. The frames of one video are next to each other. No transposed copy is made.
    * @internal
    */
   async forwardVideo(latent: Tensor, options?: ForwardOptions): Promise<Tensor> {

@@ -10,13 +10,18 @@ import {
   type LayerOptions,
 } from './layer.js';
 
+/** The options of {@link PixArtAlphaTextProjection}. */
 export interface PixArtAlphaTextProjectionOptions extends LayerOptions {
+  /** The channels of the text encoder's states. */
   inFeatures: number;
   /** The channels between the two linears. */
   hiddenSize: number;
   /** The channels of the result. Default hiddenSize. */
   outFeatures?: number | null;
-  /** Default 'gelu_tanh'. 'silu_fp32' is SiLU in float32, as every activation is here. */
+  /**
+   * The activation between the two linears. Default 'gelu_tanh'. 'silu_fp32' equals 'silu', because
+   * this package computes each activation in float32.
+   */
   actFn?: 'gelu_tanh' | 'silu' | 'silu_fp32';
 }
 
@@ -31,7 +36,8 @@ const optionNames = [
 type PixArtAlphaTextProjectionInputs = [caption: Tensor, options?: ForwardOptions];
 
 /**
- * linear_1 → activation → linear_2 over the last axis of a text's states.
+ * Projects a text's states to the transformer's channels: linear_1 → activation → linear_2, over the
+ * last axis.
  *
  * Weights: `linear_1.{weight [hiddenSize, inFeatures], bias}`, `linear_2.{weight [outFeatures,
  * hiddenSize], bias}`. Source: `PixArtAlphaTextProjection` of diffusers.

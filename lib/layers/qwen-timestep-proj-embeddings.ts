@@ -13,36 +13,38 @@ import {
   type LayerOptions,
 } from './layer.js';
 
+/** The options of {@link QwenTimestepProjEmbeddings}. */
 export interface QwenTimestepProjEmbeddingsOptions extends LayerOptions {
-  /** The channels of the result. */
+  /** D, the channels of the result. */
   embeddingDim: number;
-  /** Whether a row of a table is added, which `additionTCond` chooses. Default false. */
+  /** Whether `additionTCond` chooses a row of a table that is added. Default false. */
   useAdditionalTCond?: boolean;
 }
 
 const optionNames = [...layerOptionNames, 'embeddingDim', 'useAdditionalTCond'] as const;
 
-/** What the transformer is conditioned on at one step. */
+/** The inputs of {@link QwenTimestepProjEmbeddings}. */
 export interface QwenTimestepInputs {
-  /** [N], of 0…1: the layer multiplies it by 1000. */
+  /** [N], from 0 to 1: the layer multiplies it by 1000. */
   timestep: TensorLike;
-  /** [N] of zeros and ones; needed with `useAdditionalTCond`, and refused without. */
+  /** [N] zeros and ones. Required with `useAdditionalTCond`, refused without it. */
   additionTCond?: TensorLike;
-  /** The dtype of the result, and of the sinusoids on their way. Default: the layer's. */
+  /** The dtype of the result, to which the sinusoids are also rounded. Default: the layer's dtype. */
   hiddenDtype?: FloatDType;
 }
 
 type QwenInputs = [conditions: QwenTimestepInputs, options?: ForwardOptions];
 
 /**
- * MLP(sinusoid(1000·t)), plus row `additionTCond[i]` of a table with `useAdditionalTCond`.
+ * The embedding of a timestep, MLP(sinusoids(1000·t)). With `useAdditionalTCond`, row
+ * `additionTCond[i]` of a table is added to row i.
  *
  * Weights: `timestep_embedder.…` (256 → D → D), `addition_t_embedding.weight` [2, D]. Source:
  * `QwenTimestepProjEmbeddings` of diffusers.
  *
  * `forward({ timestep, additionTCond?, hiddenDtype? }, options?)` returns [N, embeddingDim]. It throws
- * ERR_VALUE, ERR_SHAPE and ERR_DTYPE. Conditions in the memory of an NPU are not looked at: there,
- * another number than 0 and 1 gives a mixture of the two rows.
+ * ERR_VALUE, ERR_SHAPE and ERR_DTYPE. The values of `additionTCond` are checked only if it is on the
+ * cpu. On an NPU, a number other than 0 and 1 gives a mixture of the two rows.
  */
 export class QwenTimestepProjEmbeddings extends Layer<QwenInputs, Tensor> {
   readonly #added: boolean;
@@ -86,7 +88,7 @@ export class QwenTimestepProjEmbeddings extends Layer<QwenInputs, Tensor> {
   }
 }
 
-/** Refuses other numbers than 0 and 1, if they are on the cpu. */
+/** Throws ERR_VALUE for a number other than 0 and 1. Does not read the memory of an NPU. */
 function checkRows(condition: Tensor): void {
   if (condition.disposed || condition.device !== 'cpu') return;
   const values = condition.toFloat32Array();

@@ -11,18 +11,19 @@ import {
   type LayerOptions,
 } from './layer.js';
 
+/** The options of {@link SanaCombinedTimestepGuidanceEmbeddings}. */
 export interface SanaCombinedTimestepGuidanceEmbeddingsOptions extends LayerOptions {
   /** D, the channels of the transformer. */
   embeddingDim: number;
 }
 
-/** What the transformer is conditioned on at one step; an input of one row serves all rows. */
+/** The inputs of {@link SanaCombinedTimestepGuidanceEmbeddings}; an input of one row serves all N rows. */
 export interface TimestepGuidanceInputs {
   /** [N]. */
   timestep: TensorLike;
-  /** [N], scaled as the model's pipeline does it. */
+  /** `[N]`: the guidance scale, multiplied as in the model's pipeline (by `guidance_embeds_scale`). */
   guidance: TensorLike;
-  /** The dtype of the results, and of the sinusoids on their way. Default: the layer's. */
+  /** The dtype of the results, to which the sinusoids are also rounded. Default: the layer's dtype. */
   hiddenDtype?: FloatDType;
 }
 
@@ -32,14 +33,15 @@ type SanaInputs = [
 ];
 
 /**
- * e = MLP(sinusoid(t)) + MLP(sinusoid(guidance)), and linear(silu(e)).
+ * The embedding of a timestep and a guidance scale, e = MLP(sinusoids(t)) + MLP(sinusoids(guidance)),
+ * and linear(silu(e)).
  *
  * Weights: `timestep_embedder.…`, `guidance_embedder.…` (256 → D → D), `linear.{weight [6D, D], bias}`.
  * Source: `SanaCombinedTimestepGuidanceEmbeddings` of diffusers.
  *
  * `forward({ timestep, guidance, hiddenDtype? }, options?)` returns a {@link Modulation} of N rows;
- * `options.out` is `{ modulation?, embeddedTimestep? }`. It throws ERR_VALUE, also if the guidance is
- * missing, ERR_SHAPE and ERR_DTYPE.
+ * `options.out` is `{ modulation?, embeddedTimestep? }`. It throws ERR_VALUE (also if `guidance` is
+ * missing), ERR_SHAPE and ERR_DTYPE.
  */
 export class SanaCombinedTimestepGuidanceEmbeddings extends Layer<SanaInputs, Modulation> {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */

@@ -17,18 +17,19 @@ import {
   type LayerOptions,
 } from './layer.js';
 
+/** The options of {@link TimestepEmbedding}. */
 export interface TimestepEmbeddingOptions extends LayerOptions {
   /** The channels of the sample. */
   inChannels: number;
   /** The channels between the two linears. */
   timeEmbedDim: number;
-  /** 'silu' (the default), 'swish', 'gelu' (the exact, erf form), 'relu' or 'mish'. */
+  /** The activation: 'silu' (the default), 'swish', 'gelu' (erf form), 'relu' or 'mish'. */
   actFn?: string;
   /** The channels of the result. Default timeEmbedDim. */
   outDim?: number;
-  /** Applied to the result. Default none. */
+  /** An activation that is applied to the result. Default null: none. */
   postActFn?: string | null;
-  /** The channels of a condition, which is projected and added to the sample. Default none. */
+  /** The channels of the condition. Default null: the layer takes no condition. */
   condProjDim?: number | null;
   /** Whether the two linears have biases. Default true. */
   sampleProjBias?: boolean;
@@ -52,8 +53,8 @@ type TimestepEmbeddingInputs = [
 ];
 
 /**
- * linear_1 → activation → linear_2 (→ post activation); a condition goes through a bias-free
- * `cond_proj` and is added to the sample first.
+ * An MLP over the last axis: linear_1 → activation → linear_2, then optionally another activation. A
+ * condition is projected by `cond_proj`, which has no bias, and added to the sample first.
  *
  * Weights: `linear_1.{weight [timeEmbedDim, inChannels], bias}`,
  * `linear_2.{weight [outDim, timeEmbedDim], bias}`, `cond_proj.weight [inChannels, condProjDim]`.
@@ -61,11 +62,18 @@ type TimestepEmbeddingInputs = [
  *
  * `forward(sample, condition?, options?)`, or `forward(sample, options?)`, takes a sample
  * […, inChannels] and a condition […, condProjDim] with the same leading axes, of any floating dtypes.
- * It returns […, outDim]. It throws ERR_SHAPE, ERR_DTYPE, and ERR_VALUE for a condition that the layer
- * has no `cond_proj` for.
+ * It returns […, outDim]. It throws ERR_SHAPE and ERR_DTYPE, and ERR_VALUE for a condition if the layer
+ * has no `condProjDim`.
+ * @example
+ * ```ts
+ * const sinusoids = new Timesteps({ numChannels: 256, flipSinToCos: true, downscaleFreqShift: 0 });
+ * const embedding = new TimestepEmbedding({ inChannels: 256, timeEmbedDim: 1152 });
+ * embedding.loadStateDict(weights);
+ * const embedded = await embedding.forward(await sinusoids.forward([999])); // [1, 1152]
+ * ```
  */
 export class TimestepEmbedding extends Layer<TimestepEmbeddingInputs, Tensor> {
-  /** @throws LatteError ERR_VALUE ("Unsupported activation function: …" among them), ERR_DTYPE. */
+  /** @throws LatteError ERR_VALUE ("Unsupported activation function: …"), ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */
   constructor(options: TimestepEmbeddingOptions) {
     checkArgumentCount(arguments, 1, 'new TimestepEmbedding(options)');
     const given = checkOptions(options, optionNames);
@@ -86,7 +94,7 @@ export class TimestepEmbedding extends Layer<TimestepEmbeddingInputs, Tensor> {
     checkArgumentCount(inputs, 3, 'forward(sample, condition, options)');
     const [sample, second, third] = inputs;
     const tensor = checkTensor(sample, 'sample');
-    // The options may stand in the place of the condition.
+    // If the condition is left out, the options may be the second argument.
     const [condition, options] =
       third === undefined && isOptions(second)
         ? [undefined, second as ForwardOptions]

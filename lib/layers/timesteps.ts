@@ -4,14 +4,15 @@ import type { Tensor } from '../tensor/tensor.js';
 import { timestepsConfig } from '../timesteps.js';
 import { Layer, singleResultCall, type Call, type ForwardOptions } from './layer.js';
 
+/** The options of {@link Timesteps}. */
 export interface TimestepsOptions {
-  /** The number of channels. */
+  /** The channels of the result. */
   numChannels: number;
   /** [cos | sin] instead of [sin | cos]. */
   flipSinToCos: boolean;
-  /** Subtracted from half the channels in the exponent's divisor. */
+  /** Subtracted from numChannels/2 in the divisor of the exponent. */
   downscaleFreqShift: number;
-  /** Factor of the arguments. Default 1. */
+  /** Multiplies the timesteps' angles. Default 1. */
   scale?: number;
   /** 'auto' (the default), 'cpu', 'npu' or 'npu:0' … */
   device?: string;
@@ -28,8 +29,8 @@ const optionNames = [
 type TimestepsInputs = [timesteps: TensorLike, options?: ForwardOptions];
 
 /**
- * The sinusoidal timestep projection as a layer without weights; see `getTimestepEmbedding`.
- * Its dtype is always float32. Source: `Timesteps` of diffusers and mindone.
+ * The sinusoidal timestep embedding of `getTimestepEmbedding` as a layer: it has no weights, runs on
+ * any device, and its dtype is always float32. Source: `Timesteps` of diffusers and mindone.
  *
  * `forward(timesteps, options?)` takes timesteps [N]: a 1-D tensor of any dtype, a typed array or
  * numbers. It returns [N, numChannels] float32. It throws ERR_SHAPE and ERR_VALUE.

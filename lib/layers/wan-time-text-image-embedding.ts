@@ -11,6 +11,7 @@ import {
   type LayerOptions,
 } from './layer.js';
 
+/** The options of {@link WanTimeTextImageEmbedding}. */
 export interface WanTimeTextImageEmbeddingOptions extends LayerOptions {
   /** The channels of the transformer. */
   dim: number;
@@ -20,9 +21,9 @@ export interface WanTimeTextImageEmbeddingOptions extends LayerOptions {
   timeProjDim: number;
   /** The channels of the text encoder's states. */
   textEmbedDim: number;
-  /** K, the channels of the image encoder's states. Default: the layer takes no image. */
+  /** K, the channels of the image encoder's states. Default null: the layer takes no image. */
   imageEmbedDim?: number | null;
-  /** The states of a pair of images, which get positions. Default: none. */
+  /** The states of a first and a last image together, to which positions are added. Default null: none. */
   posEmbedSeqLen?: number | null;
 }
 
@@ -36,31 +37,31 @@ const optionNames = [
   'posEmbedSeqLen',
 ] as const;
 
-/** What the transformer is conditioned on at one step. */
+/** The inputs of {@link WanTimeTextImageEmbedding}. */
 export interface WanConditionInputs {
   /** [N]. */
   timestep: TensorLike;
   /** `[…, textEmbedDim]`: the text encoder's states. */
   encoderHiddenStates: Tensor;
-  /** `[b, s, K]`: the image encoder's states; with `posEmbedSeqLen` pairs of first and last images. */
+  /** `[b, s, K]`: the image encoder's states. With `posEmbedSeqLen` they are pairs of first and last images. */
   encoderHiddenStatesImage?: Tensor | null;
-  /** S, if the N timesteps are those of N/S sequences. */
+  /** S: the N timesteps then are those of N/S sequences of S tokens. */
   timestepSeqLen?: number;
 }
 
-/** What {@link WanTimeTextImageEmbedding} returns. */
+/** The result of {@link WanTimeTextImageEmbedding}. */
 export interface WanConditions {
-  /** [N, dim], or [N/S, S, dim]. */
+  /** `[N, dim]`, with `timestepSeqLen` `[N/S, S, dim]`: the embedded timesteps. */
   temb: Tensor;
-  /** [N, timeProjDim], or [N/S, S, timeProjDim]. */
+  /** `[N, timeProjDim]`, with `timestepSeqLen` `[N/S, S, timeProjDim]`: shifts, scales and gates. */
   timestepProj: Tensor;
-  /** […, dim]. */
+  /** `[…, dim]`: the projected text. */
   encoderHiddenStates: Tensor;
-  /** [b, s, dim], or [b/2, 2s, dim] with positions; null without an image. */
+  /** `[b, s, dim]`, with `posEmbedSeqLen` `[b/2, 2s, dim]`: the projected image; null without one. */
   encoderHiddenStatesImage: Tensor | null;
 }
 
-/** The result of an image that was not given. */
+/** Added to the result if no image was given. */
 const none: Pick<WanConditions, 'encoderHiddenStatesImage'> = { encoderHiddenStatesImage: null };
 
 type WanInputs = [
@@ -76,18 +77,20 @@ const results = [
 ] as const;
 
 /**
- * Timesteps, text and image to what Wan's blocks are conditioned on: temb = MLP(sinusoid(t)),
- * timestepProj = time_proj(silu(temb)), the text through an MLP with GELU (tanh form), the image
- * through norm → linear → GELU (erf form) → linear → norm, with eps 1e-5.
+ * The conditions of Wan's blocks, of timesteps, text and image.
+ *
+ * temb = MLP(sinusoids(t)), and timestepProj = time_proj(silu(temb)). The text passes an MLP with GELU
+ * (tanh form). The image passes norm → linear → GELU (erf form) → linear → norm, with eps 1e-5.
  *
  * Weights: `time_embedder.linear_{1,2}`, `time_proj`, `text_embedder.linear_{1,2}`,
- * `image_embedder.{norm1, ff.net.0.proj, ff.net.2, norm2, pos_embed}`. In a layer of half types the
- * time embedder and the norms stay float32 if the state dict has them so (on the first Ascend 910
- * they become float16). Source: `WanTimeTextImageEmbedding` and `WanImageEmbedding` of diffusers.
+ * `image_embedder.{norm1, ff.net.0.proj, ff.net.2, norm2, pos_embed}`. If a layer's dtype is float16
+ * or bfloat16, float32 weights of the time embedder and the norms stay float32. (On the first Ascend
+ * 910 they become float16, because that chip has no other dtype.) Source: `WanTimeTextImageEmbedding`
+ * and `WanImageEmbedding` of diffusers.
  *
  * `forward({ timestep, encoderHiddenStates, encoderHiddenStatesImage?, timestepSeqLen? }, options?)`
- * returns {@link WanConditions}; `options.out` takes each of them. It throws ERR_VALUE, ERR_SHAPE and
- * ERR_DTYPE.
+ * returns {@link WanConditions}; `options.out` may have a tensor for each of them. It throws ERR_VALUE,
+ * ERR_SHAPE and ERR_DTYPE.
  */
 export class WanTimeTextImageEmbedding extends Layer<WanInputs, WanConditions> {
   /** @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DEVICE_UNAVAILABLE. */

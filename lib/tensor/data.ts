@@ -1,12 +1,17 @@
-// What the caller gives a tensor: shapes, typed arrays and numbers.
+// Checks and converts what a caller makes a tensor of: shapes, typed arrays and numbers.
 import { types } from 'node:util';
 import { arraysOf, itemSize, type DType, type TensorData } from './dtype.js';
 import { isArray, LatteError, show, typedArrayField, typedArrayKind } from '../errors.js';
 import { handleList, native } from '../native.js';
 
+// The address space of a process. Below it, sizes in bytes are exact in JavaScript and in C++.
 const maxBytes = 2 ** 47;
 
-/** Checks a shape that came from the caller: whole, not negative, its product within bounds. @internal */
+/**
+ * Checks a shape that the caller gave: at most 32 whole numbers from 0, and 2^47 bytes.
+ * @throws LatteError ERR_SHAPE.
+ * @internal
+ */
 export function checkShape(shape: unknown, bytesPerElement: number, name = 'shape'): number[] {
   if (!isArray(shape)) {
     throw new LatteError(
@@ -14,7 +19,7 @@ export function checkShape(shape: unknown, bytesPerElement: number, name = 'shap
       `${name} must be an array of axis lengths, but is ${show(shape)}`,
     );
   }
-  // Read once: a proxy may answer differently each time.
+  // Read once: a proxy may return another length at each read.
   const axes = shape.length;
   if (axes > 32) {
     throw new LatteError('ERR_SHAPE', `${name} may have 32 axes at the most, but has ${axes}`);
@@ -37,8 +42,10 @@ export function checkShape(shape: unknown, bytesPerElement: number, name = 'shap
 }
 
 /**
- * Checks data that came from the caller.
- * @returns an array over it whose length cannot grow.
+ * Checks a typed array that the caller gave as the data of a tensor.
+ * @returns an array over the same memory: of the class of `tensor.data`, with a fixed length.
+ * @throws LatteError ERR_DTYPE for an array of another kind, ERR_VALUE for a SharedArrayBuffer,
+ *   ERR_STATE for a detached ArrayBuffer.
  * @internal
  */
 export function checkArray(dtype: DType, data: TensorData): TensorData {
@@ -64,16 +71,16 @@ export function checkArray(dtype: DType, data: TensorData): TensorData {
   } catch {
     throw new LatteError('ERR_STATE', 'data lies in a detached ArrayBuffer');
   }
-  // An array that follows its buffer's length would outgrow the tensor's shape. Uint16Array bits of
-  // float16 are shown as a Float16Array if the runtime has it.
+  // An array over a resizable buffer may follow the buffer's length, and so outgrow the tensor's
+  // shape. Float16 data in a Uint16Array becomes a Float16Array if the runtime has that class.
   return isResizable(buffer) || Kind !== OwnKind
     ? new OwnKind(buffer, typedArrayField(data, 'byteOffset'), typedArrayField(data, 'length'))
     : data;
 }
 
 /**
- * The array as the addon takes it, without a copy: 16-bit elements as such, whichever class of array
- * shows them.
+ * The array that the addon takes, over the same memory: a Uint16Array for 16-bit dtypes, else
+ * `array` itself. The addon does not know Float16Array.
  * @internal
  */
 export function bitsOf(dtype: DType, array: TensorData): TensorData {
@@ -116,9 +123,15 @@ function fromBits(dtype: DType, bits: Uint16Array): number[] {
   return [...new Float32Array(converted(dtype, bits, 'float32'))];
 }
 
-/** Numbers as data of a dtype, rounded once. @internal */
+/**
+ * Makes the data of a tensor of numbers, each rounded once, to nearest, ties to even.
+ * @throws LatteError ERR_VALUE for an element that is no number, or that an integer dtype cannot
+ *   hold; ERR_OUT_OF_MEMORY.
+ * @internal
+ */
 export function fromNumbers(dtype: DType, values: readonly unknown[], name: string): TensorData {
-  // A float64 array first: it holds every number exactly, and the addon rounds once.
+  // A float64 array holds every number exactly. The addon then rounds once to a 16-bit dtype; two
+  // roundings, with float32 between, could give another result.
   const exact = allocateFloat64(values.length, name);
   for (let i = 0; i < exact.length; i++) {
     const value = values[i];
@@ -149,12 +162,13 @@ export function fromNumbers(dtype: DType, values: readonly unknown[], name: stri
   return new Uint16Array(converted('float64', exact, dtype), 0, exact.length);
 }
 
-/** The bytes of an array's values in another dtype. */
+/** Memory with the elements of `values`, converted to another dtype. */
 function converted(from: DType, values: TensorData, to: DType): ArrayBuffer {
   const results = handleList(1);
   const source = native.tensorFrom(from, [values.length], values);
   native.convertSync(source, to, 'cpu', results);
-  return native.arrayBuffer(results[0]!, false);
+  const written = false;
+  return native.arrayBuffer(results[0]!, written);
 }
 
 function allocateFloat64(length: number, name: string): Float64Array {

@@ -6,7 +6,7 @@ export type DType = 'float64' | 'float32' | 'float16' | 'bfloat16' | 'int32' | '
 /** The element types in which layers hold weights and give results. */
 export type FloatDType = 'float32' | 'float16' | 'bfloat16';
 
-/** A Float16Array, if the runtime has that class; its elements are 16 bits wide either way. */
+/** A Float16Array, declared here because not every runtime and not every typing has that class. */
 export interface Float16ArrayLike {
   readonly length: number;
   readonly byteLength: number;
@@ -16,7 +16,7 @@ export interface Float16ArrayLike {
   [index: number]: number;
 }
 
-/** The typed arrays that tensor data comes in. */
+/** The classes of `tensor.data`; bfloat16, and float16 in runtimes without Float16Array, are bits. */
 export type TensorData =
   Float64Array | Float32Array | Uint16Array | Int32Array | BigInt64Array | Float16ArrayLike;
 
@@ -29,9 +29,9 @@ const Float16 = (globalThis as { Float16Array?: ArrayConstructor }).Float16Array
 
 interface DTypeInfo {
   readonly itemSize: number;
-  /** The kind of array that `tensor.data` is. */
+  /** The class of `tensor.data`. */
   readonly array: ArrayConstructor;
-  /** Every kind of array that may be given as data. */
+  /** The classes of array that the Tensor constructor accepts. */
   readonly accepted: readonly ArrayConstructor[];
 }
 
@@ -57,12 +57,12 @@ export function itemSize(dtype: DType): number {
   return table[dtype].itemSize;
 }
 
-/** The typed array that holds this dtype, and those that may be given for it. */
+/** The classes of typed arrays for a dtype. */
 export function arraysOf(dtype: DType): DTypeInfo {
   return table[dtype];
 }
 
-/** Checks a dtype that came from the caller. */
+/** Checks a dtype that the caller gave. @throws LatteError ERR_DTYPE. */
 export function checkDType(value: unknown, name = 'dtype'): DType {
   if (isDType(value)) return value;
   throw new LatteError(
@@ -71,7 +71,7 @@ export function checkDType(value: unknown, name = 'dtype'): DType {
   );
 }
 
-/** Checks the dtype of a layer. */
+/** Checks the dtype of a layer. @throws LatteError ERR_DTYPE. */
 export function checkFloatDType(value: unknown, name = 'dtype'): FloatDType {
   if (value === 'float32' || value === 'float16' || value === 'bfloat16') return value;
   throw new LatteError(

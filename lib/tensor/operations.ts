@@ -1,10 +1,10 @@
-// What the library itself does with tensors; programs have `Tensor`'s own methods.
+// Operations on tensors that the library uses itself and does not export.
 import { typedArrayField } from '../errors.js';
 import { native } from '../native.js';
 import { handleOf } from './state.js';
 import { convertNow, resultOf, stateOf, wrapHandle, type Tensor } from './tensor.js';
 
-/** The rows [begin, begin + count) of the first axis, over the same memory. @internal */
+/** A tensor over the rows [begin, begin + count) of the first axis; it shares the memory. @internal */
 export function tensorRows(tensor: Tensor, begin: number, count: number): Tensor {
   const state = stateOf(tensor);
   const rows = wrapHandle(native.rows(handleOf(state, 'tensor'), begin, count));
@@ -12,7 +12,7 @@ export function tensorRows(tensor: Tensor, begin: number, count: number): Tensor
   return rows;
 }
 
-/** The tensor on a device, while the calling thread waits; the one given is disposed. @internal */
+/** Moves a tensor to a device while the calling thread waits, and disposes the one given. @internal */
 export function moveNow(tensor: Tensor, device: string): Tensor {
   if (tensor.device === device) return tensor;
   try {
@@ -22,7 +22,7 @@ export function moveNow(tensor: Tensor, device: string): Tensor {
   }
 }
 
-/** Each row of the first axis `times` times, on the tensor's device. @internal */
+/** A tensor on the same device with each row of the first axis `times` times: a, a, b, b. @internal */
 export async function repeatRows(tensor: Tensor, times: number): Promise<Tensor> {
   const handle = handleOf(stateOf(tensor), 'tensor');
   return resultOf((results) => native.repeatRows(handle, times, results));

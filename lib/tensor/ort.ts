@@ -5,24 +5,25 @@ import type { DType, TensorData } from './dtype.js';
 import { handleToReadNow, type TensorState } from './state.js';
 
 /**
- * The module that makes tensors for ONNX Runtime: onnxruntime-node or @huggingface/transformers. It is
- * the caller's, so that its sessions accept the tensors and this package does not depend on it.
+ * A module with ONNX Runtime's class Tensor: onnxruntime-node or `@huggingface/transformers`. The
+ * caller passes its own, so that its sessions accept the tensors, and so that this package needs no
+ * such dependency.
  */
 export interface OrtModule<T> {
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- whatever its constructor takes
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- versions differ in their parameters
   readonly Tensor: abstract new (...args: any) => T;
 }
 
-/** What {@link Tensor.fromOrt} reads of an ONNX Runtime tensor. */
+/** The properties of an ONNX Runtime tensor that {@link Tensor.fromOrt} reads. */
 export interface OrtTensorLike {
   readonly type: string;
   readonly dims: readonly number[];
   readonly data: unknown;
-  /** 'cpu' or 'cpu-pinned'; older versions have no such field. */
+  /** 'cpu' or 'cpu-pinned'; older versions of ONNX Runtime lack this property. */
   readonly location?: string;
 }
 
-/** The dtypes that both sides have. ONNX Runtime's JavaScript gives them the same names. */
+/** The dtypes that both this package and ONNX Runtime's JavaScript have, under the same names. */
 const sharedTypes: readonly string[] = [
   'float64',
   'float32',
@@ -32,7 +33,7 @@ const sharedTypes: readonly string[] = [
 ] satisfies DType[];
 
 /**
- * Refuses a tensor that ONNX Runtime cannot read now.
+ * Refuses a tensor that ONNX Runtime cannot read at this moment.
  * @throws LatteError as {@link Tensor.toOrt}.
  * @internal
  */
@@ -69,11 +70,10 @@ export function makeOrtTensor<T>(
     dims: number[],
   ) => T & object;
   if (dtype !== 'float16') return new OrtTensor(dtype, data, [...shape]);
-  // ONNX Runtime's addon reads float16 from a Uint16Array only, but from Node.js 24 on its tensor
-  // accepts and makes a Float16Array only. So the tensor is made of 16-bit integers, and its type is
-  // changed then.
+  // ONNX Runtime's addon reads float16 only from a Uint16Array. But in Node.js 24 and newer its class
+  // Tensor accepts only a Float16Array. So make a tensor of type uint16, then change its type.
   const made = new OrtTensor('uint16', bitsOf(dtype, data), [...shape]);
-  // A tensor of transformers.js keeps ONNX Runtime's own one in this property.
+  // A tensor of transformers.js holds the tensor of ONNX Runtime in this property.
   const inner = (made as { ort_tensor?: object }).ort_tensor ?? made;
   Object.defineProperty(inner, 'type', {
     value: 'float16',
@@ -125,7 +125,7 @@ export function readOrtTensor(tensor: unknown): {
     );
   }
   const data = readField(tensor, 'data', 'tensor');
-  // An array of numbers would be copied, which is not what this function promises.
+  // An array of numbers is refused: the new Tensor would copy it, but fromOrt promises no copy.
   if (!ArrayBuffer.isView(data)) {
     throw new LatteError(
       'ERR_DTYPE',
@@ -146,7 +146,7 @@ function notOrtTensor(value: unknown): LatteError {
   );
 }
 
-/** A property of an object of another library, whose getter may throw. */
+/** Reads a property of another library's object, whose getter may throw. @throws LatteError ERR_VALUE. */
 function readField(object: object, field: string, name: string): unknown {
   try {
     return Reflect.get(object, field);

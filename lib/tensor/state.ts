@@ -2,20 +2,23 @@ import { itemSize, type DType, type TensorData } from './dtype.js';
 import { LatteError, typedArrayField } from '../errors.js';
 import type { NativeTensor } from '../native.js';
 
-/** How many forwards read or write a tensor's memory now; shared by the tensors over that memory. */
+/**
+ * How many forwards and other readers use a tensor's memory now. Tensors over the same memory share
+ * one object.
+ */
 export interface Use {
   reads: number;
   /**
-   * Those of `reads` that run on another device than the tensor's, or on none (a file is written):
-   * nothing orders them with the forwards of the tensor's device.
+   * Those of `reads` that run on another device than the tensor's, or in JavaScript (which writes a
+   * file). The order of forwards on the tensor's device does not hold for them.
    */
   distantReads: number;
   writes: number;
 }
 
 /**
- * What a `Tensor` hides. The library reads it through `stateOf`, never through the tensor's
- * properties, which a program may have replaced.
+ * The private fields of a `Tensor`. The library reads them through `stateOf`, not through the
+ * tensor's getters, which a program may have replaced.
  * @internal
  */
 export interface TensorState {
@@ -27,9 +30,9 @@ export interface TensorState {
   readonly device: string;
   /** Shared by the tensors over the same memory. */
   use: Use;
-  /** The caller's array, or one over `buffer`, which the first `tensor.data` made. */
+  /** The caller's array, or an array over `buffer`; undefined before the first `tensor.data`. */
   data: TensorData | undefined;
-  /** The library's memory as JavaScript sees it; undefined until it is asked for. */
+  /** The library's memory as an ArrayBuffer; undefined before the first `tensor.data`. */
   buffer: ArrayBuffer | undefined;
   disposed: boolean;
 }
@@ -53,19 +56,20 @@ export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 
-/** Whether the tensor is over an array of the caller. @internal */
+/** Whether the tensor wraps an array of the caller. @internal */
 export function wrapsArray(state: TensorState): boolean {
   return state.data !== undefined && state.buffer === undefined;
 }
 
-/** How many elements the tensor's memory still has: the caller may transfer or shrink an array. @internal */
+/** How many elements the tensor's memory has now: fewer if the caller transferred or shrank an array. @internal */
 export function elementsLeft(state: TensorState): number {
   return wrapsArray(state) ? typedArrayField(state.data!, 'length') : state.size;
 }
 
 /**
- * The native handle of a tensor, for work that its device does in order.
- * @param name what messages call the tensor.
+ * The native handle of a tensor. For work that a device runs in its order, after the forwards that
+ * still write the tensor.
+ * @param name the name of the tensor in messages.
  * @throws LatteError ERR_DISPOSED; ERR_STATE if the caller's array was detached or shrunk.
  * @internal
  */
@@ -82,8 +86,8 @@ export function handleOf(state: TensorState, name: string): NativeTensor {
 }
 
 /**
- * The native handle of a tensor whose values are read before this function's caller returns.
- * @throws LatteError as {@link handleOf}; ERR_STATE while a forward writes the tensor.
+ * The native handle of a tensor, for a function that reads the values before it returns.
+ * @throws LatteError as {@link handleOf}; ERR_STATE if a forward still writes the tensor.
  * @internal
  */
 export function handleToReadNow(state: TensorState, name: string): NativeTensor {

@@ -3,7 +3,10 @@ import { fromNumbers } from './data.js';
 import type { DType, TensorData } from './dtype.js';
 import { isTensor, Tensor } from './tensor.js';
 
-/** What a function accepts as numbers: a tensor, a typed array, or an array of numbers. */
+/**
+ * What functions and layers accept as numbers: a tensor, a typed array, or an array of numbers. The
+ * elements of a Uint16Array are whole numbers here, not the bits of a float16.
+ */
 export type TensorLike =
   | Tensor
   | TensorData
@@ -15,7 +18,7 @@ export type TensorLike =
   | BigUint64Array
   | readonly number[];
 
-/** The typed arrays that are tensors as they are. */
+/** The typed arrays that a tensor can wrap, with the tensor's dtype. */
 const numberKinds: Readonly<Record<string, DType | undefined>> = {
   Float64Array: 'float64',
   Float32Array: 'float32',
@@ -25,8 +28,9 @@ const numberKinds: Readonly<Record<string, DType | undefined>> = {
 };
 
 /**
- * A tensor of what the caller gave: itself, or a wrapper over a typed array (by its kind; 16-bit
- * integers are numbers here, not bits) or over numbers (as float64, which holds each exactly).
+ * Makes a tensor of {@link TensorLike}: a tensor stays itself, a typed array is wrapped if a dtype has
+ * its kind. Other typed arrays and numbers are copied into a float64 tensor.
+ * @throws LatteError ERR_VALUE for any other value.
  * @internal
  */
 export function asTensor(value: unknown, name: string): Tensor {
@@ -35,7 +39,7 @@ export function asTensor(value: unknown, name: string): Tensor {
   const kind = typedArrayKind(value);
   const dtype = kind === undefined ? undefined : numberKinds[kind];
   if (dtype !== undefined) return new Tensor(dtype, value as TensorData);
-  // Integers of other widths: float64 holds each of them (a BigUint64Array's as nearly as it can).
+  // Integers of other widths: float64 holds them exactly, except those of a BigUint64Array above 2^53.
   if (kind !== undefined)
     return new Tensor('float64', Float64Array.from(value as Uint8Array, Number));
   throw new LatteError(

@@ -30,24 +30,26 @@ import {
 } from './ort.js';
 import { startReading } from './use.js';
 
-/** Tells the constructor that it is given a handle of the addon. */
+/** As the first argument of the constructor: the second one is a handle of the addon. */
 const ownedHandle = Symbol('ownedHandle');
 
-/** Where {@link Tensor.to} puts a tensor, and in which dtype. */
+/** The device and the dtype of the tensor that {@link Tensor.to} returns. */
 export interface TensorTarget {
-  /** 'cpu', 'npu' or 'npu:0' …; 'auto': the first NPU, else the cpu. */
+  /** 'cpu', 'npu' or 'npu:0' …; 'auto' is the first NPU, or the cpu if there is none. */
   device?: string;
   dtype?: DType;
 }
 
-// The library's way to a tensor's private state; set by the class, which alone can read it.
+// These give the library access to a tensor's private state. The class sets them, because only code
+// within the class can read a private field.
 let isOwn: (value: object) => value is Tensor;
 
-/** The state of a tensor, whatever properties a program gave the object. @internal */
+/** The private state of a tensor. @internal */
 export let stateOf: (tensor: Tensor) => TensorState;
 
 /**
- * A tensor over a handle of the addon, which it owns from now on.
+ * Makes a tensor of a handle of the addon. The tensor owns the handle; if this throws, the handle was
+ * disposed.
  * @internal
  */
 export let wrapHandle: (handle: NativeTensor) => Tensor;
@@ -55,23 +57,29 @@ export let wrapHandle: (handle: NativeTensor) => Tensor;
 /**
  * An n-dimensional array in row-major order, on the CPU or on a device.
  *
- * A tensor made from a typed array wraps it without copying and does not own it. A tensor that the
- * library made owns its memory, which comes from a pool and returns there when the tensor is
- * disposed or collected. Dispose large tensors as soon as they are no longer needed: the garbage
- * collector frees what a synchronous loop leaves behind only after a turn of the event loop.
+ * A tensor made from a typed array wraps the array: it does not copy or own it. A tensor that the
+ * library made owns its memory, which comes from a pool. The memory returns to the pool once the
+ * tensor is disposed or collected. Dispose large tensors as soon as they are not needed: the garbage
+ * collector frees the tensors of a synchronous loop only after a turn of the event loop.
+ * @example
+ * ```ts
+ * const latent = new Tensor('float32', new Float32Array(4 * 64 * 64), [1, 4, 64, 64]);
+ * using half = await latent.to({ dtype: 'float16' });
+ * console.log(half.shape, half.dtype, half.device); // [ 1, 4, 64, 64 ] float16 cpu
+ * ```
  */
 export class Tensor {
   readonly #state: TensorState;
 
   /**
    * @param dtype the element type.
-   * @param data a typed array of the kind that holds `dtype` (wrapped without copying; float16 and
-   *   bfloat16 data as Uint16Array bits), or an array of numbers (values, copied and rounded to
-   *   nearest, ties to even).
-   * @param shape the length of each axis; [data.length] when left out.
-   * @throws LatteError ERR_DTYPE for an array of another kind, ERR_SHAPE if shape and length
-   *   disagree, ERR_VALUE for shared memory or numbers that the dtype cannot hold, ERR_STATE for a
-   *   detached array.
+   * @param data a typed array of the kind that holds `dtype`, which is wrapped without a copy; or an
+   *   array of numbers, which is copied and rounded to nearest, ties to even. A Uint16Array holds the
+   *   bits of float16 and bfloat16 elements.
+   * @param shape the length of each axis; default [data.length].
+   * @throws LatteError ERR_DTYPE for an array of another kind, ERR_SHAPE if the shape does not have
+   *   as many elements as the data, ERR_VALUE for a SharedArrayBuffer or for numbers that the dtype
+   *   cannot hold, ERR_STATE for a detached array.
    */
   constructor(dtype: DType, data: TensorData | readonly number[], shape?: readonly number[]);
   constructor(
@@ -124,7 +132,7 @@ export class Tensor {
     };
     stateOf = (tensor) => tensor.#state;
     isOwn = (value): value is Tensor => #state in value;
-    // For console.log and util.inspect.
+    // console.log and util.inspect call this method.
     Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), {
       value(this: object): string {
         return isOwn(this) ? this.toString() : 'Tensor {}';
@@ -135,8 +143,9 @@ export class Tensor {
   }
 
   /**
-   * A tensor of zeros in the library's own aligned memory. On an NPU this waits for the device.
-   * @param options dtype: default 'float32'. device: default 'cpu'.
+   * A tensor of zeros in memory that the library owns. For an NPU the calling thread waits for the
+   * device.
+   * @param options `dtype`: default 'float32'. `device`: default 'cpu'.
    * @throws LatteError ERR_SHAPE, ERR_DTYPE, ERR_OUT_OF_MEMORY, ERR_DEVICE_UNAVAILABLE.
    */
   static zeros(shape: readonly number[], options?: { dtype?: DType; device?: string }): Tensor {
@@ -148,15 +157,19 @@ export class Tensor {
   }
 
   /**
-   * A tensor over memory of a device that another ACL addon of this process owns, without a copy.
-   * Disposing the tensor does not free the memory. Its owner has to keep it until this tensor and
-   * what `to()` returned of it unchanged are disposed, and every forward that took one has settled.
-   * Work on the tensor runs after `event`. The owner records that on its own stream, behind what
-   * fills the memory, and keeps it until the first work on the tensor is done. If the device cannot
-   * wait for the event, that work is rejected, and the next one tries again. Without an event, the
-   * memory must be filled already. This function itself does not use the device.
-   * @param pointer the address in the device's memory, a multiple of the dtype's size.
-   * @param options event an aclrtEvent, as a bigint.
+   * A tensor over device memory that another ACL addon of this process owns, without a copy.
+   *
+   * Disposing the tensor does not free the memory. The owner must keep the memory until this tensor,
+   * and each tensor over the same memory that `to()` returned, is disposed, and until every forward
+   * that took one of them has settled.
+   *
+   * With `event`, work on the tensor starts after that event. The owner records the event on its own
+   * stream after the work that fills the memory, and keeps the event until the first work on the
+   * tensor is done. If the device cannot wait for the event, that work is rejected, and the next work
+   * tries again. Without `event`, the memory must be filled before this call. This function itself
+   * does not use the device.
+   * @param pointer the address in the device's memory, a multiple of the dtype's size in bytes.
+   * @param options `event`: an aclrtEvent, as a bigint.
    * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_SHAPE, ERR_DEVICE_UNAVAILABLE.
    */
   static fromDevicePointer(
@@ -180,12 +193,13 @@ export class Tensor {
   }
 
   /**
-   * A tensor over the array of a tensor of onnxruntime-node or transformers.js: the same memory,
-   * without a copy. As with any array of the caller, a forward copies it in before it returns its
-   * promise. Disposing one of the two leaves the other as it is.
-   * @param tensor of type float64, float32, float16, int32 or int64, with its data on the cpu.
-   * @throws LatteError ERR_VALUE for anything else than such a tensor, ERR_DTYPE for another type,
-   *   ERR_DISPOSED if ONNX Runtime disposed it, ERR_STATE if its data is elsewhere or detached.
+   * A tensor over the array of a tensor of onnxruntime-node or transformers.js, without a copy. A
+   * forward copies the array, as it copies each array of the caller, before it returns its promise.
+   * Disposing one of the two tensors does not change the other.
+   * @param tensor a tensor of type float64, float32, float16, int32 or int64, with its data on the cpu.
+   * @throws LatteError ERR_VALUE for anything but a tensor of ONNX Runtime, ERR_DTYPE for another
+   *   type, ERR_DISPOSED if ONNX Runtime disposed the tensor, ERR_STATE if its data is not on the cpu
+   *   or is detached.
    */
   static fromOrt(tensor: OrtTensorLike): Tensor {
     checkArgumentCount(arguments, 1, 'Tensor.fromOrt(tensor)');
@@ -219,10 +233,10 @@ export class Tensor {
   }
 
   /**
-   * The address of the elements in the device's memory, for other ACL addons of this process. It is
-   * valid until the tensor is disposed (keep a reference: a collected tensor is disposed); what a
-   * forward writes is there when its promise has resolved.
-   * @throws LatteError ERR_DISPOSED; ERR_STATE for a tensor on the cpu, whose memory is {@link data}.
+   * The address of the elements in the device's memory, for other ACL addons of this process. The
+   * address is valid until the tensor is disposed. Keep a reference to the tensor: a tensor that is
+   * collected is disposed. The result of a forward is in this memory once its promise has resolved.
+   * @throws LatteError ERR_DISPOSED; ERR_STATE for a tensor on the cpu, which has {@link data}.
    */
   get devicePointer(): bigint {
     const handle = handleOf(this.#state, 'tensor');
@@ -236,11 +250,14 @@ export class Tensor {
   }
 
   /**
-   * The elements as a typed array over the tensor's memory (no copy; in a runtime that refuses
-   * arrays over an addon's memory, the tensor moves to the array). float16: Float16Array if
-   * the runtime has it, else Uint16Array bits; bfloat16: Uint16Array bits. Disposing a tensor that
-   * owns its memory detaches the array.
-   * @throws LatteError ERR_DISPOSED; ERR_STATE for a tensor that is not on the cpu.
+   * The elements as a typed array over the tensor's memory, without a copy. (Electron allows no array
+   * over an addon's memory: there the elements move once to the array's.)
+   *
+   * The data of a float16 tensor is a Float16Array if the runtime has that class, else a Uint16Array
+   * of bits; the data of a bfloat16 tensor is a Uint16Array of bits. If the tensor owns its memory,
+   * disposing the tensor detaches the array.
+   * @throws LatteError ERR_DISPOSED; ERR_STATE for a tensor that is not on the cpu, or whose array
+   *   was transferred or shrunk.
    */
   get data(): TensorData {
     handleOf(this.#state, 'tensor');
@@ -259,10 +276,15 @@ export class Tensor {
   }
 
   /**
-   * This tensor on another device, in another dtype, or both (to nearest, ties to even). If
-   * nothing changes, the new tensor shares the memory of this one; each is disposed on its own.
+   * Copies the tensor to another device, converts it to another dtype, or both. Conversions round to
+   * nearest, ties to even. If device and dtype stay the same, the new tensor shares the memory of this
+   * one; dispose both.
    * @throws LatteError ERR_DEVICE_UNAVAILABLE, ERR_DTYPE, ERR_DISPOSED, ERR_OUT_OF_MEMORY,
-   *   ERR_DEVICE; ERR_STATE for a tensor on the cpu that a forward is still writing.
+   *   ERR_DEVICE; ERR_STATE for a tensor on the cpu that a forward still writes.
+   * @example
+   * ```ts
+   * using onNpu = await tensor.to({ device: 'npu:0', dtype: 'bfloat16' });
+   * ```
    */
   async to(target: string | TensorTarget): Promise<Tensor> {
     checkArgumentCount(arguments, 1, 'to({ device, dtype })');
@@ -281,11 +303,11 @@ export class Tensor {
     const dtype = wanted.dtype === undefined ? state.dtype : checkDType(wanted.dtype);
     const handle = handleOf(state, 'tensor');
     if (device === state.device && dtype === state.dtype) {
-      const twin = wrapsArray(state)
+      const alias = wrapsArray(state)
         ? new Tensor(dtype, state.data!, state.shape)
         : wrapHandle(native.alias(handle));
-      twin.#state.use = state.use;
-      return twin;
+      alias.#state.use = state.use;
+      return alias;
     }
     const release = startReading(state, 'tensor', device);
     try {
@@ -296,8 +318,9 @@ export class Tensor {
   }
 
   /**
-   * The values as a new Float32Array (converted if the dtype is another).
-   * @throws LatteError ERR_STATE for a tensor that is not on the cpu, ERR_DISPOSED.
+   * The elements, converted to float32, in a new Float32Array.
+   * @throws LatteError ERR_STATE for a tensor that is not on the cpu, or that a forward still writes;
+   *   ERR_DISPOSED.
    */
   toFloat32Array(): Float32Array {
     const handle = handleToReadNow(this.#state, 'tensor');
@@ -313,17 +336,17 @@ export class Tensor {
   }
 
   /**
-   * A tensor of onnxruntime-node or transformers.js over this tensor's memory, without a copy: as an
-   * input of a session, or as an output that the session is to fill. Keep this tensor undisposed while
-   * a session uses the other one: disposing this one detaches the array, if the library made it, and
-   * `run` then rejects with "not enough space".
+   * A tensor of onnxruntime-node or transformers.js over this tensor's memory, without a copy. It can
+   * be an input of a session, or an output that the session fills. Do not dispose this tensor while a
+   * session uses the other one: if this tensor owns its memory, the array would be detached, and `run`
+   * would reject with "not enough space".
    *
    * The data of a float16 result is a Uint16Array in every version of Node.js, because ONNX Runtime
    * reads no Float16Array.
    * @param ort the caller's module, onnxruntime-node or `@huggingface/transformers`.
    * @throws LatteError ERR_VALUE if `ort` has no class Tensor; ERR_DTYPE for bfloat16, which ONNX
    *   Runtime's JavaScript does not have; ERR_STATE for a tensor that is not on the cpu or that a
-   *   forward is writing; ERR_DISPOSED.
+   *   forward still writes; ERR_DISPOSED.
    */
   toOrt<T>(ort: OrtModule<T>): T {
     checkArgumentCount(arguments, 1, 'toOrt(ort)');
@@ -337,8 +360,9 @@ export class Tensor {
   }
 
   /**
-   * Gives the tensor's memory back; a second call does nothing. A forward that is under way keeps
-   * what it needs. Do not dispose while another API (a file write, for example) still uses {@link data}.
+   * Frees the tensor's memory; a second call does nothing. A forward that is under way keeps the memory
+   * that it needs. Do not dispose a tensor while another API (a file write, for example) uses
+   * {@link data}.
    */
   dispose(): void {
     const state = this.#state;
@@ -354,9 +378,9 @@ export class Tensor {
   }
 
   /**
-   * The dtype, the shape, the device and, of a tensor on the cpu, the first values:
-   * `Tensor(float32, [2, 3], cpu) [0.5, 1, 1.5, 2, 2.5, 3]`. console.log prints the same. Never
-   * throws, and never waits for a device.
+   * A text with the dtype, the shape and the device; of a tensor on the cpu also with the first
+   * values: `Tensor(float32, [2, 3], cpu) [0.5, 1, 1.5, 2, 2.5, 3]`. console.log prints the same text.
+   * This method never throws, and never waits for a device.
    */
   toString(): string {
     const state = this.#state;
@@ -375,7 +399,7 @@ export function isTensor(value: unknown): value is Tensor {
   return typeof value === 'object' && value !== null && isOwn(value);
 }
 
-/** The one result of work on the calling thread; given back if the work fails. @internal */
+/** Runs work with one result on the calling thread; disposes the result if the work fails. @internal */
 export function resultNow(run: (results: NativeTensors) => void): Tensor {
   const results = handleList(1);
   try {
@@ -387,7 +411,7 @@ export function resultNow(run: (results: NativeTensors) => void): Tensor {
   }
 }
 
-/** The one result of work on another thread; given back if the work fails. @internal */
+/** Starts work with one result on another thread; disposes the result if the work fails. @internal */
 export async function resultOf(start: (results: NativeTensors) => Promise<void>): Promise<Tensor> {
   const results = handleList(1);
   try {
@@ -399,7 +423,7 @@ export async function resultOf(start: (results: NativeTensors) => Promise<void>)
   }
 }
 
-/** A copy of another dtype or device, made while the calling thread waits. @internal */
+/** Copies a tensor to a dtype and a device while the calling thread waits. @internal */
 export function convertNow(handle: NativeTensor, dtype: DType, device: string): Tensor {
   return resultNow((results) => native.convertSync(handle, dtype, device, results));
 }

@@ -1,14 +1,16 @@
-// Which forwards read or write a tensor's memory, and which work on it is refused meanwhile.
+// Counts the forwards that read or write a tensor's memory, and refuses work that would conflict.
 import { LatteError } from '../errors.js';
 import { handleOf, handleToReadNow, wrapsArray, type TensorState } from './state.js';
 
 /**
- * Refuses a tensor that a device's work would read while a forward of another device writes it.
+ * Refuses a tensor that work on `device` would read while a forward still writes it in no defined
+ * order with that work.
  *
- * A device copies its own tensors out in the order of its forwards, so those are never refused. A
- * tensor on the cpu is copied in by the device that needs it, which does not wait for the cpu's
- * forwards. An array of the caller is copied when the work is asked for, but filled only when the
- * forward that writes it ends.
+ * Work on the tensor's own device runs in the order of its forwards, so it is never refused. Another
+ * device copies a tensor from the cpu without waiting for the cpu's forwards, so that is refused. An
+ * array of the caller is copied when the work starts, but filled only at the end of the forward that
+ * writes it, so it is refused on every device.
+ * @param name the name of the tensor in messages.
  * @throws LatteError ERR_STATE.
  * @internal
  */
@@ -30,29 +32,31 @@ export function checkOrder(state: TensorState, name: string, device: string): vo
 
 /**
  * Counts work on a device as a reader of the tensor.
- * @returns a function that ends the reading.
+ * @returns a function to call once the work has settled.
  * @throws LatteError as {@link checkOrder}.
  * @internal
  */
 export function startReading(state: TensorState, name: string, device: string): () => void {
   checkOrder(state, name, device);
-  return countReading(state, isDistant(state, device));
+  return countReading(state, { distant: isDistant(state, device) });
 }
 
 /**
- * Counts JavaScript that reads the tensor over several turns of the event loop as a reader.
- * @returns a function that ends the reading.
- * @throws LatteError as {@link handleOf}; ERR_STATE while a forward writes a tensor on the cpu.
+ * Counts JavaScript as a reader of the tensor, for a function that reads over several turns of the
+ * event loop.
+ * @returns a function to call once nothing is read any more.
+ * @throws LatteError as {@link handleOf}; ERR_STATE if a forward still writes a tensor on the cpu.
  * @internal
  */
 export function startReadingHere(state: TensorState, name: string): () => void {
   if (state.device === 'cpu') handleToReadNow(state, name);
   else handleOf(state, name);
-  return countReading(state, true);
+  return countReading(state, { distant: true });
 }
 
-function countReading({ use }: TensorState, distant: boolean): () => void {
-  const count = distant ? 1 : 0;
+/** @param options `distant`: see {@link Use.distantReads}. */
+function countReading({ use }: TensorState, options: { distant: boolean }): () => void {
+  const count = options.distant ? 1 : 0;
   use.reads++;
   use.distantReads += count;
   return () => {
