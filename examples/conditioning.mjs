@@ -1,6 +1,7 @@
-// A checkpoint to conditioning tensors, and the loop that uses them.
+// Computes the conditioning tensors of a checkpoint, and uses them in a denoising loop.
 //   node examples/conditioning.mjs <folder of the transformer>
-// The caption and the latent are made up: they come from a text encoder and a scheduler.
+// The caption and the latent are random here. In a real program they come from a text encoder and a
+// scheduler.
 import { LatteEmbeddings, Tensor } from 'latte-embeddings';
 
 const folder = process.argv[2];
@@ -18,7 +19,7 @@ const random = (shape) => {
 const caption = random([2, 120, captionChannels]);
 const latent = random([2, inChannels, frames, height, width]);
 
-// Once per prompt: all that does not depend on the latent.
+// Once per prompt: everything that does not depend on the latent.
 const timesteps = [999, 749, 499, 249];
 const plan = await latte.prepare({ timesteps, caption });
 console.log('encoderHiddenStates', plan.encoderHiddenStates.shape);
@@ -27,8 +28,8 @@ let tokens;
 for (const [i, timestep] of timesteps.entries()) {
   tokens = await latte.embedLatent(latent, { out: tokens });
   const { modulation, embeddedTimestep } = plan.step(i);
-  // Here the transformer's blocks take tokens, modulation and encoderHiddenStates, and the scheduler
-  // computes the next latent.
+  // A real program runs the transformer's blocks here, on tokens, modulation and encoderHiddenStates.
+  // The scheduler then computes the next latent.
   console.log(timestep, tokens.shape, modulation.shape, embeddedTimestep.shape);
 }
 plan.dispose();

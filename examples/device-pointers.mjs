@@ -1,5 +1,5 @@
-// Memory of an NPU that is shared with another ACL addon of the process, in both directions, without a
-// copy. The other addon is the simulated NPU's, in place of one that decodes images, say:
+// Shares an NPU's memory with another ACL addon of the process, in both directions, without a copy.
+// The other addon here is a part of the simulated NPU. In a real program it may decode images:
 //   npm run twin -- node examples/device-pointers.mjs
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ const device = 'npu:0';
 await openDevice(device);
 const other = require(join(process.env.ASCEND_HOME_PATH, 'lib64', 'twin_control.node'));
 
-// The other addon fills its memory on a stream of its own, and records an event behind that.
+// The other addon fills its memory on a stream of its own, and then records an event on that stream.
 const input = Float32Array.from({ length: 16 }, (_, i) => i);
 const { pointer, event } = other.fillForeign(0, new Uint8Array(input.buffer));
 // The first forward that reads the tensor waits for the event, on the NPU. Tensor.fromDevicePointer
@@ -26,8 +26,8 @@ layer.loadStateDict({
 });
 const result = await layer.forward(caption);
 
-// The other way: the promise has resolved, so that the memory at the pointer holds the values. It does
-// so until `result` is disposed.
+// In the other direction no event is needed: the promise has resolved, so the values are in the memory at
+// the pointer. The pointer is valid until `result` is disposed.
 const bytes = other.readForeign(0, result.devicePointer, result.byteLength);
 console.log(result.shape, [...new Float32Array(bytes.slice().buffer)]);
 

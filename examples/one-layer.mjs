@@ -1,4 +1,4 @@
-// One layer: patches of a latent to tokens. Weights and values are made up.
+// One layer: makes tokens of the patches of a latent. Weights and values are arbitrary.
 //   node examples/one-layer.mjs
 import { PatchEmbed, Tensor } from 'latte-embeddings';
 
@@ -7,7 +7,7 @@ const layer = new PatchEmbed({
   device: 'cpu',
 });
 layer.loadStateDict({
-  // A tensor over an array of yours copies nothing.
+  // The tensor wraps the array, without a copy.
   'proj.weight': new Tensor(
     'float32',
     new Float32Array(1152 * 4 * 2 * 2).fill(1 / 16),
@@ -23,7 +23,7 @@ console.log(tokens.shape); // [2, 1024, 1152]: batch, patches, channels
 // Each token is the patch's projection, 1, and a row of the position table: here sin(0) and cos(0).
 console.log(tokens.data[0], tokens.data[288]); // 1 2
 
-// In a loop, write into memory that you keep: the first use of new memory costs more than the layer.
+// In a loop, write into memory that you keep: the first write to new memory takes longer than the layer.
 for (let step = 0; step < 3; step++) await layer.forward(latent, { out: tokens });
 tokens.dispose();
 layer.dispose();
