@@ -4,7 +4,7 @@ import { familyOf } from '../checkpoint/names.js';
 import { checkFloatDType, itemSize } from '../tensor/dtype.js';
 import { LatteError, showShape } from '../errors.js';
 import { withCheckpoint, type FromPretrainedOptions } from '../transformer/open.js';
-import { checkTensor, checkTimesteps } from '../transformer/timesteps.js';
+import { checkLiveTensor, checkTimesteps } from '../transformer/timesteps.js';
 import { disposeLayers, loadLayers, type Loaded } from './load.js';
 import { cutSteps, LattePlan } from './plan.js';
 import type { AdaLayerNormSingle } from '../layers/ada-layer-norm-single.js';
@@ -18,14 +18,18 @@ import { handleToReadNow } from '../tensor/state.js';
 import { asTensor, type TensorLike } from '../tensor/tensor-like.js';
 import { isTensor, stateOf, Tensor } from '../tensor/tensor.js';
 
+/** The conditions of a prompt, for {@link LatteEmbeddings.prepare}. */
 export interface PrepareOptions {
   /** One number for each denoising step, in a Tensor of shape [S]; each becomes a float32. */
   timesteps: readonly number[] | Float32Array | Float64Array | Int32Array | BigInt64Array | Tensor;
   /** `[B, L, K]`: the text encoder's output, any floating dtype. */
   caption: Tensor;
-  /** [b, 2] height and width, with b a divisor of the batch; needed if the checkpoint has size conditions, else ignored. */
+  /**
+   * [b, 2]: height and width in pixels; b must divide the batch. Required if the checkpoint has size
+   * conditions (`config.useAdditionalConditions`), else ignored.
+   */
   resolution?: TensorLike;
-  /** [b, 1] or [b]; as `resolution`. */
+  /** [b, 1] or [b]: height divided by width. Required and ignored like `resolution`. */
   aspectRatio?: TensorLike;
   /** The rows of each step; the caption's B by default. */
   batchSize?: number;
@@ -34,14 +38,21 @@ export interface PrepareOptions {
 const prepareNames = ['timesteps', 'caption', 'resolution', 'aspectRatio', 'batchSize'] as const;
 
 /**
- * The condition-embedding layers of a Latte or PixArt checkpoint: they turn latent, caption and
- * timesteps into what the transformer's blocks take.
+ * The condition-embedding layers of a Latte or PixArt checkpoint: they compute the inputs of the
+ * transformer's blocks from latent, caption, timesteps and sizes.
+ * @example
+ * ```ts
+ * const latte = await LatteEmbeddings.fromPretrained('Latte-1', { subfolder: 'transformer' });
+ * const plan = await latte.prepare({ timesteps: [999, 949], caption }); // once per prompt
+ * const tokens = await latte.embedLatent(latent); // [B, C, F, H, W] → [B·F, N, D], at every step
+ * const { modulation } = plan.step(0); // [B, 6D]
+ * ```
  */
 export class LatteEmbeddings {
   readonly config: LatteConfig;
   readonly patchEmbed: PatchEmbed;
   readonly adaLayerNormSingle: AdaLayerNormSingle;
-  /** Null for a model without one: PixArt with `caption_channels` null. */
+  /** Null if the model has none: in PixArt `caption_channels` may be null. */
   readonly captionProjection: CaptionProjection | null;
   /** `[1, T, D]`: as stored in the checkpoint, else computed at first use. */
   #temporalTable: Tensor | undefined;
@@ -56,14 +67,15 @@ export class LatteEmbeddings {
   }
 
   /**
-   * Loads the layers from a folder with config.json and a checkpoint (.safetensors, sharded or not,
-   * or MindSpore .ckpt; names of diffusers, mindone or the original PixArt). Only their own tensors
-   * are read, those of the transformer's blocks never.
-   * @param folder the folder itself, the one above its `transformer`, or, if a folder holds
-   *   several checkpoints, the path of one of them with config.json beside it.
-   * @throws LatteError ERR_CHECKPOINT, with `path`, naming the file, field or tensor that is missing
-   *   or wrong; ERR_DTYPE for tensors without floating-point numbers; ERR_VALUE,
-   *   ERR_DEVICE_UNAVAILABLE, ERR_OUT_OF_MEMORY. Nothing stays open or in memory after a failure.
+   * Loads the layers from a folder with config.json and a checkpoint: .safetensors, sharded or not, or
+   * MindSpore .ckpt, with the names of diffusers, mindone or the original PixArt. The tensors of the
+   * transformer's blocks are not read.
+   * @param folder the folder with config.json, or the folder above its `transformer`. If a folder has
+   *   several checkpoints: the path of one of them, with config.json beside it.
+   * @throws LatteError ERR_CHECKPOINT, with `path`, if a file, field or tensor is missing or wrong; the
+   *   message names it. ERR_DTYPE for tensors that are not floating-point; ERR_VALUE,
+   *   ERR_DEVICE_UNAVAILABLE, ERR_OUT_OF_MEMORY, ERR_ABORTED. After a failure no file stays open, and
+   *   all memory is freed.
    */
   static async fromPretrained(
     folder: string,
@@ -77,11 +89,11 @@ export class LatteEmbeddings {
   }
 
   /**
-   * The position embedding of the frames, which the first temporal block adds: [1, F, D]. A table
-   * that the checkpoint stores is used as loaded, in its own dtype; else it is computed, in float32.
-   * Frames beyond `config.videoLength` get zeros, fewer frames the first rows. The result is on the
-   * layers' device.
-   * @param frames `config.videoLength` by default.
+   * The position embedding of the frames, [1, F, D], which the first temporal block adds. A table that
+   * the checkpoint stores is used as it is, in its own dtype; else the table is computed in float32. For
+   * fewer frames than `config.videoLength` the result has the first rows; frames beyond it get zeros.
+   * The result is on the layers' device.
+   * @param frames F; default `config.videoLength`.
    * @throws LatteError ERR_VALUE, ERR_DISPOSED; ERR_STATE for a model without a time axis (PixArt).
    */
   tempPosEmbed(frames?: number): Tensor {
@@ -111,10 +123,10 @@ export class LatteEmbeddings {
   }
 
   /**
-   * Computes everything of a prompt that does not depend on the latent: the caption once, and all
-   * timesteps in one pass. B is `batchSize`, else the caption's first axis.
-   * Without a caption projection the caption itself is the result, in the layers' dtype.
-   * @returns the plan, which owns its tensors; it outlives this object.
+   * Computes everything of a prompt that does not depend on the latent: the projection of the caption,
+   * and the modulations of all timesteps in one pass. B is `batchSize`, or the caption's first axis. If
+   * the model has no caption projection, a copy of the caption in the layers' dtype takes its place.
+   * @returns the plan, which owns its tensors. It stays valid after this object is disposed.
    * @throws LatteError ERR_VALUE, ERR_SHAPE, ERR_DTYPE naming the option; ERR_DISPOSED, ERR_ABORTED.
    */
   async prepare(options: PrepareOptions, settings?: { signal?: AbortSignal }): Promise<LattePlan> {
@@ -129,12 +141,14 @@ export class LatteEmbeddings {
     const { signal } = checkOptions(settings, ['signal'], 'the last argument');
     const stop = signal === undefined ? {} : { signal: checkSignal(signal) };
     const { timesteps, caption, conditions, batch } = this.#checkPrepare(given);
-    // With size conditions the rows of a batch differ, so all S·B are computed; else S rows do.
+    // With size conditions the rows of a batch differ, so all S·B rows are computed. Without them the S
+    // rows of the timesteps suffice.
     const rows = conditions === undefined ? 1 : batch;
     using timestep = Tensor.zeros([timesteps.length * rows]);
     const values = timestep.data as Float32Array;
     timesteps.forEach((t, i) => values.fill(t, i * rows, (i + 1) * rows));
-    // Both start before anything is awaited: the caller's arrays are copied here and now.
+    // Start both before anything is awaited, because each forward copies the caller's arrays as it
+    // starts. The caller may change its arrays as soon as prepare() has returned its promise.
     const [captionResult, stepResult] = await Promise.allSettled([
       this.captionProjection === null
         ? copyAs(caption, this.patchEmbed)
@@ -160,9 +174,9 @@ export class LatteEmbeddings {
   }
 
   /**
-   * Embeds the patches of a latent, [B, C, F, H, W] or [B, C, H, W], with their positions. The frames
-   * of a video are read in place, without a transposed copy.
-   * @returns [(B·F), N, D], frames of one video next to each other, in the layers' dtype.
+   * Embeds the patches of a latent, [B, C, F, H, W] or [B, C, H, W], with their positions in a frame.
+   * The frames of a video are read without a transposed copy.
+   * @returns [B·F, N, D] in the layers' dtype; the frames of one video are next to each other.
    * @throws LatteError ERR_SHAPE, ERR_DTYPE, ERR_DISPOSED, ERR_ABORTED.
    */
   async embedLatent(latent: Tensor, options?: ForwardOptions): Promise<Tensor> {
@@ -171,7 +185,7 @@ export class LatteEmbeddings {
     return this.patchEmbed.forwardVideo(latent, options);
   }
 
-  /** Gives back the layers' weights; a second call does nothing. Plans and results stay. */
+  /** Frees the layers' weights; a second call does nothing. Plans and results stay valid. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -196,7 +210,7 @@ export class LatteEmbeddings {
     const { caption, resolution, aspectRatio, batchSize } = options;
     const timesteps = checkTimesteps(options.timesteps);
     const { captionChannels, useAdditionalConditions } = this.config;
-    checkTensor(caption, 'caption');
+    checkLiveTensor(caption, 'caption');
     const fits = captionChannels === null || caption.shape[2] === captionChannels;
     if (caption.shape.length !== 3 || !fits) {
       throw new LatteError(
@@ -216,15 +230,15 @@ export class LatteEmbeddings {
 }
 
 /**
- * The layer tiles rows over all S·B of them; whether they fit one batch has to be seen here, or rows
- * that fit S batches only by chance would go through.
+ * Checks that the rows of a size condition divide one batch. The layer itself repeats them over all
+ * S·B rows, so it would accept rows that divide S·B but not B.
  */
 function checkCondition(value: TensorLike | undefined, name: string, batch: number): Tensor {
   if (value === undefined) {
     throw new LatteError('ERR_VALUE', `${name} is missing: this checkpoint has size conditions`);
   }
   const tensor = asTensor(value, name);
-  checkTensor(tensor, name);
+  checkLiveTensor(tensor, name);
   const { shape } = tensor;
   if (shape.length !== 1 && shape.length !== 2) {
     throw new LatteError(
@@ -243,7 +257,7 @@ function checkCondition(value: TensorLike | undefined, name: string, batch: numb
   return tensor;
 }
 
-/** A copy of the caption, in the dtype and on the device of a layer. */
+/** A copy of the caption in the dtype and on the device of a layer, for a model without projection. */
 async function copyAs(caption: Tensor, { dtype, device }: PatchEmbed): Promise<Tensor> {
   checkFloatDType(caption.dtype);
   if (caption.device !== 'cpu') return caption.to({ dtype, device });

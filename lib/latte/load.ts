@@ -16,11 +16,12 @@ export type Layers = {
   readonly captionProjection: CaptionProjection | null;
 } & Readonly<Record<LayerName, PatchEmbed | AdaLayerNormSingle | CaptionProjection | null>>;
 
-/** What comes out of a checkpoint. @internal */
+/** The layers of a checkpoint, with their weights, and its temporal table. @internal */
 export interface Loaded {
   readonly layers: Layers;
   /**
-   * [1, T, D] or [T, D] in the dtype of the file, with T frames or more, if it stores such a table.
+   * [1, T, D] or [T, D] in the dtype of the file, where T is at least `config.videoLength`; undefined if
+   * the file has no such table.
    */
   readonly temporalTable: Tensor | undefined;
 }

@@ -2,17 +2,17 @@ import { repeatRows, tensorRows } from '../tensor/operations.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { stepAt } from '../transformer/plan.js';
 
-/** What a transformer's blocks need of one timestep; the tensors belong to the plan. */
+/** The inputs of the transformer's blocks for one timestep. The plan owns the tensors. */
 export interface LatteStep {
-  /** `[B, 6D]`: shift, scale and gate of each block's attention and feed-forward, of all blocks. */
+  /** `[B, 6D]`: shift, scale and gate of attention and of feed-forward; all blocks take the same. */
   readonly modulation: Tensor;
-  /** `[B, D]`: the timestep (and sizes), embedded. */
+  /** `[B, D]`: the embedding of the timestep (and sizes). */
   readonly embeddedTimestep: Tensor;
 }
 
 /**
  * Everything of a prompt that does not depend on the latent, computed once for all denoising steps.
- * The plan owns its tensors: {@link dispose} gives back all of them, and nobody else should.
+ * The plan owns its tensors: dispose the plan, not them.
  */
 export class LattePlan {
   /** `[B, L, D]`: the projected caption, in the layers' dtype. */
@@ -34,15 +34,15 @@ export class LattePlan {
   }
 
   /**
-   * The tensors of `timesteps[i]`, on the layers' device. They were made by `prepare`: the same two
-   * at every call, so nothing is computed or copied here. The steps of a plan share its memory.
-   * @throws LatteError ERR_VALUE when there is no such step, ERR_DISPOSED.
+   * The tensors of `timesteps[i]`, on the layers' device. `prepare` made them, so this method computes
+   * and copies nothing, and returns the same tensors at every call.
+   * @throws LatteError ERR_VALUE if there is no such step, ERR_DISPOSED.
    */
   step(i: number): LatteStep {
     return stepAt(this.#steps, i, this.#disposed);
   }
 
-  /** Gives back all tensors of the plan; a second call does nothing. */
+  /** Disposes all tensors of the plan; a second call does nothing. */
   dispose(): void {
     this.#disposed = true;
     this.encoderHiddenStates.dispose();
@@ -55,7 +55,7 @@ export class LattePlan {
 }
 
 /**
- * Cuts the embeddings of all timesteps into steps of `batch` rows, on their device.
+ * Cuts the embeddings of all timesteps into steps of `batch` rows each, on the embeddings' device.
  * @param modulation [S·r, 6D]; r is `batch`, or 1 if one row serves the whole batch.
  * @param embeddedTimestep [S·r, D].
  * @internal
@@ -86,7 +86,7 @@ export async function cutSteps(
     for (const part of parts) part.dispose();
     throw error;
   } finally {
-    // The steps keep what they need.
+    // The parts keep the memory that they share with these tensors.
     for (const tensor of whole) tensor.dispose();
   }
   return steps;

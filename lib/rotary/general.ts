@@ -14,34 +14,35 @@ import {
   checkEven,
   checkIntegers,
   checkTheta,
-  count,
+  indices,
   mostLength,
-  tables,
+  rotaryTables,
   valuesOf,
   videoRows,
   type RotaryOptions,
   type RotaryPosEmbed,
 } from './tables.js';
 
+/** The options of {@link get1dRotaryPosEmbed}. */
 export interface Rotary1dOptions extends RotaryOptions {
   /** Divides the frequencies. Default 1. */
   linearFactor?: number;
   /** Multiplies theta. Default 1. */
   ntkFactor?: number;
-  /** [c0 c0 c1 c1 …] (the default) instead of [c | c]. */
+  /** Whether columns are [c0, c0, c1, c1 …]; false makes them [c | c]. Default true. */
   repeatInterleaveReal?: boolean;
-  /** The dtype in which the reference computes frequencies and angles. Default 'float32'. */
+  /** The dtype to which frequencies and angles are rounded. Default 'float32'. */
   freqsDtype?: TableDType;
 }
 
 /**
- * Rotary tables of positions along one axis: cos and sin of position·f_k with
+ * Rotary tables of positions along one axis: the cosines and sines of position·f_k, where
  * f_k = (theta·ntkFactor)^(−2k/dim) / linearFactor. Source: `get_1d_rotary_pos_embed` of diffusers,
  * after "RoFormer".
  *
  * @param dim the number of channels; even.
- * @param pos how many positions 0, 1, …, or the positions themselves, flattened to M.
- * @returns cos and sin [M, dim].
+ * @param pos M for the positions 0 … M−1, or the positions themselves, flattened to M.
+ * @returns cos and sin, each [M, dim], on the cpu.
  * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_DISPOSED, ERR_OUT_OF_MEMORY.
  */
 export function get1dRotaryPosEmbed(
@@ -62,7 +63,7 @@ export function get1dRotaryPosEmbed(
   const tensor = typeof pos === 'number' ? undefined : asTensor(pos, 'pos');
   const positions =
     tensor === undefined
-      ? count(checkInteger(pos, 'pos', undefined, 0, mostLength))
+      ? indices(checkInteger(pos, 'pos', undefined, 0, mostLength))
       : valuesOf(tensor, 'pos');
   const theta = checkTheta(given.theta) * checkPositive(given.ntkFactor, 'ntkFactor', 1);
   const freqsDtype = checkTableDType(given.freqsDtype, 'freqsDtype');
@@ -73,23 +74,18 @@ export function get1dRotaryPosEmbed(
     exactPositions: isTensor(pos) && pos.dtype === 'float64',
   });
   const shape = [axis.rows, width];
-  return tables(
-    [axis],
-    axis.rows,
-    (_, row) => row,
-    checkTableDType(given.dtype),
-    shape,
+  return rotaryTables([axis], axis.rows, (_, row) => row, checkTableDType(given.dtype), shape, {
     interleave,
-  );
+  });
 }
 
-/** [[top, left], [bottom, right]] of a crop. */
+/** A crop of an image: [[top, left], [bottom, right]]. */
 export type CropCoords = readonly [
   start: readonly [row: number, column: number],
   stop: readonly [row: number, column: number],
 ];
 
-/** The positions of `length` steps from start to stop, evenly spaced, in float32. */
+/** `length` evenly spaced positions from `start` up to, but without, `stop`, each rounded to float32. */
 function spaced(start: number, stop: number, length: number): Float64Array {
   const last = (stop * (length - 1)) / length;
   const step = length > 1 ? (last - start) / (length - 1) : 0;
@@ -112,13 +108,13 @@ function checkCrop(crops: unknown): [[number, number], [number, number]] {
 }
 
 /**
- * Rotary tables of a grid, row by row: the first half of the columns is the column's position, the
- * second half the row's. Source: `get_2d_rotary_pos_embed` of diffusers.
+ * Rotary tables of the tokens of a grid, row by row: the first half of the table's columns encodes the
+ * token's column, the second half its row. Source: `get_2d_rotary_pos_embed` of diffusers.
  *
  * @param dim the number of channels; a multiple of 4.
- * @param cropsCoords [start, stop], each [row, column].
- * @param gridSize [h, w].
- * @returns cos and sin [h·w, dim].
+ * @param cropsCoords the positions of the grid's corners: [start, stop], each [row, column].
+ * @param gridSize [h, w], the tokens of the grid.
+ * @returns cos and sin, each [h·w, dim], on the cpu.
  * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_OUT_OF_MEMORY.
  */
 export function get2dRotaryPosEmbed(
@@ -142,26 +138,29 @@ export function get2dRotaryPosEmbed(
   ];
   const axisRow = (axis: number, row: number): number =>
     axis === 0 ? row % w : Math.floor(row / w);
-  return tables(axes, h * w, axisRow, checkTableDType(dtype), [h * w, width]);
+  return rotaryTables(axes, h * w, axisRow, checkTableDType(dtype), [h * w, width]);
 }
 
+/** The options of {@link get3dRotaryPosEmbed}. */
 export interface Rotary3dOptions extends RotaryOptions {
-  /** 'linspace' (the default): positions from the crop; 'slice': 0, 1, …, without a crop. */
+  /** 'linspace' takes positions from the crop (the default), 'slice' takes 0, 1, …. */
   gridType?: 'linspace' | 'slice';
-  /** `[h, w]`: the largest grid, which a slice must not exceed. */
+  /** `[h, w]`: the largest grid that 'slice' accepts. Required with 'slice', refused without it. */
   maxSize?: readonly [height: number, width: number];
 }
 
 /**
- * Rotary tables of a video's tokens, frame by frame and row by row: columns for the frame (dim/4), the
- * row and the column (3·dim/8 each), rounded down. Source: `get_3d_rotary_pos_embed` of diffusers.
+ * Rotary tables of a video's tokens, frame by frame and row by row. ⌊dim/4⌋ of the table's columns
+ * encode the frame, then 3·⌊dim/8⌋ the row and 3·⌊dim/8⌋ the column. Source:
+ * `get_3d_rotary_pos_embed` of diffusers.
  *
  * @param dim the number of channels.
- * @param cropsCoords [start, stop], each [row, column]; not given with 'slice'.
- * @param gridSize [h, w].
+ * @param cropsCoords the positions of the grid's corners: [start, stop], each [row, column]. Refused
+ *   with 'slice'.
+ * @param gridSize [h, w], the tokens of a frame.
  * @param temporalSize T, the number of frames.
- * @returns cos and sin [T·h·w, the columns].
- * @throws LatteError ERR_VALUE ("Invalid value passed for `grid_type`." among them), ERR_DTYPE,
+ * @returns cos and sin, each [T·h·w, ⌊dim/4⌋ + 6·⌊dim/8⌋], on the cpu.
+ * @throws LatteError ERR_VALUE (for example "Invalid value passed for `grid_type`."), ERR_DTYPE,
  *   ERR_OUT_OF_MEMORY.
  */
 export function get3dRotaryPosEmbed(
@@ -187,11 +186,11 @@ export function get3dRotaryPosEmbed(
   const [rows, columns] = gridPositions(gridType, maxSize, cropsCoords, h, w);
   const base = checkTheta(given.theta);
   const axes = [
-    axisOf(frameDim, count(frames), base, 'float32'),
+    axisOf(frameDim, indices(frames), base, 'float32'),
     axisOf(sideDim, rows, base, 'float32'),
     axisOf(sideDim, columns, base, 'float32'),
   ];
-  return tables(axes, frames * h * w, videoRows(h, w), checkTableDType(given.dtype), [
+  return rotaryTables(axes, frames * h * w, videoRows(h, w), checkTableDType(given.dtype), [
     frames * h * w,
     frameDim + 2 * sideDim,
   ]);
@@ -227,5 +226,5 @@ function gridPositions(
       `gridSize must not exceed maxSize [${mostRows}, ${mostColumns}], but is [${h}, ${w}]`,
     );
   }
-  return [count(h), count(w)];
+  return [indices(h), indices(w)];
 }

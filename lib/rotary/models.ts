@@ -7,27 +7,29 @@ import {
   checkEven,
   checkIntegers,
   checkTheta,
-  count,
   emptyTable,
+  indices,
   mostLength,
-  tables,
+  rotaryTables,
   valuesOf,
   videoRows,
   type RotaryOptions,
   type RotaryPosEmbed,
 } from './tables.js';
 
+/** The options of {@link fluxPosEmbed}. */
 export interface FluxPosEmbedOptions extends RotaryOptions {
-  /** The columns of each axis of the ids; each even. */
+  /** How many of the table's columns encode each axis of the ids; each number is even. */
   axesDim: readonly number[];
 }
 
 /**
- * Flux's rotary tables: axis i of the ids gets axesDim[i] columns, side by side, with float64 angles.
- * Source: `FluxPosEmbed` of diffusers.
+ * Flux's rotary tables: axesDim[i] columns encode axis i of the ids, in the order of the axes. Angles
+ * are float64. Source: `FluxPosEmbed` of diffusers.
  *
- * @param ids [S, n] with n ≤ the number of axes; they become float32.
- * @returns cos and sin [S, the sum of the columns].
+ * @param ids [S, n], the position of each token along n axes, rounded to float32; n is at most the
+ *   number of axes in `axesDim`.
+ * @returns cos and sin, each [S, the sum of the first n of axesDim], on the cpu.
  * @throws LatteError ERR_SHAPE, ERR_VALUE, ERR_DTYPE, ERR_DISPOSED, ERR_OUT_OF_MEMORY.
  */
 export function fluxPosEmbed(ids: Tensor, options: FluxPosEmbedOptions): RotaryPosEmbed {
@@ -56,24 +58,26 @@ export function fluxPosEmbed(ids: Tensor, options: FluxPosEmbedOptions): RotaryP
     return axisOf(width, positions, base, 'float64');
   });
   const total = used.reduce((sum, width) => sum + width, 0);
-  return tables(axes, rows, (_, row) => row, checkTableDType(dtype), [rows, total]);
+  return rotaryTables(axes, rows, (_, row) => row, checkTableDType(dtype), [rows, total]);
 }
 
+/** The options of {@link wanRotaryPosEmbed}. */
 export interface WanRotaryPosEmbedOptions extends RotaryOptions {
   /** d, the channels of an attention head; even. */
   attentionHeadDim: number;
   /** The frames, rows and columns of a patch. */
   patchSize: readonly [pt: number, ph: number, pw: number];
-  /** The most patches along an axis. */
+  /** The largest number of patches along an axis. */
   maxSeqLen: number;
 }
 
 /**
- * Wan's rotary tables for the tokens of a latent, in the order of `PatchEmbed3d`: columns for frame,
- * row and column of d − 4·⌊d/6⌋, 2·⌊d/6⌋ and 2·⌊d/6⌋. Source: `WanRotaryPosEmbed` of diffusers.
+ * Wan's rotary tables for the tokens of a latent, in the order of `PatchEmbed3d`. d − 4·⌊d/6⌋ of the
+ * table's columns encode the frame, then 2·⌊d/6⌋ the row and 2·⌊d/6⌋ the column. Source:
+ * `WanRotaryPosEmbed` of diffusers.
  *
- * @param latentShape [B, C, F, H, W]; batch and channels do not matter.
- * @returns cos and sin [1, N, 1, d].
+ * @param latentShape [B, C, F, H, W]; B and C have no effect.
+ * @returns cos and sin, each [1, N, 1, d], on the cpu.
  * @throws LatteError ERR_VALUE, ERR_DTYPE, ERR_OUT_OF_MEMORY.
  */
 export function wanRotaryPosEmbed(
@@ -105,44 +109,55 @@ export function wanRotaryPosEmbed(
   const side = 2 * Math.floor(d / 6);
   const theta = checkTheta(given.theta);
   const axes = [d - 2 * side, side, side].map((width, i) =>
-    axisOf(width, count(grid[i]!), theta, 'float64'),
+    axisOf(width, indices(grid[i]!), theta, 'float64'),
   );
   const [frames, h, w] = grid as [number, number, number];
   const n = frames * h * w;
-  return tables(axes, n, videoRows(h, w), checkTableDType(given.dtype), [1, n, 1, d]);
+  return rotaryTables(axes, n, videoRows(h, w), checkTableDType(given.dtype), [1, n, 1, d]);
 }
 
+/** The options of {@link ltxVideoRotaryPosEmbed}. */
 export interface LtxVideoRotaryPosEmbedOptions extends RotaryOptions {
   /** The channels of the tables. */
   dim: number;
-  /** What the positions are divided by. Default 20, 2048 and 2048. */
+  /** Divides the positions of frames. Default 20. */
   baseNumFrames?: number;
+  /** Divides the positions of rows. Default 2048. */
   baseHeight?: number;
+  /** Divides the positions of columns. Default 2048. */
   baseWidth?: number;
-  /** Default 1 each. */
+  /** The rows and columns of a patch. Default 1. */
   patchSize?: number;
+  /** The frames of a patch. Default 1. */
   patchSizeT?: number;
 }
 
+/** The tokens of {@link ltxVideoRotaryPosEmbed}: a grid, or `videoCoords`. */
 export interface LtxVideoPositions {
-  /** Needed without `videoCoords`, as the next three. */
+  /** B; required with a grid. */
   batchSize?: number;
+  /** The frames of the grid. */
   numFrames?: number;
+  /** The rows of the grid. */
   height?: number;
+  /** The columns of the grid. */
   width?: number;
-  /** `[frames, rows, columns]`: multiplies the positions. Default: they are bare. */
+  /**
+   * `[frames, rows, columns]`: multiplies the grid's positions, together with patch over base. Default:
+   * the positions are the indices of frames, rows and columns.
+   */
   ropeInterpolationScale?: readonly [frames: number, rows: number, columns: number];
-  /** `[B, 3, N]`: the positions themselves, instead of all others. */
+  /** `[B, 3, N]`: the frame, row and column of each token, instead of a grid. */
   videoCoords?: Tensor;
 }
 
 /**
- * LTX-Video's rotary tables. With n = ⌊dim/6⌋ frequencies f_k = theta^(k/(n−1))·π/2 an angle is
- * f_k·(2g−1), where g is a position over its base. Columns are k by k, in each k the axes frame, row
- * and column, each twice; dim % 6 columns of cos 1 and sin 0 come first. Source:
+ * LTX-Video's rotary tables. There are n = ⌊dim/6⌋ frequencies f_k = theta^(k/(n−1))·π/2. An angle is
+ * f_k·(2g−1), where g is a position divided by its base. For each k the table has six columns: frame,
+ * row and column, each twice. dim % 6 columns with cos 1 and sin 0 come before them. Source:
  * `LTXVideoRotaryPosEmbed` of diffusers.
  *
- * @returns cos and sin [B, N, dim].
+ * @returns cos and sin, each [B, N, dim], on the cpu.
  * @throws LatteError ERR_SHAPE, ERR_VALUE, ERR_DTYPE, ERR_DISPOSED, ERR_OUT_OF_MEMORY.
  */
 export function ltxVideoRotaryPosEmbed(
@@ -194,7 +209,11 @@ export function ltxVideoRotaryPosEmbed(
   return { cos, sin };
 }
 
-/** How many tokens there are, and the position of row i along an axis over its base. */
+/**
+ * Checks the positions.
+ * @returns the numbers of batches and tokens; and `at`, which returns g, the position of token `row` of
+ *   all batches along an axis, divided by the axis' base.
+ */
 function ltxPositions(
   positions: LtxVideoPositions,
   base: readonly number[],

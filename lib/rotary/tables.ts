@@ -3,31 +3,38 @@ import type { TableDType } from '../sincos.js';
 import { Tensor } from '../tensor/tensor.js';
 import { checkInteger, checkPositive } from '../options.js';
 
-// No axis of a table is longer: positions stay whole numbers in float32.
+// The largest length of an axis of a table: up to here float32 holds every whole number.
 export const mostLength = 2 ** 24;
 
-/** The tables of a rotary embedding. */
+/** The tables of a rotary position embedding; both have the same shape. */
 export interface RotaryPosEmbed {
   cos: Tensor;
   sin: Tensor;
 }
 
+/** The options that all functions for rotary tables have. */
 export interface RotaryOptions {
   /** The base of the frequencies. Default 10000. */
   theta?: number;
-  /** Of the tables. Default 'float32'. */
+  /** The dtype of the tables. Default 'float32'. */
   dtype?: TableDType;
 }
 
-/** Angles of positions [rows] times frequencies, each column twice. */
+/** The angles of one axis of positions. */
 export interface Axis {
+  /** The number of positions. */
   rows: number;
-  /** Half the columns of the table. */
+  /** The number of frequencies. A table has two columns for each. */
   columns: number;
+  /** [rows, columns]: position times frequency. */
   angles: Float64Array;
 }
 
-/** f_k = (theta)^(−2k/dim) / linearFactor, and its products with the positions. */
+/**
+ * The angles of positions: position·f_k with f_k = theta^(−2k/dim) / linearFactor, rounded to
+ * `freqsDtype`.
+ * @param options `exactPositions`: frequencies are rounded, but angles are not.
+ */
 export function axisOf(
   dim: number,
   positions: ArrayLike<number>,
@@ -45,21 +52,27 @@ export function axisOf(
   for (let row = 0; row < rows; row++) {
     for (let k = 0; k < columns; k++) {
       const angle = positions[row]! * frequencies[k]!;
-      // As in the reference, float64 positions make float64 angles of float32 frequencies.
+      // In the reference, float64 positions times float32 frequencies give float64 angles.
       angles[row * columns + k] = exactPositions ? angle : rounded(angle);
     }
   }
   return { rows, columns, angles };
 }
 
-/** Fills cos and sin [rows, width]: `axisRow(axis, row)` names the row of each axis. */
-export function tables(
+/**
+ * Makes the tables cos and sin, whose columns are those of all axes side by side.
+ * @param rows the number of tokens.
+ * @param axisRow returns which position of an axis a token has.
+ * @param shape the shape of the tables, which have `rows` rows.
+ * @param options `interleave`: whether the columns of an axis are [c0, c0, c1, c1 …] or [c | c].
+ */
+export function rotaryTables(
   axes: readonly Axis[],
   rows: number,
   axisRow: (axis: number, row: number) => number,
   dtype: TableDType,
   shape: readonly number[],
-  interleave = true,
+  { interleave = true } = {},
 ): RotaryPosEmbed {
   const width = axes.reduce((sum, { columns }) => sum + 2 * columns, 0);
   const [cos, sin] = [emptyTable(dtype, shape), emptyTable(dtype, shape)];
@@ -86,7 +99,8 @@ export function emptyTable(dtype: TableDType, shape: readonly number[]): Tensor 
   return Tensor.zeros([...shape], { dtype, device: 'cpu' });
 }
 
-export function count(length: number): Float64Array {
+/** The positions 0 … length−1. */
+export function indices(length: number): Float64Array {
   return Float64Array.from({ length }, (_, i) => i);
 }
 
@@ -94,13 +108,17 @@ export function checkTheta(theta: unknown): number {
   return checkPositive(theta, 'theta', 10000);
 }
 
-/** The width of an axis, which must be even. */
+/**
+ * Checks that an axis has an even number of columns.
+ * @param name the name of `value` in the message.
+ * @throws LatteError ERR_VALUE.
+ */
 export function checkEven(dim: number, name: string, value: unknown): number {
   if (dim >= 2 && dim % 2 === 0) return dim;
   throw new LatteError('ERR_VALUE', `${name} must be even and at least 2, but is ${show(value)}`);
 }
 
-/** A tensor on the cpu as numbers. */
+/** The elements of a tensor on the cpu. @throws LatteError ERR_VALUE for another device, ERR_DISPOSED. */
 export function valuesOf(tensor: Tensor, name: string): Float64Array {
   if (tensor.disposed) throw new LatteError('ERR_DISPOSED', `${name} was disposed`);
   if (tensor.device !== 'cpu') {
@@ -111,7 +129,7 @@ export function valuesOf(tensor: Tensor, name: string): Float64Array {
   return Float64Array.from(tensor.toFloat32Array());
 }
 
-/** [a, b, …] of `length` whole numbers. */
+/** Checks an array of `length` whole numbers in [least, most]. @throws LatteError ERR_VALUE. */
 export function checkIntegers(
   value: unknown,
   name: string,
@@ -130,7 +148,10 @@ export function checkIntegers(
   );
 }
 
-/** The frame, the row or the column of a video's token. */
+/**
+ * For tokens in the order of frames, rows and columns of h × w: a function that returns the frame
+ * (axis 0), the row (1) or the column (2) of the token `row`.
+ */
 export function videoRows(h: number, w: number): (axis: number, row: number) => number {
   return (axis, row) =>
     axis === 0 ? Math.floor(row / (h * w)) : axis === 1 ? Math.floor(row / w) % h : row % w;

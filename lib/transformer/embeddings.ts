@@ -16,11 +16,14 @@ import { findLayerParameters, firstWeight, makeLayers, rootOf, type AnyLayer } f
 import { withCheckpoint, type FromPretrainedOptions } from './open.js';
 import { stepsOf, TransformerPlan } from './plan.js';
 import { defaultDType, readLayers, type LayerPart, type LoadSettings } from './read.js';
-import { checkTensor, checkTimesteps } from './timesteps.js';
+import { checkLiveTensor, checkTimesteps } from './timesteps.js';
 
 export type { AnyLayer } from './layers.js';
 
-/** What {@link TransformerEmbeddings.prepare} takes; which of them a model needs stands in the docs. */
+/**
+ * The conditions of a prompt, for {@link TransformerEmbeddings.prepare}. docs/checkpoints.md lists which
+ * of them each model needs; others are refused.
+ */
 export interface TransformerPrepareOptions {
   /** One number for each denoising step, as the model's timestep layer takes it. */
   timesteps: readonly number[] | Float32Array | Float64Array | Int32Array | BigInt64Array | Tensor;
@@ -36,7 +39,7 @@ export interface TransformerPrepareOptions {
   additionTCond?: TensorLike;
   /** [b, 2] height and width (PixArt with size conditions). */
   resolution?: TensorLike;
-  /** [b, 1] or [b]; as `resolution`. */
+  /** [b, 1] or [b]: height divided by width (PixArt with size conditions). */
   aspectRatio?: TensorLike;
   /** The rows of each step. Default: those of the pooled text, else of the text, else 1. */
   batchSize?: number;
@@ -54,7 +57,7 @@ const prepareNames = [
   'batchSize',
 ] as const;
 
-/** A model's rows, and the tensors of its layers. */
+/** The layers of a model, and where a checkpoint has their tensors. */
 interface Model {
   className: string;
   rows: LayerRow[];
@@ -64,7 +67,17 @@ interface Model {
   weights: string;
 }
 
-/** The condition-embedding layers of a diffusion transformer's checkpoint, by their attribute names. */
+/**
+ * The condition-embedding layers of a diffusion transformer's checkpoint, under the names that the
+ * model's class gives them. docs/checkpoints.md lists the models and their layers.
+ * @example
+ * ```ts
+ * const model = await TransformerEmbeddings.fromPretrained('Wan2.1', { subfolder: 'transformer' });
+ * const plan = await model.prepare({ timesteps: [999, 949], encoderHiddenStates });
+ * const { temb, timestepProj } = plan.step(0);
+ * const tokens = await model.layers.patchEmbedding.forward(latent);
+ * ```
+ */
 export class TransformerEmbeddings {
   /** The config.json as parsed, frozen. Field names are untrusted: read it with Object.hasOwn. */
   readonly config: Readonly<Record<string, unknown>>;
@@ -83,9 +96,9 @@ export class TransformerEmbeddings {
   }
 
   /**
-   * Loads the layers from a folder with config.json and a checkpoint, of any model that the package
-   * knows. Only their own tensors are read.
-   * @param folder the folder itself, or the one above its `transformer`.
+   * Loads the layers from a folder with config.json and a checkpoint of any model that the package
+   * knows. Other tensors of the checkpoint are not read.
+   * @param folder the folder with config.json, or the folder above its `transformer`.
    * @throws LatteError ERR_CHECKPOINT, with `path`, naming the class (with the list of known ones),
    *   field or tensor that is missing or wrong; ERR_DTYPE, ERR_VALUE, ERR_DEVICE_UNAVAILABLE,
    *   ERR_ABORTED, ERR_OUT_OF_MEMORY. Nothing stays open or in memory after a failure.
@@ -167,7 +180,7 @@ export class TransformerEmbeddings {
     }
   }
 
-  /** Gives back the layers' weights; a second call does nothing. Plans and results stay. */
+  /** Frees the layers' weights; a second call does nothing. Plans and results stay valid. */
   dispose(): void {
     this.#disposed = true;
     for (const layer of Object.values(this.layers)) layer.dispose();
@@ -177,7 +190,7 @@ export class TransformerEmbeddings {
     this.dispose();
   }
 
-  /** The conditions of all steps: each row of a batch at every step. */
+  /** The conditions of all steps, [S·B, …]: at every step each row of the batch. */
   async #rowsOf(
     given: Partial<TransformerPrepareOptions>,
     timesteps: readonly number[],
@@ -189,7 +202,7 @@ export class TransformerEmbeddings {
     };
     for (const name of this.#conditioning.inputs) {
       const value = asTensor(given[name], name);
-      checkTensor(value, name);
+      checkLiveTensor(value, name);
       rows[name] = await tiled(value, name, count, batch);
     }
     if (this.#conditioning.sizes === true) {
@@ -223,7 +236,7 @@ export class TransformerEmbeddings {
     }
   }
 
-  /** Refuses conditions that the model needs and that are missing, and those that it does not take. */
+  /** Throws ERR_VALUE if a condition is missing that the model needs, or given that it does not take. */
   #checkGiven(given: Partial<TransformerPrepareOptions>): void {
     const { inputs, text, time, sizes } = this.#conditioning;
     const taken: string[] = [...inputs, ...(sizes === true ? ['resolution', 'aspectRatio'] : [])];
@@ -246,7 +259,7 @@ export class TransformerEmbeddings {
       'encoderHiddenStatesImage',
       'pooledProjection',
     ] as const) {
-      if (given[name] !== undefined) checkTensor(given[name], name);
+      if (given[name] !== undefined) checkLiveTensor(given[name], name);
     }
   }
 }
@@ -256,11 +269,14 @@ interface Forward {
 }
 
 async function onHost(tensor: Tensor, name: string): Promise<Tensor> {
-  checkTensor(tensor, name);
+  checkLiveTensor(tensor, name);
   return tensor.device === 'cpu' ? tensor : tensor.to('cpu');
 }
 
-/** A tensor [B, …], or of one row, as the rows of all steps: [S·B, …]. On the host: it is small. */
+/**
+ * Repeats the rows of a condition for all steps: [b, …] → [S·B, …], where b divides B. This is done on
+ * the host, because conditions are small.
+ */
 async function tiled(given: Tensor, name: string, count: number, batch: number): Promise<Tensor> {
   const tensor = await onHost(given, name);
   const rows = tensor.shape[0] ?? 0;

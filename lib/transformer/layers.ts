@@ -21,13 +21,13 @@ import { WanTimeTextImageEmbedding } from '../layers/wan-time-text-image-embeddi
 import type { FloatDType } from '../tensor/dtype.js';
 
 /**
- * A layer whose class depends on the checkpoint. What its forward takes and returns stands at that
- * class: `any` lets a caller who knows the model call it.
+ * A layer whose class depends on the checkpoint. The comment of that class describes its `forward`; the
+ * type `any` lets a caller who knows the model call it.
  */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type AnyLayer = Layer<any[], any>;
 
-/** The classes that the models' rows name. */
+/** The classes of layers by the names that `LayerRow.kind` has. */
 const classes: Readonly<Record<string, new (options: never) => unknown>> = {
   AdaLayerNormSingle,
   CaptionProjection,
@@ -51,9 +51,11 @@ export interface LayerParameter {
 }
 
 /**
- * Makes the layers of a model by their names.
- * @param path the file whose configuration they are from, for messages.
- * @throws LatteError ERR_CHECKPOINT if a layer refuses its options; what it throws for the device.
+ * Makes the layers of a model, without weights.
+ * @param path the file that has the model's configuration, for messages.
+ * @returns the layers by `LayerRow.name`.
+ * @throws LatteError ERR_CHECKPOINT if a layer refuses its options; ERR_DTYPE,
+ *   ERR_DEVICE_UNAVAILABLE.
  * @internal
  */
 export function makeLayers(
@@ -78,13 +80,13 @@ export function makeLayers(
   }
 }
 
-/** The weight of a model's first layer, which a checkpoint of the model has. @internal */
+/** The name of the first layer's weight, which every checkpoint of the model has. @internal */
 export function firstWeight([row]: readonly LayerRow[]): string {
   const { prefix, kind, without } = row!;
   return prefix + (kind === 'Linear' || without !== undefined ? 'weight' : 'proj.weight');
 }
 
-/** What stands before all names: 'network.' of mindone's training, or ''. @internal */
+/** The prefix of all names in the checkpoint: 'network.' in mindone's training, else ''. @internal */
 export function rootOf(checkpoint: Checkpoint, rows: readonly LayerRow[]): string {
   return checkpoint.has(`network.${firstWeight(rows)}`) ? 'network.' : '';
 }
@@ -92,8 +94,8 @@ export function rootOf(checkpoint: Checkpoint, rows: readonly LayerRow[]): strin
 const floats = ['float64', 'float32', 'float16', 'bfloat16'];
 
 /**
- * Finds the tensors of a layer by its own parameter names behind the row's prefix.
- * @param root see {@link rootOf}.
+ * Finds the tensors of a layer in a checkpoint: root, the row's prefix, then the parameter's name.
+ * @param root the prefix of all names, see {@link rootOf}.
  * @throws LatteError ERR_CHECKPOINT naming a tensor that is missing or misshapen, ERR_DTYPE.
  * @internal
  */

@@ -10,25 +10,27 @@ import { checkOptions } from '../options.js';
 import { checkFloatDType, type FloatDType } from '../tensor/dtype.js';
 import type { LoadProgress, LoadSettings } from './read.js';
 
+/** The options of `fromPretrained`. */
 export interface FromPretrainedOptions {
-  /** 'auto' by default. */
+  /** 'auto' (the default), 'cpu', 'npu' or 'npu:0' … */
   device?: string;
-  /** The layers' dtype; that of the patch projection's weights by default (float32 for float64). */
+  /** The layers' dtype. Default: that of the first layer's weight; float32 if that is float64. */
   dtype?: FloatDType;
-  /** The folder within the folder, for example 'transformer'. */
+  /** A folder within `folder`, for example 'transformer'. */
   subfolder?: string;
-  /** The files of this variant, as diffusers calls it: 'fp16' for `….fp16.safetensors`. */
+  /** Reads the files of this variant of diffusers: 'fp16' reads `….fp16.safetensors`. */
   variant?: string;
-  /** Rejects with ERR_ABORTED; nothing stays open or in memory. */
+  /** If it is aborted, the promise rejects with ERR_ABORTED; files are closed and memory is freed. */
   signal?: AbortSignal;
-  /** Called before the first and after each tensor. What it throws ends the loading. */
+  /** Called before the first tensor is read, and after each. If it throws, the promise rejects. */
   onProgress?: (progress: LoadProgress) => void;
 }
 
 const optionNames = ['device', 'dtype', 'subfolder', 'variant', 'signal', 'onProgress'] as const;
 
 /**
- * Checks the options of `fromPretrained`, opens the checkpoint and closes it after `use`.
+ * Checks the options of `fromPretrained`, opens the checkpoint, calls `use`, and closes the checkpoint.
+ * @returns the result of `use`.
  * @internal
  */
 export async function withCheckpoint<T>(
@@ -49,9 +51,9 @@ export async function withCheckpoint<T>(
     if (signal !== undefined && isAborted(signal)) throw abortError(signal, 'the loading');
   };
   checkAborted();
-  const place = await findFolder(checkPath(folder, 'folder'), given.subfolder);
-  const configFile = await readConfigFile(place.folder);
-  const checkpoint = await openVariant(place.checkpoint, variant);
+  const found = await findFolder(checkPath(folder, 'folder'), given.subfolder);
+  const configFile = await readConfigFile(found.configFolder);
+  const checkpoint = await openVariant(found.checkpoint, variant);
   try {
     return await use(checkpoint, configFile, { device, dtype, checkAborted, onProgress });
   } finally {
@@ -68,21 +70,21 @@ function checkVariant(variant: unknown): string | undefined {
   );
 }
 
-/** Where config.json lies, and what to open as the checkpoint. */
+/** Finds the folder of config.json, and the file or folder to open as the checkpoint. */
 async function findFolder(
   path: string,
   subfolder: string | undefined,
-): Promise<{ folder: string; checkpoint: string }> {
+): Promise<{ configFolder: string; checkpoint: string }> {
   if (subfolder !== undefined) {
     const folder = join(path, checkPath(subfolder, 'subfolder'));
-    return { folder, checkpoint: folder };
+    return { configFolder: folder, checkpoint: folder };
   }
   const kind = await kindOf(path);
   if (kind === undefined) throw checkpointError(path, 'does not exist, or may not be read');
-  if (kind === 'file') return { folder: dirname(path), checkpoint: path };
+  if (kind === 'file') return { configFolder: dirname(path), checkpoint: path };
   for (const folder of [path, join(path, 'transformer')]) {
     if ((await kindOf(join(folder, 'config.json'))) !== undefined) {
-      return { folder, checkpoint: folder };
+      return { configFolder: folder, checkpoint: folder };
     }
   }
   throw checkpointError(path, 'has no config.json, and neither has its folder transformer');

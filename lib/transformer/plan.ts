@@ -2,12 +2,12 @@ import { LatteError, show } from '../errors.js';
 import { tensorRows } from '../tensor/operations.js';
 import type { Tensor } from '../tensor/tensor.js';
 
-/** What a model's blocks need of one timestep, by the names of its layer's results. */
+/** The inputs of a model's blocks for one timestep, by the names of the timestep layer's results. */
 export type TransformerStep = Readonly<Record<string, Tensor>>;
 
 /**
  * Everything of a prompt that does not depend on the latent, computed once for all denoising steps.
- * The plan owns its tensors: {@link dispose} gives back all of them, and nobody else should.
+ * The plan owns its tensors: dispose the plan, not them.
  */
 export class TransformerPlan {
   /** The timesteps in the order they were given. */
@@ -34,14 +34,14 @@ export class TransformerPlan {
 
   /**
    * The tensors of `timesteps[i]`, each of B rows: `temb`, or `modulation` and `embeddedTimestep`, or
-   * Wan's `temb` and `timestepProj`. They were made by `prepare`: nothing is computed here.
-   * @throws LatteError ERR_VALUE when there is no such step, ERR_DISPOSED.
+   * Wan's `temb` and `timestepProj`. `prepare` made them, so this method computes nothing.
+   * @throws LatteError ERR_VALUE if there is no such step, ERR_DISPOSED.
    */
   step(i: number): TransformerStep {
     return stepAt(this.#steps, i, this.#disposed);
   }
 
-  /** Gives back all tensors of the plan; a second call does nothing. */
+  /** Disposes all tensors of the plan; a second call does nothing. */
   dispose(): void {
     this.#disposed = true;
     this.encoderHiddenStates?.dispose();
@@ -89,7 +89,7 @@ export function stepsOf(
     for (const part of parts) part.dispose();
     throw error;
   } finally {
-    // The steps keep what they need.
+    // The parts keep the memory that they share with the results.
     for (const result of Object.values(results)) result.dispose();
   }
 }

@@ -5,25 +5,25 @@ import { arraysOf, itemSize, type DType, type FloatDType } from '../tensor/dtype
 import { Tensor } from '../tensor/tensor.js';
 import type { AnyLayer, LayerParameter } from './layers.js';
 
-/** How far the loading of a checkpoint is. */
+/** The progress of loading a checkpoint, for `onProgress`. */
 export interface LoadProgress {
   /** Bytes of tensors read so far. */
   loaded: number;
   /** Bytes of all tensors that will be read. */
   total: number;
-  /** The tensor that was just read; absent in the first report. */
+  /** The tensor that was just read; undefined in the first report. */
   name?: string;
 }
 
-/** Tensors start at a multiple of this in the memory that a layer's tensors are read into. */
+/** In the temporary memory of a layer's tensors, each tensor starts at a multiple of this. In bytes. */
 const alignment = 64;
 
 /** @internal */
 export interface LoadSettings {
   device: string;
-  /** Of the layers; undefined for that of the patch projection's weights. */
+  /** The layers' dtype; undefined for that of the first layer's weight. */
   dtype: FloatDType | undefined;
-  /** Called before each tensor; what it throws ends the loading. */
+  /** Throws ERR_ABORTED if the caller's signal was aborted. Called before and after each tensor. */
   checkAborted: () => void;
   onProgress: ((progress: LoadProgress) => void) | undefined;
 }
@@ -57,7 +57,7 @@ export async function readLayers(
   };
   onProgress?.({ loaded, total });
   checkAborted();
-  // loadStateDict would wait for the opening, and the event loop with it.
+  // Open the device first: loadStateDict would open it on the calling thread, and block the event loop.
   await openDevice(device);
   checkAborted();
   // One layer at a time. Read into temporary memory: blocks from the tensor pool would stay
@@ -122,7 +122,7 @@ function tensorBytes(checkpoint: Checkpoint, name: string): number {
   return shape.reduce((product, length) => product * length, itemSize(dtype as DType));
 }
 
-/** The dtype of layers with this tensor among their weights. @internal */
+/** The layers' dtype if the caller names none: that of this weight, if layers can have it. @internal */
 export function defaultDType(checkpoint: Checkpoint, name: string): FloatDType {
   const { dtype } = checkpoint.info(name);
   return dtype === 'float16' || dtype === 'bfloat16' ? dtype : 'float32';

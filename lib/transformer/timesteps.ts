@@ -1,8 +1,8 @@
 import { isArray, LatteError, show, showShape } from '../errors.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 
-/** Throws ERR_VALUE unless the value is a tensor, ERR_DISPOSED. @internal */
-export function checkTensor(value: unknown, name: string): asserts value is Tensor {
+/** Throws ERR_VALUE if the value is not a tensor, and ERR_DISPOSED if it was disposed. @internal */
+export function checkLiveTensor(value: unknown, name: string): asserts value is Tensor {
   if (!isTensor(value)) {
     throw new LatteError('ERR_VALUE', `${name} must be a Tensor, but is ${show(value)}`);
   }
@@ -10,7 +10,7 @@ export function checkTensor(value: unknown, name: string): asserts value is Tens
 }
 
 function timestepsOf(tensor: Tensor): Float32Array {
-  checkTensor(tensor, 'timesteps');
+  checkLiveTensor(tensor, 'timesteps');
   if (tensor.shape.length !== 1) {
     throw new LatteError(
       'ERR_SHAPE',
@@ -20,7 +20,11 @@ function timestepsOf(tensor: Tensor): Float32Array {
   return tensor.toFloat32Array();
 }
 
-/** One number for each denoising step. @internal */
+/**
+ * The numbers of a list of timesteps: an array, a typed array, or a tensor [S] on the cpu.
+ * @throws LatteError ERR_VALUE, ERR_SHAPE, ERR_STATE, ERR_DISPOSED.
+ * @internal
+ */
 export function checkTimesteps(given: unknown): number[] {
   const timesteps = isTensor(given) ? timestepsOf(given) : given;
   const list = timesteps as ArrayLike<unknown>;
