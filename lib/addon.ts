@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 /** The hosts for which the package contains an addon, for messages. @internal */
-export const prebuiltHosts = 'Linux with glibc 2.28 or newer, on x64 and arm64';
+export const prebuiltHosts = 'Linux with glibc 2.28 or newer, or with musl, on x64 and arm64';
 
 /** What `latte-embeddings build` needs on a host, for messages. @internal */
 export const buildNeeds =
@@ -12,7 +12,22 @@ export const buildNeeds =
 /** The file name that CMakeLists.txt gives the addon. @internal */
 export const builtFile = 'latte_embeddings.node';
 
-const platform = `${process.platform}-${process.arch}`;
+/**
+ * Whether this Node.js runs on musl. Its loader would take an addon for glibc, too, as far as the names
+ * of functions go. `process.report` would answer this as well, but takes much longer than reading a file.
+ */
+function isOnMusl(): boolean {
+  try {
+    const maps = readFileSync('/proc/self/maps', 'latin1');
+    return !/\/libc(\.so\.6|-2\.\d+\.so)\b/.test(maps);
+  } catch {
+    return false; // without /proc
+  }
+}
+
+const isLinux = process.platform === 'linux';
+const needsMusl = isLinux && isOnMusl();
+const platform = `${process.platform}-${process.arch}${needsMusl ? '-musl' : ''}`;
 
 /**
  * The folder of this package; in a bundle, the folder above the bundle's. Undefined in a bundle of
@@ -70,7 +85,7 @@ export function findAddon(): Found {
   const tried: string[] = [];
   const { LATTE_ADDON: named } = process.env;
   const folder = packageFolder();
-  for (const path of named ? [named] : builtAddons(folder)) {
+  for (const path of named ? [named] : addonFiles(folder)) {
     if (!existsSync(path)) {
       tried.push(`  ${path}: no such file`);
       continue;
@@ -85,6 +100,10 @@ export function findAddon(): Found {
   }
   if (named) return { tried };
   const relative = join('prebuilds', platform, 'latte.node');
+  if (needsMusl) {
+    if (folder === undefined) tried.push(`  ${relative}: not in a bundle; name it in LATTE_ADDON`);
+    return { tried };
+  }
   const path = folder === undefined ? undefined : join(folder, relative);
   try {
     return { exports: packagedAddon(), path, tried };
@@ -95,15 +114,17 @@ export function findAddon(): Found {
   }
 }
 
-function builtAddons(folder: string | undefined): string[] {
+function addonFiles(folder: string | undefined): string[] {
   if (folder === undefined) return [];
   const configurations = ['Release', 'Debug'];
   const users = userAddon(folder);
   const own = configurations.map((name) => join(folder, 'build', name, builtFile));
-  return users === undefined ? own : [...own, users];
+  const built = users === undefined ? own : [...own, users];
+  // Not by `require`, as bundlers would then carry it in every program.
+  return needsMusl ? [...built, join(folder, 'prebuilds', platform, 'latte.node')] : built;
 }
 
-/** Each path stands in a literal `require`, because bundlers follow no other. */
+/** The addon for glibc. Each path stands in a literal `require`, because bundlers follow no other. */
 function packagedAddon(): unknown {
   /* eslint-disable @typescript-eslint/no-require-imports */
   switch (platform) {
@@ -121,8 +142,8 @@ function packagedAddon(): unknown {
 export function loadAdvice(): string[] {
   return [
     `The package has addons for ${prebuiltHosts}.`,
-    process.platform === 'linux'
-      ? 'On another Linux (musl, other processors), build the addon from source:'
+    isLinux
+      ? 'On another Linux (other processors, an older C library), build the addon from source:'
       : `The sources are for Linux, not for ${process.platform}. In a container or virtual machine with Linux that the package has no addon for, build it from source:`,
     '  npx latte-embeddings build',
     `It needs ${buildNeeds}; npx latte-embeddings build --help names what it downloads and how to build without a network.`,

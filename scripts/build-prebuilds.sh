@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Builds the addons that the npm package carries: prebuilds/linux-x64 and prebuilds/linux-arm64,
-# each with its debug symbols in a file of their own, which the package leaves out.
+# Builds the addons that the npm package carries, prebuilds/linux-<platform>/latte.node, each with its
+# debug symbols in a file of their own, which the package leaves out. Platforms: x64 and arm64 for
+# hosts with glibc, x64-musl and arm64-musl for hosts with musl (Alpine).
 #
 # Runs on any x86-64 or AArch64 Linux with Node and npm; installs pip for Python 3 and CMake where they
 # are missing, as root, with apt-get or dnf. The compiler (zig), ninja and Highway's headers come from
 # PyPI and npm, in the versions that are named here and in package-lock.json, so that everyone builds
 # the same bytes.
 #
-#   scripts/build-prebuilds.sh            both processors
-#   scripts/build-prebuilds.sh x64        one of them: x64 or arm64
+#   scripts/build-prebuilds.sh            all platforms
+#   scripts/build-prebuilds.sh x64 …      some of them
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib/setup.sh
@@ -37,19 +38,19 @@ build_id=$({
     while read -r file; do echo "$file $(sha1sum <"$file")"; done
 } | sha1sum | cut -c1-40)
 
-# build_platform x64|arm64
+# build_platform <platform>
 build_platform() {
-  local arch build=build-prebuilds/$1 out=prebuilds/linux-$1
+  local arch libc build=build-prebuilds/$1 out=prebuilds/linux-$1
   case $1 in
-    x64) arch=x86_64 ;;
-    arm64) arch=aarch64 ;;
-    *)
-      echo "'$1' is not one of x64, arm64" >&2
-      return 2
-      ;;
+    x64*) arch=x86_64 ;;
+    *) arch=aarch64 ;;
+  esac
+  case $1 in
+    *-musl) libc=musl ;;
+    *) libc=gnu.2.28 ;;
   esac
   cmake -S . -B "$build" -G Ninja -DCMAKE_MAKE_PROGRAM="$ninja" -DCMAKE_BUILD_TYPE=Release \
-    -DCMAKE_TOOLCHAIN_FILE=scripts/prebuilds/zig.cmake -DLATTE_ZIG="$zig" -DLATTE_ARCH=$arch \
+    -DCMAKE_TOOLCHAIN_FILE=scripts/prebuilds/zig.cmake -DLATTE_ZIG="$zig" -DLATTE_ARCH=$arch -DLATTE_LIBC=$libc \
     -DLATTE_NPM_HIGHWAY=ON -DLATTE_WERROR=ON -DLATTE_TESTS=OFF -DLATTE_BUILD_ID="$build_id" </dev/null &&
     cmake --build "$build" </dev/null || return
   rm -rf "$out"
@@ -61,7 +62,17 @@ build_platform() {
 
 # Side by side: configuring compiles the C++ library for a platform, one file at a time.
 builds=()
-[ $# -gt 0 ] || set -- x64 arm64
+platforms=(x64 arm64 x64-musl arm64-musl)
+[ $# -gt 0 ] || set -- "${platforms[@]}"
+for platform in "$@"; do
+  case " ${platforms[*]} " in
+    *" $platform "*) ;;
+    *)
+      echo "'$platform' is not one of ${platforms[*]}" >&2
+      exit 2
+      ;;
+  esac
+done
 for platform in "$@"; do
   build_platform "$platform" &
   builds+=($!)

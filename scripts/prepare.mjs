@@ -28,7 +28,8 @@ if (existsSync(join(root, 'tsconfig.build.json'))) {
   }
   const { npm_command: command } = process.env;
   if (command === 'pack' || command === 'publish') {
-    const missing = ['linux-x64', 'linux-arm64'].filter(
+    const platforms = ['linux-x64', 'linux-arm64', 'linux-x64-musl', 'linux-arm64-musl'];
+    const missing = platforms.filter(
       (platform) => !existsSync(join(root, 'prebuilds', platform, 'latte.node')),
     );
     if (missing.length > 0) {

@@ -47,7 +47,7 @@ test('what the load error advises makes the package load, and leaves its folder 
   expect(before.status).toBe(1);
   expect(before.stderr).toMatch(/code: 'ERR_STATE'/);
   expect(before.stderr).toContain(join(installed, 'prebuilds'));
-  expect(before.stderr).toContain('Linux with glibc 2.28 or newer, on x64 and arm64');
+  expect(before.stderr).toContain('Linux with glibc 2.28 or newer, or with musl, on x64 and arm64');
   const [, command] = /^ {2}npx latte-embeddings (.*)$/m.exec(before.stderr) ?? [];
   expect(command).toBe('build');
 

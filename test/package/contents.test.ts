@@ -68,8 +68,10 @@ test('holds the guides', () => {
   expect(tarball.files).toEqual(expect.arrayContaining(guides));
 });
 
-/** What users run without a compiler, and the licences of what is linked into it. */
-const addons = ['prebuilds/linux-arm64/latte.node', 'prebuilds/linux-x64/latte.node'];
+/** What users run without a compiler. Those for musl are built for a release alone. */
+const addons = readdirSync(join(projectRoot, 'prebuilds'))
+  .sort()
+  .map((platform) => `prebuilds/${platform}/latte.node`);
 
 test('holds an addon for each platform, and the notices that go with them', () => {
   expect(tarball.files).toEqual(expect.arrayContaining([...addons, 'THIRD_PARTY_NOTICES.md']));

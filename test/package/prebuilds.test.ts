@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { projectRoot, runOk } from './project.js';
@@ -15,11 +15,17 @@ const readelf = (file: string, ...what: string[]): string =>
     maxBuffer: 2 ** 26,
   });
 
-describe.each([
-  ['linux-x64', 'Advanced Micro Devices X86-64'],
-  ['linux-arm64', 'AArch64'],
-])('%s', (platform, machine) => {
+const built = readdirSync(join(projectRoot, 'prebuilds')).sort();
+
+test('are there for glibc on both processors, and perhaps for musl, too', () => {
+  expect(built).toEqual(expect.arrayContaining(['linux-arm64', 'linux-x64']));
+  for (const platform of built) expect(platform).toMatch(/^linux-(x64|arm64)(-musl)?$/);
+});
+
+describe.each(built)('%s', (platform) => {
   const file = fileOf(platform);
+  const machine = platform.includes('x64') ? 'Advanced Micro Devices X86-64' : 'AArch64';
+  const forMusl = platform.endsWith('-musl');
 
   test('is for its processor', () => {
     expect(readelf(file, '--file-header')).toContain(
@@ -27,10 +33,14 @@ describe.each([
     );
   });
 
-  test('needs the C library of glibc 2.28 at most, and no library for C++', () => {
+  test('needs the C library, of glibc 2.28 at most, and no library for C++', () => {
     const needed = [...readelf(file, '--dynamic').matchAll(/\(NEEDED\).*\[(.*)\]/g)].map(
       ([, of]) => of,
     );
+    if (forMusl) {
+      expect(needed).toEqual(['libc.so']);
+      return;
+    }
     expect(needed).not.toEqual([]);
     expect(
       needed.filter((of) => !/^(lib(c|m|dl|pthread|rt)|ld-linux[-\w]*)\.so\.\d$/.test(of!)),
