@@ -35,6 +35,8 @@ export interface NativeForwardOptions {
   batchSize?: number;
   hiddenDtype?: DType;
   timestepSeqLen?: number;
+  /** Of a plan: see {@link Layer.forwardSteps}. */
+  rowsPerStep?: number;
 }
 
 /**

@@ -20,11 +20,13 @@ export interface Conditioning {
   readonly time: string | undefined;
   readonly why?: string;
   /** What that layer takes beside them, by the names of its forward. */
-  readonly inputs: readonly ('pooledProjection' | 'guidance' | 'additionTCond')[];
+  readonly inputs: readonly ('pooledProjection' | 'guidance' | 'additionTCond' | 'ofs')[];
   /** The layer that takes the text's states. */
   readonly text?: string;
   /** The sinusoids that the time layer takes, if it makes none itself. */
   readonly sinusoids?: Readonly<Record<string, unknown>>;
+  /** The layer whose embedding of `ofs` is added to that of the timestep, and its sinusoids. */
+  readonly ofs?: { readonly layer: string; readonly sinusoids: Readonly<Record<string, unknown>> };
 }
 
 /** A model whose embedding layers follow from its configuration alone. @internal */
@@ -74,6 +76,11 @@ function textProjection(fields: Fields): LayerRow {
     inFeatures: whole(fields, 'caption_channels'),
     hiddenSize: innerDim(fields),
   });
+}
+
+/** The channels of CogVideoX's second number beside the timestep; 0 means none, as null does. */
+function ofsDim(fields: Fields): number | undefined {
+  return fields.get('ofs_embed_dim') === 0 ? undefined : wholeOrNone(fields, 'ofs_embed_dim');
 }
 
 function timeText(fields: Fields, guidance: boolean): LayerRow {
@@ -240,7 +247,7 @@ export const siblings: readonly SiblingRow[] = [
     layers: (fields: Fields): LayerRow[] => {
       const dim = innerDim(fields);
       const actFn = fields.get('timestep_activation_fn');
-      const ofs = wholeOrNone(fields, 'ofs_embed_dim');
+      const ofs = ofsDim(fields);
       const timeEmbedDim = whole(fields, 'time_embed_dim');
       const given = (name: string): unknown => fields.get(name) ?? undefined;
       return [
@@ -273,16 +280,23 @@ export const siblings: readonly SiblingRow[] = [
             ]),
       ];
     },
-    conditioning: (fields) => ({
-      time: fields.get('ofs_embed_dim') == null ? 'timeEmbedding' : undefined,
-      why: 'with ofs_embed_dim its timestep embedding is a sum with that of ofs',
-      inputs: [],
-      sinusoids: {
-        numChannels: innerDim(fields),
+    conditioning: (fields: Fields): Conditioning => {
+      const shared = {
         flipSinToCos: flag(fields, 'flip_sin_to_cos', true),
         downscaleFreqShift: fields.withDefault('freq_shift', 0),
-      },
-    }),
+      };
+      const sinusoids = { numChannels: innerDim(fields), ...shared };
+      const numChannels = ofsDim(fields);
+      if (numChannels === undefined) return { time: 'timeEmbedding', inputs: [], sinusoids };
+      const isSum = numChannels === whole(fields, 'time_embed_dim');
+      return {
+        time: isSum ? 'timeEmbedding' : undefined,
+        why: 'ofs_embed_dim and time_embed_dim differ, and the embeddings of both are added',
+        inputs: ['ofs'],
+        sinusoids,
+        ofs: { layer: 'ofsEmbedding', sinusoids: { numChannels, ...shared } },
+      };
+    },
   },
   {
     className: 'QwenImageTransformer2DModel',

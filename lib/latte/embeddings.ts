@@ -6,7 +6,8 @@ import { LatteError, showShape } from '../errors.js';
 import { withCheckpoint, type FromPretrainedOptions } from '../transformer/open.js';
 import { checkLiveTensor, checkTimesteps } from '../transformer/timesteps.js';
 import { disposeLayers, loadLayers, type Loaded } from './load.js';
-import { cutSteps, LattePlan } from './plan.js';
+import { stepsOf } from '../transformer/plan.js';
+import { LattePlan } from './plan.js';
 import type { AdaLayerNormSingle } from '../layers/ada-layer-norm-single.js';
 import type { CaptionProjection } from '../layers/caption-projection.js';
 import type { ForwardOptions } from '../layers/layer.js';
@@ -162,7 +163,7 @@ export class LatteEmbeddings {
       if (captionResult.status === 'rejected') throw captionResult.reason;
       if (stepResult.status === 'rejected') throw stepResult.reason;
       const { modulation, embeddedTimestep } = stepResult.value;
-      const cut = await cutSteps(modulation, embeddedTimestep, timesteps.length, batch);
+      const cut = await stepsOf({ modulation, embeddedTimestep }, timesteps.length, batch);
       return new LattePlan(Object.freeze(timesteps), captionResult.value, cut);
     } catch (error) {
       encoderHiddenStates?.dispose();

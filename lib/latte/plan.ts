@@ -1,4 +1,3 @@
-import { repeatRows, tensorRows } from '../tensor/operations.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { stepAt } from '../transformer/plan.js';
 
@@ -46,55 +45,13 @@ export class LattePlan {
   dispose(): void {
     this.#disposed = true;
     this.encoderHiddenStates.dispose();
-    disposeSteps(this.#steps);
+    for (const step of this.#steps) {
+      step.modulation.dispose();
+      step.embeddedTimestep.dispose();
+    }
   }
 
   [Symbol.dispose](): void {
     this.dispose();
-  }
-}
-
-/**
- * Cuts the embeddings of all timesteps into steps of `batch` rows each, on the embeddings' device.
- * @param modulation [S·r, 6D]; r is `batch`, or 1 if one row serves the whole batch.
- * @param embeddedTimestep [S·r, D].
- * @internal
- */
-export async function cutSteps(
-  modulation: Tensor,
-  embeddedTimestep: Tensor,
-  stepCount: number,
-  batch: number,
-): Promise<LatteStep[]> {
-  const times = (batch * stepCount) / Math.max(modulation.shape[0]!, 1);
-  const whole: Tensor[] = [];
-  const parts: Tensor[] = [];
-  const steps: LatteStep[] = [];
-  try {
-    for (const source of [modulation, embeddedTimestep]) {
-      whole.push(await (times === 1 ? source.to(source.device) : repeatRows(source, times)));
-    }
-    const rows = (tensor: Tensor, step: number): Tensor => {
-      const part = tensorRows(tensor, step * batch, batch);
-      parts.push(part);
-      return part;
-    };
-    for (let i = 0; i < stepCount; i++) {
-      steps.push({ modulation: rows(whole[0]!, i), embeddedTimestep: rows(whole[1]!, i) });
-    }
-  } catch (error) {
-    for (const part of parts) part.dispose();
-    throw error;
-  } finally {
-    // The parts keep the memory that they share with these tensors.
-    for (const tensor of whole) tensor.dispose();
-  }
-  return steps;
-}
-
-function disposeSteps(steps: readonly LatteStep[]): void {
-  for (const { modulation, embeddedTimestep } of steps) {
-    modulation.dispose();
-    embeddedTimestep.dispose();
   }
 }

@@ -219,6 +219,17 @@ export abstract class Layer<Inputs extends unknown[], Result> {
   }
 
   /**
+   * The steps of a plan, in the layers that add embeddings: each of S timesteps with all rows of the
+   * other conditions, which are embedded once. The results have S·rows rows, step by step.
+   * @param rows of the other conditions; one of them may have one row.
+   * @internal
+   */
+  async forwardSteps(rows: number, ...inputs: Inputs): Promise<Result> {
+    const call = this.call(inputs);
+    return this.run({ ...call, numbers: { ...call.numbers, rowsPerStep: rows } });
+  }
+
+  /**
    * Like {@link forward}, but the calling thread computes, or waits for the NPU that does. For small
    * work on the cpu.
    */

@@ -1,5 +1,5 @@
 import { LatteError, show } from '../errors.js';
-import { tensorRows } from '../tensor/operations.js';
+import { repeatRows, tensorRows } from '../tensor/operations.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 /** The inputs of a model's blocks for one timestep, by the names of the timestep layer's results. */
@@ -67,29 +67,34 @@ export function stepAt<Step>(steps: readonly Step[], i: number, disposed: boolea
 }
 
 /**
- * Cuts results [S·B, …] into steps of B rows over the same memory. The results are disposed.
+ * Cuts results [S·r, …] into steps of `batch` rows, on their device; r is `batch`, or 1 if one row
+ * serves the whole batch. The results are disposed.
  * @internal
  */
-export function stepsOf(
-  results: Readonly<Record<string, Tensor>>,
+export async function stepsOf<Name extends string>(
+  results: Readonly<Record<Name, Tensor>>,
   count: number,
   batch: number,
-): TransformerStep[] {
+): Promise<Readonly<Record<Name, Tensor>>[]> {
   const parts: Tensor[] = [];
+  const whole: Tensor[] = [];
+  const steps = Array.from({ length: count }, () => ({}) as Record<Name, Tensor>);
   try {
-    return Array.from({ length: count }, (_, i) => {
-      const step: Record<string, Tensor> = {};
-      for (const [name, result] of Object.entries(results)) {
-        step[name] = tensorRows(result, i * batch, batch);
+    for (const [name, result] of Object.entries<Tensor>(results) as [Name, Tensor][]) {
+      const times = (batch * count) / Math.max(result.shape[0]!, 1);
+      const all = times === 1 ? result : await repeatRows(result, times);
+      whole.push(all);
+      for (const [i, step] of steps.entries()) {
+        step[name] = tensorRows(all, i * batch, batch);
         parts.push(step[name]);
       }
-      return step;
-    });
+    }
+    return steps;
   } catch (error) {
     for (const part of parts) part.dispose();
     throw error;
   } finally {
-    // The parts keep the memory that they share with the results.
-    for (const result of Object.values(results)) result.dispose();
+    // The parts keep the memory that they share with these tensors.
+    for (const tensor of [...whole, ...Object.values<Tensor>(results)]) tensor.dispose();
   }
 }

@@ -31,6 +31,8 @@ ForwardOptions forward_options(const Call& call) {
   if (!is_undefined(call.env, batch)) options.batch_size = integer_of(call.env, batch);
   const napi_value length = property_of(call.env, call[3], "timestepSeqLen");
   if (!is_undefined(call.env, length)) options.timestep_seq_len = integer_of(call.env, length);
+  const napi_value rows = property_of(call.env, call[3], "rowsPerStep");
+  if (!is_undefined(call.env, rows)) options.rows_per_step = integer_of(call.env, rows);
   const napi_value dtype = property_of(call.env, call[3], "hiddenDtype");
   if (!is_undefined(call.env, dtype)) options.hidden_dtype = dtype_of(call.env, dtype);
   return options;

@@ -24,7 +24,7 @@ CombinedTimestepTextProjEmbeddings::CombinedTimestepTextProjEmbeddings(
       time_proj_(device, TimestepsConfig{}) {}
 
 Plan CombinedTimestepTextProjEmbeddings::plan(const std::vector<std::optional<TensorSpec>>& inputs,
-                                              const ForwardOptions&) {
+                                              const ForwardOptions& options) {
   const TensorSpec &timestep = inputs.at(0).value(), &pooled = inputs.at(1).value();
   check_numbers(timestep, "timestep");
   check_features(pooled, "pooledProjection", config_.pooled_projection_dim);
@@ -32,25 +32,27 @@ Plan CombinedTimestepTextProjEmbeddings::plan(const std::vector<std::optional<Te
     fail(ErrorCode::kShape, "pooledProjection must have shape [N, ", config_.pooled_projection_dim,
          "], but has ", ShowShape{pooled.shape});
   }
-  std::vector<NamedRows> rows = {{"timestep", timestep.shape[0]},
-                                 {"pooledProjection", pooled.shape[0]}};
+  std::vector<NamedRows> rows = {{"pooledProjection", pooled.shape[0]}};
   if (config_.guidance) {
     check_numbers(inputs.at(2).value(), "guidance");
     rows.push_back({"guidance", inputs[2]->shape[0]});
   }
   Plan plan;
-  plan.outputs = {{dtype(), {rows_of_sum(rows), config_.embedding_dim}}};
+  const int64_t all =
+      rows_of_steps({"timestep", timestep.shape[0]}, std::move(rows), options.rows_per_step);
+  plan.outputs = {{dtype(), {all, config_.embedding_dim}}};
   plan.input_dtypes = {DType::kFloat32, dtype(), DType::kFloat32};
   plan.run = [weights = weights(), time_proj = time_proj_, guided = config_.guidance,
+              rows_per_step = options.rows_per_step,
               dtype = dtype()](Queue& queue, const Inputs& in, const Outputs& out) {
     const auto number = [&](size_t i, const char* embedder) {
       return EmbeddingTerm{run_sinusoids(queue, time_proj, *in[i], dtype, dtype),
                            weights->mlp(embedder)};
     };
-    std::vector<EmbeddingTerm> terms = {number(0, "timestep_embedder.")};
+    std::vector<EmbeddingTerm> terms;
     if (guided) terms.push_back(number(2, "guidance_embedder."));
     terms.push_back({as_dtype(queue, *in[1], dtype), weights->mlp("text_embedder.")});
-    run_embedding_sum(queue, terms, out[0]);
+    run_step_sum(queue, number(0, "timestep_embedder."), std::move(terms), rows_per_step, out[0]);
   };
   return plan;
 }

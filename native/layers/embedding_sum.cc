@@ -1,5 +1,7 @@
 #include "layers/embedding_sum.h"
 
+#include <algorithm>
+
 namespace latte {
 
 void check_numbers(const TensorSpec& numbers, const char* name) {
@@ -42,6 +44,38 @@ void run_embedding_sum(Queue& queue, const std::vector<EmbeddingTerm>& terms,
   for (const EmbeddingTerm& term : terms) {
     if (term.input.shape[0] == rows) add(term);
   }
+}
+
+int64_t rows_of_steps(const NamedRows& time, std::vector<NamedRows> inputs,
+                      const std::optional<int64_t>& rows_per_step) {
+  if (!rows_per_step) {
+    inputs.insert(inputs.begin(), time);
+    return rows_of_sum(inputs);
+  }
+  for (const NamedRows& input : inputs) {
+    if (input.rows == 1 || input.rows == *rows_per_step) continue;
+    fail(ErrorCode::kShape, input.name, " must have 1 row or ", *rows_per_step,
+         ", as many as a step, but has ", input.rows);
+  }
+  if (*rows_per_step < 0 || *rows_per_step > (int64_t{1} << 40) / std::max(time.rows, int64_t{1})) {
+    fail(ErrorCode::kShape, "a step cannot have ", *rows_per_step, " rows");
+  }
+  return time.rows * *rows_per_step;
+}
+
+void run_step_sum(Queue& queue, const EmbeddingTerm& time, std::vector<EmbeddingTerm> others,
+                  const std::optional<int64_t>& rows_per_step, const TensorView& output) {
+  if (output.size() == 0) return;
+  if (!rows_per_step) {
+    others.insert(others.begin(), time);
+    return run_embedding_sum(queue, others, output);
+  }
+  const int64_t rows = *rows_per_step, dim = output.shape[1];
+  TensorView step = part_of(output, 0, rows * dim);
+  step.shape = {rows, dim};
+  run_embedding_sum(queue, others, step);
+  repeat_elements(queue, output, rows * dim);
+  run_repeated_embedding(queue, time.weights, time.input, rows, output);
 }
 
 TensorView run_sinusoids(Queue& queue, const Timesteps& projection, const TensorView& numbers,

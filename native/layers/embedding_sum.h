@@ -32,6 +32,17 @@ struct EmbeddingTerm {
 void run_embedding_sum(Queue& queue, const std::vector<EmbeddingTerm>& terms,
                        const TensorView& output);
 
+/// The rows of a plan's sum: `rows_per_step` for each of `steps` timesteps; without the option
+/// those of a plain sum of `time` and `inputs`. Throws ERR_SHAPE if an input has another number of
+/// rows.
+int64_t rows_of_steps(const NamedRows& time, std::vector<NamedRows> inputs,
+                      const std::optional<int64_t>& rows_per_step);
+
+/// Queues the sum of a time term and others. With `rows_per_step` r the output is [steps·r, D]: row
+/// i·r + j is row i of the time term plus row j of the others, whose sum is computed once.
+void run_step_sum(Queue& queue, const EmbeddingTerm& time, std::vector<EmbeddingTerm> others,
+                  const std::optional<int64_t>& rows_per_step, const TensorView& output);
+
 /// Queues the sinusoids of float32 numbers [rows], rounded to `hidden` and then to `dtype`.
 TensorView run_sinusoids(Queue& queue, const Timesteps& projection, const TensorView& numbers,
                          DType hidden, DType dtype);

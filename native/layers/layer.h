@@ -32,6 +32,9 @@ struct ForwardOptions {
   std::optional<int64_t> batch_size;        // of the layers with sizes: resolution, aspect ratio
   std::optional<DType> hidden_dtype;        // of the layers with sinusoids: their results' dtype
   std::optional<int64_t> timestep_seq_len;  // of WanTimeTextImageEmbedding
+  // Of the layers with sums, for plans: the rows of the inputs beside the timesteps. Each timestep
+  // is a step of these rows.
+  std::optional<int64_t> rows_per_step;
 };
 
 /// A forward whose inputs were checked: the dtypes and shapes of its outputs, and its operations. A

@@ -69,6 +69,29 @@ void run_timestep_embedding(Queue& queue, const TimestepEmbeddingConfig& config,
   if (!queue.linear_pair(first, second)) run_linears(queue, first, second);
 }
 
+void run_repeated_embedding(Queue& queue, const TimestepEmbeddingWeights& weights,
+                            const TensorView& sample, int64_t times, const TensorView& output) {
+  LinearOutput to = LinearOutput::dense(output);
+  to.accumulate = true;
+  if (times == 1) return run_timestep_embedding(queue, {}, weights, sample, to);
+  LinearArgs first, second;
+  first.input = sample;
+  first.weights = weights.linear_1.get();
+  first.activation = Activation::kSilu;
+  second.input =
+      queue.scratch_tensor({sample.dtype, {sample.shape[0], first.weights->out_features}});
+  first.output = LinearOutput::dense(second.input);
+  queue.linear(first);
+  second.weights = weights.linear_2.get();
+  second.output = to;
+  const int64_t dim = output.shape.back();
+  second.output.outer_stride = times * dim;
+  for (int64_t i = 0; i < times; ++i) {
+    second.output.data = part_of(output, i * dim, 0).data;
+    queue.linear(second);
+  }
+}
+
 void run_mlp(Queue& queue, const TimestepEmbeddingWeights& weights, Activation activation,
              const TensorView& sample, const LinearOutput& output) {
   LinearArgs first;

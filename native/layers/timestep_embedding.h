@@ -34,6 +34,11 @@ void run_timestep_embedding(Queue& queue, const TimestepEmbeddingConfig& config,
                             const TimestepEmbeddingWeights& weights, const TensorView& sample,
                             const LinearOutput& output);
 
+/// Queues `output` [n·times, out_dim] += the embedding of sample [n, in_channels], row i of it in
+/// the rows [i·times, (i + 1)·times).
+void run_repeated_embedding(Queue& queue, const TimestepEmbeddingWeights& weights,
+                            const TensorView& sample, int64_t times, const TensorView& output);
+
 /// Queues the two linears with `activation` between them: sample [..., features] → `output`. Unlike
 /// run_timestep_embedding() this does not use Queue::linear_pair(), which an NPU captures and
 /// replays for each number of rows: texts have too many different numbers of rows for that.

@@ -1,8 +1,13 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
-import { Tensor, TransformerEmbeddings, type TransformerPrepareOptions } from '../../lib/index.js';
+import { describe, expect, it, vi } from 'vitest';
+import {
+  openCheckpoint,
+  Tensor,
+  TransformerEmbeddings,
+  type TransformerPrepareOptions,
+} from '../../lib/index.js';
 import { defaultDevice as device, computes } from '../support/devices.js';
 import { rejected, refused } from '../support/errors.js';
 import { familyFolder } from '../support/golden-family.js';
@@ -125,6 +130,73 @@ describe.skipIf(!computes(device, 'float32'))(`plans of the family on ${device}`
     refused(() => plan.step(2), 'ERR_VALUE', 'i must be');
     plan.dispose();
     refused(() => plan.step(0), 'ERR_DISPOSED');
+  });
+
+  it('CogVideoX adds the embedding of ofs, as its own forward does', async () => {
+    const folder = join(__dirname, 'fixtures', 'siblings', 'cogvideox-ofs');
+    const expected = await openCheckpoint(join(folder, 'expected'));
+    const given = (name: string): Promise<Tensor> => expected.tensor(name);
+    using model = await TransformerEmbeddings.fromPretrained(folder, { device });
+    const timesteps = await given('timesteps');
+    const temb = (await given('expected.temb')).toFloat32Array();
+    for (const ofs of [await given('ofs'), [2, 2]]) {
+      using plan = await model.prepare({ timesteps, ofs, batchSize: 2 });
+      for (const i of [0, 1]) {
+        const step = new Tensor('float32', temb.slice(i * 24, (i + 1) * 24), [2, 12]);
+        await near(plan.step(i).temb!, step);
+      }
+    }
+    const tokens = await model.layers.patchEmbed!.forward(
+      await given('text'),
+      await given('image'),
+    );
+    const [text, images] = [await given('expected.text'), await given('expected.tokens')];
+    const rows = [0, 1].flatMap((b) => [
+      ...text.toFloat32Array().slice(b * 64, (b + 1) * 64),
+      ...images.toFloat32Array().slice(b * 192, (b + 1) * 192),
+    ]);
+    await near(tokens as Tensor, new Tensor('float32', rows, [2, 16, 16]));
+    await rejected(() => model.prepare({ timesteps }), 'ERR_VALUE', 'ofs is missing');
+    await rejected(
+      () => model.prepare({ timesteps, ofs: new Tensor('float32', [1, 2, 3], [1, 3]) }),
+      'ERR_SHAPE',
+      'ofs must have 1 row or 1',
+    );
+    await expected.close();
+  });
+
+  it('embeds a pooled text once for all steps', async () => {
+    using model = await load('flux_bfloat16');
+    const layer = model.layers.timeTextEmbed!;
+    const forward = vi.spyOn(layer, 'forwardSteps');
+    const one = random([1, 14]);
+    using plan = await model.prepare({
+      timesteps: [999, 3],
+      pooledProjection: one,
+      guidance,
+      batchSize: 2,
+    });
+    expect(forward).toHaveBeenCalledExactlyOnceWith(
+      2,
+      { timestep: [999, 3], pooledProjection: one, guidance: expect.anything() as unknown },
+      {},
+    );
+    const expected = await layer.forward({ timestep: [3, 3], pooledProjection: one, guidance });
+    await near(plan.step(1).temb!, expected as Tensor);
+  });
+
+  it('reads the arrays of the caller before it returns', async () => {
+    using model = await load('flux_bfloat16');
+    const pooled = random([2, 14]);
+    const before = await model.layers.timeTextEmbed!.forward({
+      timestep: [3, 3],
+      pooledProjection: pooled,
+      guidance,
+    });
+    const preparing = model.prepare({ timesteps: [3], pooledProjection: pooled, guidance });
+    (pooled.data as Float32Array).fill(0);
+    using plan = await preparing;
+    await near(plan.step(0).temb!, before as Tensor);
   });
 
   it('Wan embeds text and image once', async () => {

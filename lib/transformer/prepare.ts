@@ -1,0 +1,237 @@
+import type { Conditioning } from '../checkpoint/siblings.js';
+import { LatteError } from '../errors.js';
+import { Timesteps } from '../layers/timesteps.js';
+import { bytesOf } from '../tensor/operations.js';
+import { asTensor, type TensorLike } from '../tensor/tensor-like.js';
+import { isTensor, Tensor } from '../tensor/tensor.js';
+import type { AnyLayer } from './layers.js';
+import { checkLiveTensor } from './timesteps.js';
+
+/**
+ * The conditions of a prompt, for {@link TransformerEmbeddings.prepare}. docs/checkpoints.md lists which
+ * of them each model needs; others are refused.
+ */
+export interface TransformerPrepareOptions {
+  /** One number for each denoising step, as the model's timestep layer takes it. */
+  timesteps: readonly number[] | Float32Array | Float64Array | Int32Array | BigInt64Array | Tensor;
+  /** `[B, L, K]`: the text encoder's states, for models with a layer for them. */
+  encoderHiddenStates?: Tensor;
+  /** `[b, s, K]`: the image encoder's states (Wan). */
+  encoderHiddenStatesImage?: Tensor;
+  /** [B, P] or [1, P]: the pooled text (SD3, Flux, HunyuanVideo). */
+  pooledProjection?: Tensor;
+  /** [B] or [1]: the guidance scale, as the layer takes it (Flux, HunyuanVideo and Sana with guidance). */
+  guidance?: TensorLike;
+  /** [B] or [1] of zeros and ones (QwenImage with use_additional_t_cond). */
+  additionTCond?: TensorLike;
+  /** [B] or [1]: the number beside the timestep (CogVideoX with ofs_embed_dim; its pipeline gives 2). */
+  ofs?: TensorLike;
+  /** [b, 2] height and width (PixArt with size conditions). */
+  resolution?: TensorLike;
+  /** [b, 1] or [b]: height divided by width (PixArt with size conditions). */
+  aspectRatio?: TensorLike;
+  /** The rows of each step. Default: those of the pooled text, else of the text, else 1. */
+  batchSize?: number;
+}
+
+/** @internal */
+export const prepareNames = [
+  'timesteps',
+  'encoderHiddenStates',
+  'encoderHiddenStatesImage',
+  'pooledProjection',
+  'guidance',
+  'additionTCond',
+  'ofs',
+  'resolution',
+  'aspectRatio',
+  'batchSize',
+] as const;
+
+/** How a model's conditions are embedded, and whether they have sizes. @internal */
+export type ModelConditioning = Conditioning & { readonly sizes?: boolean };
+
+type Given = Partial<TransformerPrepareOptions>;
+
+/**
+ * Throws ERR_VALUE if a condition is missing that the model needs, or given that it does not take.
+ * @internal
+ */
+export function checkGiven(given: Given, conditioning: ModelConditioning, className: string): void {
+  const { inputs, text, time, sizes } = conditioning;
+  const taken: string[] = [...inputs, ...(sizes === true ? ['resolution', 'aspectRatio'] : [])];
+  const image = text === time && text !== undefined;
+  for (const name of prepareNames) {
+    if (name === 'timesteps' || name === 'batchSize') continue;
+    const needed = taken.includes(name) || (name === 'encoderHiddenStates' && image);
+    const optional =
+      (name === 'encoderHiddenStates' && text !== undefined) ||
+      (name === 'encoderHiddenStatesImage' && image);
+    if (given[name] === undefined && needed) {
+      throw new LatteError('ERR_VALUE', `${name} is missing: ${className} needs it`);
+    }
+    if (given[name] !== undefined && !needed && !optional) {
+      throw new LatteError('ERR_VALUE', `${name} is nothing that this ${className} takes`);
+    }
+  }
+  for (const name of [
+    'encoderHiddenStates',
+    'encoderHiddenStatesImage',
+    'pooledProjection',
+  ] as const) {
+    if (given[name] !== undefined) checkLiveTensor(given[name], name);
+  }
+}
+
+/** The options that are read on the host. They are small. */
+const hostNames = ['timesteps', 'additionTCond', 'ofs'] as const;
+
+/** The first option that is read on the host, and is on another device. @internal */
+export function findDistant(given: Given): (typeof hostNames)[number] | undefined {
+  return hostNames.find((name) => {
+    const value = given[name];
+    return isTensor(value) && !value.disposed && value.device !== 'cpu';
+  });
+}
+
+/** A layer as `prepare` calls it. */
+type Call = (...inputs: unknown[]) => Promise<unknown>;
+
+/** The results of the layer that takes the timesteps. @internal */
+export type TimeResults = Readonly<Record<string, Tensor | null>>;
+
+/**
+ * Starts the layer that takes the timesteps for all steps. The caller's arrays are read before this
+ * returns. The results have S·r rows, step by step: r is 1 if one row serves the whole batch.
+ * @throws LatteError ERR_SHAPE, ERR_VALUE; as a rejection what the layer throws.
+ * @internal
+ */
+export function embedTimesteps(
+  layers: Readonly<Record<string, AnyLayer>>,
+  conditioning: ModelConditioning,
+  given: Given,
+  timesteps: readonly number[],
+  batch: number,
+  stop: { signal?: AbortSignal },
+): Promise<TimeResults> {
+  const { inputs, text, time, sizes, sinusoids, ofs } = conditioning;
+  const layer = layers[time!]!;
+  const conditions: Record<string, Tensor> = {};
+  for (const name of inputs) conditions[name] = checkRows(asTensor(given[name], name), name, batch);
+  const isPerStep = inputs.includes('pooledProjection') || inputs.includes('guidance');
+  const isOneRow = Object.values(conditions).every(({ shape }) => shape[0] === 1);
+  const rows = isOneRow && sizes !== true ? 1 : batch;
+  if (isPerStep) {
+    const input = { timestep: timesteps, ...conditions };
+    return named(layer.forwardSteps(rows, input, stop));
+  }
+  if (sinusoids !== undefined) {
+    const values = conditions.ofs?.toFloat32Array();
+    const steps = sinusoidEmbedding(layer, sinusoids, timesteps, stop);
+    if (ofs === undefined || values === undefined) return named(steps);
+    const added = sinusoidEmbedding(layers[ofs.layer]!, ofs.sinusoids, values, stop);
+    return named(sumOf(steps, added, timesteps.length, rows));
+  }
+  const forward: Call = (input) => layer.forward(input, stop);
+  const input: Record<string, unknown> = {
+    timestep: timesteps.flatMap((t) => new Array<number>(rows).fill(t)),
+  };
+  const all = timesteps.length * rows;
+  if (sizes === true) {
+    for (const name of ['resolution', 'aspectRatio'] as const) {
+      input[name] = tiled(asTensor(given[name], name), name, batch, all);
+    }
+    input.batchSize = all;
+  }
+  if (inputs.includes('additionTCond')) {
+    input.additionTCond = tiled(conditions.additionTCond!, 'additionTCond', batch, all);
+  }
+  if (text === time) {
+    input.encoderHiddenStates = given.encoderHiddenStates;
+    input.encoderHiddenStatesImage = given.encoderHiddenStatesImage;
+  }
+  return named(forward(input));
+}
+
+async function named(result: Promise<unknown>): Promise<TimeResults> {
+  const value = await result;
+  return value instanceof Tensor ? { temb: value } : (value as TimeResults);
+}
+
+/** A condition [B, …] or [1, …]. */
+function checkRows(tensor: Tensor, name: string, batch: number): Tensor {
+  checkLiveTensor(tensor, name);
+  const [rows, ...more] = tensor.shape;
+  const isRow = name === 'pooledProjection' || more.length === 0;
+  if (isRow && (rows === 1 || rows === batch)) return tensor;
+  throw new LatteError(
+    'ERR_SHAPE',
+    `${name} must have 1 row or ${batch}, as many as the batch, but has shape [${tensor.shape.join(', ')}]`,
+  );
+}
+
+/** A layer's embedding of the sinusoids of numbers: [numbers, D]. */
+async function sinusoidEmbedding(
+  layer: AnyLayer,
+  sinusoids: Readonly<Record<string, unknown>>,
+  numbers: TensorLike,
+  stop: { signal?: AbortSignal },
+): Promise<Tensor> {
+  const projection = new Timesteps({ ...sinusoids, device: layer.device } as never);
+  try {
+    using projected = await projection.forward(numbers);
+    return (await layer.forward(projected, stop)) as Tensor;
+  } finally {
+    projection.dispose();
+  }
+}
+
+/** steps [S, D] and rows [r, D] or [1, D] → [S·r, D]. On the host: both are small. */
+async function sumOf(
+  steps: Promise<Tensor>,
+  added: Promise<Tensor>,
+  count: number,
+  rows: number,
+): Promise<Tensor> {
+  const made = await Promise.allSettled([steps, added]);
+  try {
+    const [a, b] = made;
+    if (a.status === 'rejected') throw a.reason;
+    if (b.status === 'rejected') throw b.reason;
+    const { device, dtype } = a.value;
+    const [left, right] = [await floatsOf(a.value), await floatsOf(b.value)];
+    const dim = a.value.shape[1]!;
+    using sum = Tensor.zeros([count * rows, dim], { device: 'cpu' });
+    const values = sum.data as Float32Array;
+    for (let i = 0; i < values.length; i++) {
+      const step = Math.floor(i / (rows * dim));
+      values[i] = left[step * dim + (i % dim)]! + right[(i % (rows * dim)) % right.length]!;
+    }
+    return await sum.to({ device, dtype });
+  } finally {
+    for (const each of made) if (each.status === 'fulfilled') each.value.dispose();
+  }
+}
+
+async function floatsOf(tensor: Tensor): Promise<Float32Array> {
+  using host = await tensor.to('cpu');
+  return host.toFloat32Array();
+}
+
+/** Rows that divide the batch, repeated a, b, a, b … to `count` rows of all steps. */
+function tiled(tensor: Tensor, name: string, batch: number, count: number): Tensor {
+  checkLiveTensor(tensor, name);
+  const rows = tensor.shape[0] ?? 0;
+  if (rows === 0 || batch % rows !== 0) {
+    throw new LatteError(
+      'ERR_SHAPE',
+      `${name} must have a number of rows that divides the batch of ${batch}, but has ${rows}`,
+    );
+  }
+  // The layer repeats sizes by itself, and on their device.
+  if (name !== 'additionTCond') return tensor;
+  const all = Tensor.zeros([count], { dtype: tensor.dtype, device: 'cpu' });
+  const [from, to] = [bytesOf(tensor), bytesOf(all)];
+  for (let at = 0; at < to.length; at += from.length) to.set(from, at);
+  return all;
+}
