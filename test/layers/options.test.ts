@@ -37,6 +37,42 @@ const layers: Record<
     make: (options) => new latte.AdaLayerNormSingle(any(options)),
     options: { embeddingDim: 24 },
   },
+  PatchEmbed3d: {
+    make: (options) => new latte.PatchEmbed3d(any(options)),
+    options: { patchSize: [1, 2, 2], inChannels: 4, embedDim: 16 },
+  },
+  Linear: {
+    make: (options) => new latte.Linear(any(options)),
+    options: { inFeatures: 8, outFeatures: 4 },
+  },
+  PixArtAlphaTextProjection: {
+    make: (options) => new latte.PixArtAlphaTextProjection(any(options)),
+    options: { inFeatures: 8, hiddenSize: 4 },
+  },
+  CombinedTimestepTextProjEmbeddings: {
+    make: (options) => new latte.CombinedTimestepTextProjEmbeddings(any(options)),
+    options: { embeddingDim: 24, pooledProjectionDim: 8 },
+  },
+  CombinedTimestepGuidanceTextProjEmbeddings: {
+    make: (options) => new latte.CombinedTimestepGuidanceTextProjEmbeddings(any(options)),
+    options: { embeddingDim: 24, pooledProjectionDim: 8 },
+  },
+  SanaCombinedTimestepGuidanceEmbeddings: {
+    make: (options) => new latte.SanaCombinedTimestepGuidanceEmbeddings(any(options)),
+    options: { embeddingDim: 24 },
+  },
+  QwenTimestepProjEmbeddings: {
+    make: (options) => new latte.QwenTimestepProjEmbeddings(any(options)),
+    options: { embeddingDim: 24 },
+  },
+  WanTimeTextImageEmbedding: {
+    make: (options) => new latte.WanTimeTextImageEmbedding(any(options)),
+    options: { dim: 24, timeFreqDim: 8, timeProjDim: 48, textEmbedDim: 8 },
+  },
+  CogVideoXPatchEmbed: {
+    make: (options) => new latte.CogVideoXPatchEmbed(any(options)),
+    options: { inChannels: 4, embedDim: 16, textEmbedDim: 8 },
+  },
 };
 
 const notPositiveWhole = [
@@ -57,11 +93,24 @@ const notPositiveWhole = [
 const notBoolean = [0, 1, 'true', null, {}, 1n];
 const notFinite = [NaN, Infinity, -Infinity, '1', null, 1n, {}];
 
+const notNullNorWhole = notPositiveWhole.filter((value) => value !== null);
+const notAboveZero = [...notFinite, 0, -1];
+type Spoilt = [layer: string, option: string, values: readonly unknown[]];
+
+/** Several options of a layer that refuse the same values. */
+function each(layer: string, options: readonly string[], values: readonly unknown[]): Spoilt[] {
+  return options.map((option) => [layer, option, values]);
+}
+
 /** Layer, option, values that it refuses. */
-const spoilt: [string, string, readonly unknown[]][] = [
-  ...['height', 'width', 'patchSize', 'inChannels', 'embedDim'].map(
-    (option): [string, string, readonly unknown[]] => ['PatchEmbed', option, notPositiveWhole],
+const spoilt: Spoilt[] = [
+  ...each(
+    'PatchEmbed',
+    ['height', 'width', 'patchSize', 'inChannels', 'embedDim'],
+    notPositiveWhole,
   ),
+  ['PatchEmbed', 'posEmbedType', ['cos', '', 0, {}]],
+  ['PatchEmbed', 'posEmbedMaxSize', notNullNorWhole],
   ['PatchEmbed', 'layerNorm', notBoolean],
   ['PatchEmbed', 'flatten', notBoolean],
   ['PatchEmbed', 'bias', notBoolean],
@@ -70,12 +119,10 @@ const spoilt: [string, string, readonly unknown[]][] = [
   ['Timesteps', 'flipSinToCos', notBoolean],
   ['Timesteps', 'downscaleFreqShift', notFinite],
   ['Timesteps', 'scale', notFinite],
-  ...['inChannels', 'timeEmbedDim', 'outDim', 'condProjDim'].map(
-    (option): [string, string, readonly unknown[]] => [
-      'TimestepEmbedding',
-      option,
-      notPositiveWhole.filter((value) => value !== null),
-    ],
+  ...each(
+    'TimestepEmbedding',
+    ['inChannels', 'timeEmbedDim', 'outDim', 'condProjDim'],
+    notNullNorWhole,
   ),
   ['TimestepEmbedding', 'sampleProjBias', notBoolean],
   ['TimestepEmbedding', 'actFn', [5, {}, ['silu']]],
@@ -87,15 +134,81 @@ const spoilt: [string, string, readonly unknown[]][] = [
   ['CaptionProjection', 'numTokens', notPositiveWhole.filter((value) => value !== 0)],
   ['AdaLayerNormSingle', 'embeddingDim', notPositiveWhole],
   ['AdaLayerNormSingle', 'useAdditionalConditions', notBoolean],
+  ['AdaLayerNormSingle', 'numModParams', notPositiveWhole],
+  ['PatchEmbed3d', 'patchSize', [null, 2, '122', {}, [], [1, 2], [1, 2, 2, 2]]],
+  ['PatchEmbed3d', 'patchSize', notPositiveWhole.map((side) => [1, side, 2])],
+  ...each('PatchEmbed3d', ['inChannels', 'embedDim'], notPositiveWhole),
+  ['PatchEmbed3d', 'bias', notBoolean],
+  ...each('Linear', ['inFeatures', 'outFeatures'], notPositiveWhole),
+  ['Linear', 'bias', notBoolean],
+  ...each('PixArtAlphaTextProjection', ['inFeatures', 'hiddenSize'], notPositiveWhole),
+  ['PixArtAlphaTextProjection', 'outFeatures', notNullNorWhole],
+  ['PixArtAlphaTextProjection', 'actFn', ['SILU', 'gelu', '', 5, {}]],
+  ...['CombinedTimestepTextProjEmbeddings', 'CombinedTimestepGuidanceTextProjEmbeddings'].flatMap(
+    (layer) => each(layer, ['embeddingDim', 'pooledProjectionDim'], notPositiveWhole),
+  ),
+  ['SanaCombinedTimestepGuidanceEmbeddings', 'embeddingDim', notPositiveWhole],
+  ['QwenTimestepProjEmbeddings', 'embeddingDim', notPositiveWhole],
+  ['QwenTimestepProjEmbeddings', 'useAdditionalTCond', notBoolean],
+  ...each(
+    'WanTimeTextImageEmbedding',
+    ['dim', 'timeFreqDim', 'timeProjDim', 'textEmbedDim'],
+    notPositiveWhole,
+  ),
+  ...each('WanTimeTextImageEmbedding', ['imageEmbedDim', 'posEmbedSeqLen'], notNullNorWhole),
+  ...each(
+    'CogVideoXPatchEmbed',
+    [
+      'patchSize',
+      'inChannels',
+      'embedDim',
+      'textEmbedDim',
+      'sampleWidth',
+      'sampleHeight',
+      'sampleFrames',
+      'temporalCompressionRatio',
+      'maxTextSeqLength',
+    ],
+    notPositiveWhole,
+  ),
+  ['CogVideoXPatchEmbed', 'patchSizeT', notNullNorWhole],
+  ...each(
+    'CogVideoXPatchEmbed',
+    ['spatialInterpolationScale', 'temporalInterpolationScale'],
+    notAboveZero,
+  ),
+  ...each(
+    'CogVideoXPatchEmbed',
+    ['bias', 'usePositionalEmbeddings', 'useLearnedPositionalEmbeddings'],
+    notBoolean,
+  ),
 ];
+
+describe('an option that is unknown or missing', () => {
+  it.each(Object.entries(layers))('%s', (_, { make, options }) => {
+    refused(() => make({ ...options, embed_dim: 4 }), 'ERR_VALUE', 'embed_dim');
+    for (const option of Object.keys(options)) {
+      const { [option]: __, ...rest } = options;
+      try {
+        make(rest).dispose(); // It has a default.
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_VALUE' });
+        expect((error as Error).message).toContain(option);
+      }
+    }
+  });
+});
 
 describe('an option of another type or out of range names itself', () => {
   it.each(spoilt)('%s: %s', (name, option, values) => {
     const { make, options } = layers[name]!;
     for (const value of values) {
       const plain = ['number', 'boolean', 'string'].includes(typeof value) || value === null;
-      const shown = plain ? [typeof value === 'string' ? `"${value}"` : String(value)] : [];
-      refused(() => make({ ...options, [option]: value }), 'ERR_VALUE', option, ...shown);
+      const isName = typeof value === 'string' && ['actFn', 'posEmbedType'].includes(option);
+      const text = typeof value === 'string' && !isName ? `"${value}"` : String(value);
+      const named = isName ? [] : [option];
+      const shown = plain ? [text] : [];
+      refused(() => make({ ...options, [option]: value }), 'ERR_VALUE', ...named, ...shown);
     }
   });
 });
@@ -192,31 +305,5 @@ describe('options that exclude each other', () => {
         `Unsupported activation function: ${actFn.toLowerCase()}`,
       );
     }
-  });
-
-  it('an option that is missing', () => {
-    refused(
-      () => new latte.TimestepEmbedding(any({ inChannels: 8 })),
-      'ERR_VALUE',
-      'timeEmbedDim',
-      'undefined',
-    );
-    refused(
-      () => new latte.CaptionProjection(any({ hiddenSize: 8 })),
-      'ERR_VALUE',
-      'inFeatures',
-      'undefined',
-    );
-    refused(
-      () => new latte.Timesteps(any({ flipSinToCos: true, downscaleFreqShift: 0 })),
-      'ERR_VALUE',
-      'numChannels',
-    );
-    refused(() => new latte.AdaLayerNormSingle(any({})), 'ERR_VALUE', 'embeddingDim');
-    refused(
-      () => new latte.CombinedTimestepSizeEmbeddings(any({ embeddingDim: 24 })),
-      'ERR_VALUE',
-      'sizeEmbDim',
-    );
   });
 });
