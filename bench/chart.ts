@@ -119,7 +119,7 @@ export async function writeChart(path: string, { results, machine }: Report): Pr
   );
   if (shown.length === 0) throw new Error('no case of this run has a peer to draw');
   const { spec } = compile(specOf(barsOf(shown)), {
-    // It warns that the panels share their axis, which is meant.
+    // Vega warns that the panels share their axis, which is intended.
     logger: vega.logger(vega.Error),
   });
   const view = new vega.View(vega.parse(spec), { renderer: 'none' });

@@ -18,7 +18,7 @@ const titles: Record<LimitKind, string> = {
   bf16: 'bfloat16 dot products',
 };
 
-/** Builds native/limits.cc when it is newer than the program. */
+/** Builds native/limits.cc if the source is newer than the program. */
 export function buildLimits(): void {
   if (existsSync(program) && statSync(program).mtimeMs > statSync(source).mtimeMs) return;
   mkdirSync(dirname(program), { recursive: true });

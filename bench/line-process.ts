@@ -14,7 +14,7 @@ export class LineProcess {
       this.#waiting.shift()?.resolve(line);
     });
     this.#child.stderr.on('data', (text: Buffer) => (this.#errors += text.toString()));
-    this.#child.stdin.on('error', () => undefined); // 'close' tells
+    this.#child.stdin.on('error', () => undefined); // 'close' follows, and reports the end
     this.#child.on('error', (error) => this.#end(error));
     this.#child.on('close', (status) =>
       this.#end(new Error(`${command} ended with status ${status}\n${this.#errors.slice(-2000)}`)),

@@ -69,7 +69,7 @@ async function measureAll(filters: string[], options: Options): Promise<CaseResu
         console.log(`\n${caseText(result)}`);
         results.push(result);
       } catch (error) {
-        // The other cases' figures are worth having all the same.
+        // The other cases are still measured.
         console.error(`\n${id}, ${threads} threads: ${(error as Error).message}`);
         process.exitCode = 1;
       }
@@ -125,7 +125,7 @@ async function run(filters: string[], options: Options): Promise<void> {
   }
 }
 
-/** As `npm run format` would leave it. */
+/** Formats a file as `npm run format` does. */
 async function formatted(path: string, text: string): Promise<string> {
   const prettier = await import('prettier');
   const config = await prettier.resolveConfig(path);

@@ -1,6 +1,6 @@
 import type { CaseResult, Row } from './types.js';
 
-/** What the benchmark is to show: a row of the product against a peer's best row, or a limit. */
+/** A goal of the benchmark: a row of the product compared with a peer's best row, or with a limit. */
 export interface Mark {
   case: string;
   /** Threads of the run that the mark is for; default: the most there were. */
@@ -11,14 +11,14 @@ export interface Mark {
   peer?: string;
   /** How many times as fast as the peer, or which part of the limit's speed (0 to 1). */
   atLeast: number;
-  /** Where the mark is missed: what was tried, and why it stops there. */
+  /** If the mark is missed: what was tried, and why it is not faster. */
   note?: string;
 }
 
 export interface Verdict {
   mark: Mark;
   title: string;
-  /** Undefined: this run has no such figure, and why. */
+  /** Undefined if this run has no such figure. */
   value?: number;
   reached: boolean;
   /** What was compared, for the reader. */

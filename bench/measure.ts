@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Case, CaseContext, CaseResult, Row, Runner } from './types.js';
 
-/** Helpers of a thread pool spin for a while after their work: nobody is measured beside them. */
+/** Threads of a pool spin for a while after their work. The next runner is measured after this pause. */
 const settle = 12;
-/** A sample takes about so long: short calls are repeated, and their mean is the sample. */
+/** The length of a sample. Short calls are repeated, and the sample is their mean. */
 const sampleNanoseconds = 2e6;
 const preliminaryRounds = 4;
-/** Calls that take longer need no warming up after the pause before them. */
+/** Calls that take longer are measured without warm-up calls after the pause. */
 const longNanoseconds = 3e7;
 /** Calls that take longer are measured less often. */
 const slowNanoseconds = 5e8;
@@ -47,7 +47,7 @@ interface Plan {
   runner: Runner;
   calls: number;
   warm: number;
-  /** The most samples worth their time. */
+  /** The largest number of samples. */
   most: number;
   samples: number[];
 }
@@ -64,7 +64,7 @@ async function plan(runner: Runner, unit: string, idle: number | undefined): Pro
   return { ...once, calls, warm: Math.max(Math.ceil(calls / 2), 1) };
 }
 
-/** A B C A B C …, beginning one further in each round: nobody always follows the same neighbour. */
+/** A B C, B C A, …: each round begins with the next runner, so that runners have different predecessors. */
 async function alternate(plans: Plan[], rounds: number, idle: number | undefined): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < plans.length; i++) {

@@ -5,11 +5,11 @@ import { readFileSync } from 'node:fs';
 import { dataOf, type Data, type PatchWork } from './work.js';
 
 export interface OnceReport {
-  /** Nanoseconds from nothing to a layer or session that is ready. */
+  /** Nanoseconds from loading the library to a layer or session that is ready. */
   load: number;
   /** Nanoseconds of the first forward. */
   firstCall: number;
-  /** What the process held at most, less what it held before it loaded the library. */
+  /** The most resident bytes of the process, less those before it loaded the library. */
   peakBytes: number;
 }
 
@@ -18,7 +18,7 @@ function status(field: 'VmHWM' | 'VmRSS'): number {
   return Number(line![1]) * 1024;
 }
 
-/** Loads the product, and returns its forward. The result is given back, as a user would. */
+/** Loads the product, and returns its forward. The result is disposed, as a user would do. */
 async function product(work: PatchWork, data: Data): Promise<() => unknown> {
   const { loadLayer } = await import('./cases/layers.js');
   const { layer, input } = await loadLayer(work, data, 'float32');

@@ -1,4 +1,4 @@
-// The process in which main.ts has one case measured.
+// The process that measures one case for main.ts.
 import { allCases } from './cases/index.js';
 import { measure } from './measure.js';
 import type { CaseContext } from './types.js';

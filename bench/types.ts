@@ -3,7 +3,7 @@ export type Side = 'product' | 'peer' | 'limit';
 
 export type Unit = 'ns' | 'bytes';
 
-/** One thing that is measured, in alternation with the others of its case. */
+/** One way of computing a case. The runners of a case are measured in alternation. */
 export interface Runner {
   side: Side;
   /** 'latte-embeddings', 'onnxruntime-node', 'PyTorch' … or the limit's name. */
@@ -12,13 +12,13 @@ export interface Runner {
   variant: string;
   /** The dtype of a product's runner. */
   dtype?: string;
-  /** The dtypes of the product that a limit holds for. */
+  /** The dtypes of the product to which a limit applies. */
   limits?: string[];
   /** Figures of `count` calls, one after another. */
   sample(count: number): Promise<number[]> | number[];
-  /** What it computes, as float32, to be compared with the others'; none for a limit. */
+  /** Its result as float32, to be compared with the others'; undefined for a limit. */
   result?(): Promise<Float32Array> | Float32Array;
-  /** How far its result may be from the product's float32 one; 1e-3 of the largest value if absent. */
+  /** The largest allowed difference from the product's float32 result. Default: 1e-3 of the largest value. */
   tolerance?: number;
   /** Each call is a sample of its own, without others before it. */
   once?: boolean;
@@ -28,12 +28,12 @@ export interface Runner {
 export interface Case {
   id: string;
   title: string;
-  /** Pictures and tables go by group. */
+  /** The group of the case in pictures and tables. */
   group: string;
   unit: Unit;
   /** Milliseconds without work before each measured call: what a call costs after idling. */
   idle?: number;
-  /** The fewest rounds that still mean something where a round takes seconds. */
+  /** The number of rounds, for cases in which a round takes seconds. */
   rounds?: number;
   /** A line for the reader, under the table. */
   note?: string;

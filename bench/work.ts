@@ -88,7 +88,7 @@ function random(name: string, shape: number[], deviation = 1): Array32 {
   return { data, shape };
 }
 
-/** Weights that keep the variance of what goes through them, and a bias. */
+/** Weights that keep the variance of their input, and a bias. */
 function linear(name: string, outputs: number, ...inputs: number[]): Record<string, Array32> {
   return {
     [`${name}.weight`]: random(`${name}.weight`, [outputs, ...inputs], sizeOf(inputs) ** -0.5),

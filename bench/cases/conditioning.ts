@@ -127,7 +127,7 @@ async function onnxRunner(work: ConditioningWork, data: Data, threads: number): 
   };
 }
 
-/** The conditioning of a whole sampling run: once per prompt what can be, against every step anew. */
+/** The conditioning of a whole sampling run: computed once per prompt, against anew in every step. */
 export function conditioningCase(work: ConditioningWork): Case {
   return {
     id: 'conditioning',

@@ -46,7 +46,7 @@ function timestepWork(rows: number): TimestepWork {
   return { ...(workOf('timestep-2') as TimestepWork), rows };
 }
 
-/** Multiplications and additions of the products, which are all but nothing of the work. */
+/** Multiplications and additions of the matrix products, which are nearly all of the work. */
 function operationsOf(work: CaptionWork | TimestepWork): number {
   const rows = work.layer === 'CaptionProjection' ? work.batch * work.tokens : work.rows;
   return 2 * rows * weightsOf(work);
@@ -92,7 +92,7 @@ function patchCase(
         work,
         ours,
         more.group === undefined ? context : { ...context, python: undefined },
-        // Outputs that stay in the caches are written there, which no store past them could match.
+        // Outputs that fit the caches are written into them; stores that bypass the caches would be slower.
         bytes < 8e6
           ? []
           : [
@@ -181,7 +181,7 @@ function growthCases(): Case[] {
   );
 }
 
-/** Other patches than Latte's: none may fall off the fast path. */
+/** Patches of other sizes than Latte's, which must use the fast path, too. */
 function shapeCases(): Case[] {
   const shapes: [patch: number, channels: number, size: number][] = [
     [1, 4, 64],
@@ -205,7 +205,7 @@ function shapeCases(): Case[] {
   );
 }
 
-/** In the order of the report. */
+/** All cases, in the order of the report. */
 export function allCases(): Case[] {
   return [
     patchCase('patch-32', `PatchEmbed [32, 4, 64, 64] → 151 MB`, patchWorkOf('patch-32'), [

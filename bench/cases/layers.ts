@@ -147,7 +147,7 @@ export async function productRunner(
         case 'pooled':
           return clocked(calls, () => layer.forwardSync(input).dispose());
         case 'first use':
-          // What the pool has left over was used before: it is taken out of the way.
+          // Allocate the pool's free memory first, because its pages were touched before.
           while (memoryUsage().pooled >= out.byteLength) {
             kept.push(Tensor.zeros(out.shape, { dtype, device: 'cpu' }));
           }

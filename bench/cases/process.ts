@@ -9,7 +9,7 @@ import type { OnceReport } from '../once.js';
 
 const script = fileURLToPath(new URL('../once.ts', import.meta.url));
 
-/** One figure of a process of its own that computes `work`, each time a new one. */
+/** A runner that starts a new process for each call, which computes `work` and reports one figure. */
 function inProcess(side: Side, name: string, work: PatchWork, figure: keyof OnceReport): Runner {
   return {
     side,

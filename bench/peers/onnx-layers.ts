@@ -74,7 +74,7 @@ function patchEmbed(
     if (layerNorm) {
       x = graph.node('Add', [x, graph.floats(bias)]);
     } else {
-      // One addition instead of two: the peer is given its best form.
+      // One addition instead of two, so that the peer runs its fastest graph.
       for (let i = 0; i < positions.length; i++) positions[i]! += bias.data[i % dim]!;
     }
   }
@@ -150,7 +150,7 @@ function timestepModels(work: TimestepWork, data: Data): Model[] {
   });
 }
 
-/** One denoising step's conditioning, all of it computed anew. */
+/** The whole conditioning of one denoising step. */
 function conditioningModels({ patch, caption }: ConditioningWork, data: Data): Model[] {
   const graph = new OnnxGraph();
   const latent = graph.input('latent', latentShape(patch));
@@ -179,7 +179,7 @@ function conditioningModels({ patch, caption }: ConditioningWork, data: Data): M
   return [{ variant: 'one graph a step', bytes: graph.bytes(), outputs }];
 }
 
-/** The graphs that could be somebody's best way to compute this. */
+/** All graphs that may be the fastest one for this work. */
 export function modelsOf(work: Work, data: Data): Model[] {
   switch (work.layer) {
     case 'PatchEmbed':

@@ -29,7 +29,7 @@ interface Loaded {
   error?: string;
 }
 
-/** Every array as a file of its own, and job.json, which says what there is. */
+/** Writes each array into a file of its own, and job.json, which lists them. */
 function writeJob(to: string, work: Work, data: Data, job: object): void {
   const arrays = { ...data.weights, ...data.inputs };
   if (work.layer === 'PatchEmbed' || work.layer === 'Conditioning') {
@@ -55,7 +55,7 @@ function writeJob(to: string, work: Work, data: Data, job: object): void {
   );
 }
 
-/** A Python program that computes, times itself, and hands over its result. */
+/** A Python program that computes, measures its own time, and returns its result. */
 function runnerOf(
   child: LineProcess,
   to: string,
@@ -111,7 +111,7 @@ export async function pythonRunners(
   if (python === undefined) return [];
   const runners: Runner[] = [];
   for (const { framework, name, dtype } of peers) {
-    // In half precision where products decide; patches are memory, which the product's rows show.
+    // Half precision only for work that is limited by matrix products. Patches are limited by memory.
     const products = work.layer === 'CaptionProjection' || work.layer === 'TimestepEmbedding';
     if (dtype !== 'float32' && !products) continue;
     if (framework === 'mindspore' && work.layer === 'Conditioning') {

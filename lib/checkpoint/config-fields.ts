@@ -1,7 +1,7 @@
 import { show } from '../errors.js';
 import { checkpointError } from './file.js';
 
-/** Reads fields of an untrusted object: only its own ones. @internal */
+/** Reads the fields of a config.json, which is untrusted: inherited properties do not count. @internal */
 export class Fields {
   readonly #path: string;
   readonly #raw: Record<string, unknown>;
@@ -11,20 +11,22 @@ export class Fields {
     this.#raw = raw;
   }
 
-  /** A field that is left out is undefined. One that is null is there, as in Python. */
+  /** The value of a field; undefined if it is left out. A null field is present, as in Python. */
   get(name: string): unknown {
     return Object.hasOwn(this.#raw, name) ? this.#raw[name] : undefined;
   }
 
-  /** @param fallback the default of a field that is left out; none if undefined. */
+  /** The value of a field; `fallback` if it is left out. */
   withDefault(name: string, fallback: unknown): unknown {
     return Object.hasOwn(this.#raw, name) ? this.#raw[name] : fallback;
   }
 
+  /** An ERR_CHECKPOINT error about the file. */
   fail(message: string): Error {
     return checkpointError(this.#path, message);
   }
 
+  /** An ERR_CHECKPOINT error about a field that is missing or has another value than `expected`. */
   wrong(name: string, expected: string): Error {
     if (!Object.hasOwn(this.#raw, name))
       return checkpointError(this.#path, `${name} is missing; it must be ${expected}`);
@@ -34,20 +36,21 @@ export class Fields {
     );
   }
 
+  /** A whole number from 1 to `max`. @throws LatteError ERR_CHECKPOINT. */
   wholeNumber(name: string, max: number, fallback: unknown): number {
     const value = this.withDefault(name, fallback);
     if (isLength(value, max)) return value;
     throw this.wrong(name, `a whole number from 1 to ${max}`);
   }
 
-  /** true, false, or null for a class's own rule. */
+  /** A boolean; null if the field is null or left out. @throws LatteError ERR_CHECKPOINT. */
   boolean(name: string): boolean | null {
     const value = this.withDefault(name, null);
     if (typeof value === 'boolean' || value === null) return value;
     throw this.wrong(name, 'true, false or null');
   }
 
-  /** A positive number, or null for a class's own rule. */
+  /** A positive number; null if the field is null or left out. @throws LatteError ERR_CHECKPOINT. */
   scale(name: string): number | null {
     const value = this.withDefault(name, null);
     if (value === null || (typeof value === 'number' && Number.isFinite(value) && value > 0))
@@ -55,7 +58,7 @@ export class Fields {
     throw this.wrong(name, 'a positive number or null');
   }
 
-  /** A number for both sides, or [height, width]. */
+  /** [height, width]; the field may be one number for both. @throws LatteError ERR_CHECKPOINT. */
   sampleSize(name: string, fallback: unknown): [number, number] {
     const max = 16_384;
     const value = this.withDefault(name, fallback);

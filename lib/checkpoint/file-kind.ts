@@ -17,7 +17,7 @@ function text(pattern: RegExp): (start: Buffer) => boolean {
   return (start) => pattern.test(start.toString('latin1'));
 }
 
-/** What people have under a checkpoint's name by mistake, and what to do about it. */
+/** Files that are often found under a checkpoint's name by mistake, with what to do about each. */
 const kinds: readonly Kind[] = [
   {
     matches: text(/^version https:\/\/git-lfs\.github\.com\/spec\//),
@@ -36,7 +36,7 @@ const kinds: readonly Kind[] = [
     is: 'is a zip archive: most likely a PyTorch file (.bin, .pt, .pth, .ckpt), which cannot be read here; save it as .safetensors',
   },
   {
-    // Protocol 2, and torch's magic number, as torch.save wrote before version 1.6.
+    // The beginning of a file of torch.save before version 1.6: pickle protocol 2, torch's magic number.
     matches: startsWith('\x80\x02\x8a\x0a\x6c\xfc\x9c\x46'),
     is: 'is a Python pickle (an old PyTorch file), which cannot be read here; save it as .safetensors',
   },
@@ -52,9 +52,9 @@ const kinds: readonly Kind[] = [
 ];
 
 /**
- * Explains why a file could not be read by what it really is.
- * @param error why it could not be read.
- * @returns an error that names what the file is, else `error`.
+ * Replaces the error of a file that cannot be read, if the file is of a kind that is easily recognised.
+ * @param error the error of reading the file.
+ * @returns an error that names the kind, with `error` as its cause; else `error` itself.
  * @internal
  */
 export async function explain(file: CheckpointFile, error: unknown): Promise<unknown> {
@@ -77,7 +77,7 @@ export async function recognise(file: CheckpointFile): Promise<string | undefine
   return kinds.find(({ matches }) => matches(start))?.is;
 }
 
-/** An error of a file that ends too early. @internal */
+/** The ERR_CHECKPOINT error for a file that ends too early. @internal */
 export function truncated(file: CheckpointFile, message: string): LatteError {
   return file.fail(`${message}; the file is incomplete (a download that was broken off?)`);
 }

@@ -2,19 +2,19 @@ import { constants, type BigIntStats } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { LatteError, show, showShape } from '../errors.js';
 
-/** No read asks the system for more than this at once, so that an abandoned one ends soon. */
+/** The most bytes of one read call: the file can be closed between two calls. */
 const pieceBytes = 16 * 1024 * 1024;
 
 /**
- * A file that came from somewhere else: read in positioned pieces, never as a whole, and watched
- * for changes while it is open.
+ * An untrusted file. It is read in pieces at given positions, never as a whole, and checked for changes
+ * while it is open.
  * @internal
  */
 export class CheckpointFile {
   readonly path: string;
-  /** In bytes, when the file was opened. */
+  /** The size in bytes at the time of opening. */
   readonly size: number;
-  /** Device and inode: the same for two names of one file. */
+  /** Device and inode, which are the same for two names of one file. */
   readonly identity: string;
   readonly #handle: FileHandle;
   readonly #modified: bigint;
@@ -28,11 +28,11 @@ export class CheckpointFile {
     this.#modified = status.mtimeNs;
   }
 
-  /** @throws LatteError ERR_CHECKPOINT when there is no such file, or it is not a regular one. */
+  /** @throws LatteError ERR_CHECKPOINT if there is no such file, or if it is not a regular file. */
   static async open(path: string): Promise<CheckpointFile> {
     let handle: FileHandle | undefined;
     try {
-      // Without O_NONBLOCK the opening of a named pipe waits until somebody writes into it.
+      // Without O_NONBLOCK, opening a named pipe waits until another process writes into it.
       handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
       const status = await handle.stat({ bigint: true });
       if (!status.isFile()) throw checkpointError(path, 'is not a regular file');
@@ -44,14 +44,14 @@ export class CheckpointFile {
     }
   }
 
-  /** An error about this file. */
+  /** An ERR_CHECKPOINT error about this file. */
   fail(message: string, cause?: unknown): LatteError {
     return checkpointError(this.path, message, cause);
   }
 
   /**
    * Fills `target` with the bytes from `position` on.
-   * @throws LatteError ERR_CHECKPOINT when the file ends before that, ERR_STATE after close.
+   * @throws LatteError ERR_CHECKPOINT if the file ends before the target is full, ERR_STATE after close.
    */
   async read(position: number, target: Uint8Array): Promise<void> {
     let done = 0;
@@ -76,8 +76,8 @@ export class CheckpointFile {
   }
 
   /**
-   * What was read is only worth something if nobody wrote into the file meanwhile.
-   * @throws LatteError ERR_CHECKPOINT when its size or modification time is another than at opening.
+   * Checks that no other process wrote into the file while it was read.
+   * @throws LatteError ERR_CHECKPOINT if the size or the modification time changed since the opening.
    */
   async checkUnchanged(): Promise<void> {
     this.#checkOpen();
@@ -100,7 +100,7 @@ export class CheckpointFile {
     }
   }
 
-  /** Waits for reads that are under way; a second call waits for the same. */
+  /** Closes the file once running reads have ended. A second call returns the same promise. */
   close(): Promise<void> {
     return (this.#closing ??= this.#handle.close());
   }
@@ -111,34 +111,34 @@ export class CheckpointFile {
   }
 }
 
-/** @internal */
+/** An ERR_CHECKPOINT error about a file. @internal */
 export function checkpointError(path: string, message: string, cause?: unknown): LatteError {
   return new LatteError('ERR_CHECKPOINT', `${shorten(path, 500)}: ${message}`, { path, cause });
 }
 
-/** The message of an error of the system, which repeats paths in full. @internal */
+/** The message of a system error, shortened: it repeats the path. @internal */
 export function reasonOf(cause: unknown): string {
   return shorten((cause as Error).message, 500);
 }
 
-/** A name of a file, tensor or field in a message: in full, unless it is long. @internal */
+/** The name of a file, tensor or field for a message; a long name is shortened. @internal */
 export function showName(name: string | undefined): string {
   if (name === undefined || name.length <= 120) return JSON.stringify(name);
   return `${JSON.stringify(`${name.slice(0, 80)}…${name.slice(-30)}`)} (${name.length} characters)`;
 }
 
-/** A shape in a message: in full, unless it has many axes. @internal */
+/** A shape for a message; of many axes only the first eight. @internal */
 export function showStoredShape(shape: readonly number[]): string {
   return shape.length > 8 ? `[${shape.slice(0, 8).join(', ')}, …]` : showShape(shape);
 }
 
-/** Keeps both ends of a long text. */
+/** Shortens a long text in the middle, because both ends of a path tell something. */
 function shorten(text: string, most: number): string {
   if (text.length <= most) return text;
   return `${text.slice(0, most / 2)}…${text.slice(-most / 2)}`;
 }
 
-/** Checks a path that came from the caller. @internal */
+/** Checks a path that the caller gave. @throws LatteError ERR_VALUE. @internal */
 export function checkPath(path: unknown, name: string): string {
   if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path;
   throw new LatteError(

@@ -2,17 +2,17 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkpointError, reasonOf, showName } from './file.js';
 
-/** In the order in which a folder is searched. */
+/** The kinds of checkpoints, in the order in which a folder is searched. */
 const kinds = ['index', 'safetensors', 'mindspore'] as const;
 type Kind = (typeof kinds)[number];
 
 interface Candidate {
   readonly name: string;
   readonly kind: Kind;
-  /** The name without variant, number of a shard and ending. */
+  /** The name without the variant, the number of a shard and the ending. */
   readonly stem: string;
   readonly variant: string | undefined;
-  /** One of the files of an index. */
+  /** Whether the file is a shard, to which an index belongs. */
   readonly shard: boolean;
 }
 
@@ -27,7 +27,7 @@ export function kindOf(path: string): Kind | undefined {
 function candidateOf(name: string): Candidate | undefined {
   const [, indexed, variant] = index.exec(name) ?? [];
   if (indexed !== undefined) {
-    // Of the two spellings, save_pretrained writes index.fp16.json.
+    // There are two spellings: save_pretrained writes ….index.fp16.json, others ….fp16.….index.json.
     const split = splitVariant(indexed);
     return variant === undefined
       ? { name, kind: 'index', shard: false, ...split }
@@ -48,8 +48,9 @@ function splitVariant(base: string): { stem: string; variant: string | undefined
 }
 
 /**
- * The file to open for a path, which may be a folder.
- * @throws LatteError ERR_CHECKPOINT if there is none, or several; it names what to pass instead.
+ * Finds the file to open for a path, which may be a folder.
+ * @throws LatteError ERR_CHECKPOINT if there is no such file, or several. The message names what to
+ *   pass instead.
  * @internal
  */
 export async function findCheckpoint(path: string, variant: string | undefined): Promise<string> {
@@ -85,7 +86,7 @@ export async function findCheckpoint(path: string, variant: string | undefined):
   throw nothingFound(path, names, all, variant);
 }
 
-/** One of several files of a kind. */
+/** Chooses one of several files of a kind. @throws LatteError ERR_CHECKPOINT if that is ambiguous. */
 function choose(path: string, candidates: readonly Candidate[]): string | undefined {
   const sorted = [...candidates].sort((a, b) => (a.name < b.name ? -1 : 1));
   const variants = new Set(sorted.map(({ variant }) => variant));

@@ -5,7 +5,7 @@ import { maxNameBytes, type Budget } from './limits.js';
 
 const maxDepth = 128;
 
-/** White space in a row, except before and after the document. */
+/** The most bytes of white space in a row, except before and after the document. */
 const maxSpace = 1024 * 1024;
 
 const Byte = {
@@ -24,16 +24,16 @@ const Byte = {
 } as const;
 
 /**
- * Reads JSON from bytes, one value at a time in document order. JSON.parse will not do for a
- * checkpoint's header: it accepts duplicate names, does not distinguish `4e0` from `4`, and parses
- * everything before anything can be refused.
+ * Reads JSON from bytes, one value at a time in document order. JSON.parse is not suitable for an
+ * untrusted header: it accepts duplicate names, does not distinguish `4e0` from `4`, and parses the
+ * whole text before anything can be refused.
  * @internal
  */
 export class JsonReader {
   readonly #bytes: Buffer;
   readonly #error: (message: string) => LatteError;
   #at = 0;
-  /** Reading stops here; before the end of the document only inside of {@link within}. */
+  /** Where reading must stop: the end of the document, or within {@link within} the bound of a value. */
   #end: number;
   #bound = '';
 
@@ -44,8 +44,8 @@ export class JsonReader {
   }
 
   /**
-   * Checks the encoding, and skips leading white space, without holding the event loop.
-   * @param error makes the error that is thrown.
+   * Checks the encoding, and skips leading white space, without blocking the event loop.
+   * @param error makes the errors that this reader throws.
    */
   static async open(
     bytes: Buffer,
@@ -53,7 +53,7 @@ export class JsonReader {
     budget: Budget,
   ): Promise<JsonReader> {
     await budget.slices(bytes.length, (begin, end) => {
-      // A slice ends before a character, not inside of it.
+      // Move the end of the slice to the beginning of a character.
       while (end < bytes.length && end > begin && (bytes[end]! & 0xc0) === 0x80) end--;
       if (end === begin || !isUtf8(bytes.subarray(begin, end))) throw error('is not UTF-8');
       return end;
@@ -70,7 +70,7 @@ export class JsonReader {
     return this.#at;
   }
 
-  /** Reads what `read` reads, up to `most` bytes. @throws an error naming `what` if it takes more. */
+  /** Calls `read`, which may read up to `most` bytes. @throws an error naming `what` if it reads more. */
   within<T>(most: number, what: string, read: () => T): T {
     const [end, bound] = [this.#end, this.#bound];
     if (this.#at + most < end) {
@@ -85,7 +85,7 @@ export class JsonReader {
     }
   }
 
-  /** Gives the names of an object's fields; the caller must read each value. Duplicates are the caller's to refuse. */
+  /** Yields the names of an object's fields. The caller must read each value, and refuse duplicate names. */
   *fields(what: string): Generator<string, void, void> {
     if (this.#next() !== Byte.OpenBrace) throw this.fail(`${what} must be an object`);
     this.#at++;
@@ -126,8 +126,9 @@ export class JsonReader {
   }
 
   /**
-   * @param most characters of the string.
-   * @param mostWritten bytes of the string in the document, where an escape takes six for a character.
+   * Reads a string.
+   * @param most the most characters that it may have.
+   * @param mostWritten the most bytes that it may take in the document; an escape takes six.
    */
   string(what: string, most = maxNameBytes, mostWritten = 6 * most): string {
     const { start, escaped } = this.#passString(what, mostWritten);
@@ -139,8 +140,8 @@ export class JsonReader {
   }
 
   /**
-   * Reads a whole number from 0 that is written in digits alone: no sign, fraction or exponent.
-   * Messages call it `what[index]`.
+   * Reads a whole number from 0 that is written in digits only, without sign, fraction or exponent. Its
+   * name in messages is `what[index]`.
    */
   wholeNumber(what: string, index: number): number {
     this.#next();
@@ -163,14 +164,14 @@ export class JsonReader {
     return value;
   }
 
-  /** Reads any value and forgets it. The number of its bytes is taken from the budget. */
+  /** Steps over a value of any kind. Its bytes count against the budget. */
   skip(what: string, budget: Budget): void {
     const begin = this.#at;
     this.within(budget.left('skippedBytes'), what, () => this.#skip(what, 0));
     budget.spend('skippedBytes', this.#at - begin, this.#error);
   }
 
-  /** Whether `null` comes next; reads it if so. */
+  /** Reads `null` if it comes next, and returns whether it did. */
   null(): boolean {
     this.#next();
     if (this.#bytes.toString('latin1', this.#at, this.#at + 4) !== 'null') return false;
@@ -178,7 +179,7 @@ export class JsonReader {
     return true;
   }
 
-  /** Only white space may follow. */
+  /** Checks that nothing but white space follows. */
   async end(budget: Budget): Promise<void> {
     await this.#skipSpace(budget);
     const byte = this.#byteAt(this.#at);
@@ -224,7 +225,7 @@ export class JsonReader {
     return text;
   }
 
-  /** Steps over a string, from its opening to behind its closing quote. */
+  /** Steps over a string with its quotes. */
   #passString(what: string, most: number): { start: number; escaped: boolean } {
     if (this.#next() !== Byte.Quote) throw this.fail(`${what} must be a string`);
     const bytes = this.#bytes;
@@ -251,7 +252,7 @@ export class JsonReader {
     throw this.fail(`${what} is longer than ${most} bytes`);
   }
 
-  /** The next byte that is no white space, not yet consumed. */
+  /** Skips white space, and returns the next byte without stepping over it. */
   #next(): number | undefined {
     const start = this.#at;
     let byte = this.#byteAt(start);
@@ -267,7 +268,7 @@ export class JsonReader {
     return byte;
   }
 
-  /** Undefined behind the end of the document. */
+  /** The byte at a position; undefined after the end of the document. */
   #byteAt(position: number): number | undefined {
     if (position < this.#end) return this.#bytes[position];
     if (this.#end < this.#bytes.length) throw this.fail(this.#bound);
@@ -292,7 +293,7 @@ function isSpace(byte: number | undefined): boolean {
   return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }
 
-/** Letters, digits, `+`, `-` and `.`: what `true`, `null` and numbers are made of. */
+/** Whether a byte may be part of `true`, `false`, `null` or a number: a letter, a digit, `+`, `-`, `.`. */
 function isScalarByte(byte: number | undefined): boolean {
   if (byte === undefined) return false;
   return (

@@ -1,7 +1,7 @@
 import type { LatteConfig } from './config.js';
 import { row, type LayerRow } from './siblings.js';
 
-/** The layers of Latte and PixArt, whose tensors `findParameters` finds. @internal */
+/** The layers of a Latte or PixArt model; `findParameters` finds their tensors. @internal */
 export function latteLayers(config: LatteConfig): LayerRow[] {
   const { innerDim, inChannels, patchSize, interpolationScale, captionChannels } = config;
   const [height, width] = config.sampleSize;

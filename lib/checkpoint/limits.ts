@@ -2,13 +2,13 @@ import { setImmediate } from 'node:timers/promises';
 import type { LatteError } from '../errors.js';
 
 /**
- * Bounds on what a checkpoint may make this process remember, over all of its shards together. They
- * are far above what published checkpoints have, and low enough for a JavaScript heap of 300 MB.
+ * How much of a checkpoint's directory this process keeps in memory at most, for all shards together.
+ * The limits are far above the numbers of published checkpoints, and fit a JavaScript heap of 300 MB.
  */
 export const limits = {
-  /** Bytes of all headers and the index: the safetensors format's own limit for one header. */
+  /** Bytes of all headers and the index. The safetensors format has this limit for one header. */
   directoryBytes: 100_000_000,
-  /** Tensors in all headers, named by the index or not; in a .ckpt the parts of split ones, too. */
+  /** Tensors in all headers, also those that the index does not name; in a .ckpt also parts of tensors. */
   tensors: 100_000,
   /** Characters of all tensor names. */
   nameCharacters: 32 * 1024 * 1024,
@@ -35,31 +35,31 @@ const units: Readonly<Record<Counted, string>> = {
   shards: 'shards',
 };
 
-/** Axes of one tensor: as many as a {@link Tensor} takes. */
+/** The most axes of one tensor, the same as of a {@link Tensor}. */
 export const maxAxes = 32;
 
 /**
- * Bytes of one tensor's name. V8 gives all strings of more than 16 383 characters and the same
- * length the same hash: a map of such names takes quadratic time.
+ * The most bytes of one tensor's name. V8 gives the same hash to all strings of the same length above
+ * 16 383 characters, so a map of such names would take quadratic time.
  */
 export const maxNameBytes = 8192;
 
 /** Bytes of a header to read between two turns of the event loop: a few milliseconds. */
 const bytesPerTurn = 256 * 1024;
 
-/** An entry of a loop takes about as long as this many bytes. */
+/** Handling one entry of a directory takes about as long as reading this many bytes. */
 const bytesPerEntry = 512;
 
 /**
- * Counts what the directory of one checkpoint takes, refuses what goes beyond {@link limits}, and
- * gives the event loop its turn. All shards of a checkpoint share one budget.
+ * Counts what the directory of a checkpoint takes, throws if that exceeds {@link limits}, and returns to
+ * the event loop now and then. All shards of a checkpoint share one budget.
  * @internal
  */
 export class Budget {
   readonly #spent: Partial<Record<Counted, number>> = {};
   #work = 0;
 
-  /** Adds `amount`. @throws the error that `fail` makes if the sum exceeds the limit. */
+  /** Counts `amount`. @throws the error that `fail` makes, if the sum exceeds the limit. */
   spend(what: Counted, amount: number, fail: (message: string) => LatteError): void {
     const sum = (this.#spent[what] ?? 0) + amount;
     if (sum > limits[what])
@@ -67,14 +67,15 @@ export class Budget {
     this.#spent[what] = sum;
   }
 
-  /** What is left of a limit. */
+  /** How much of a limit is left. */
   left(what: Counted): number {
     return limits[what] - (this.#spent[what] ?? 0);
   }
 
   /**
-   * To be called for each entry of a loop; returns a turn of the event loop to wait for if one is due.
-   * @param bytes that the entry took, beyond the usual.
+   * Call and await this for each entry of a loop. It returns a promise for the next turn of the event
+   * loop once a few milliseconds of work have passed, else undefined.
+   * @param bytes the bytes of a large entry, for which more work is counted.
    */
   turn(bytes = 0): Promise<void> | undefined {
     this.#work += bytesPerEntry + bytes;
@@ -83,7 +84,10 @@ export class Budget {
     return setImmediate();
   }
 
-  /** The same for a loop over bytes: calls `work` with the bounds of one slice after the other. */
+  /**
+   * Like {@link turn} for a loop over bytes: calls `work` with the bounds of a slice. `work` returns where
+   * the next slice begins, or undefined to stop.
+   */
   async slices(
     length: number,
     work: (begin: number, end: number) => number | undefined,

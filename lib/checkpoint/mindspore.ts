@@ -12,7 +12,7 @@ import { bitWidth, storedBytes, type StoredDType, type StoredTensor } from './st
 //   Checkpoint  { repeated Value value = 1; }
 //   Value       { required string tag = 1; oneof { TensorProto tensor = 2; MapTensorProto maptensor = 3; } }
 //   TensorProto { repeated int64 dims = 1; required string tensor_type = 2; required bytes tensor_content = 3; }
-// Several Checkpoint messages end to end are one message with all their values.
+// Several Checkpoint messages, one after the other, are one message with the values of all.
 
 const dtypes = new Map<string, StoredDType>([
   ['Float64', 'float64'],
@@ -49,11 +49,9 @@ interface Entry {
 }
 
 /**
- * Reads the directory of a MindSpore .ckpt file, stepping over the tensors' contents. A file that
- * ends in a check-sum is read through once, in pieces, before anything in it is believed: that takes
- * time in proportion to the whole file, and happens only where `save_checkpoint` was told
- * `crc_check=True`.
- * @throws LatteError ERR_CHECKPOINT for everything that is malformed, encrypted, or a map tensor.
+ * Reads the directory of a MindSpore .ckpt file, without the tensors' contents. Only a file that ends
+ * with a checksum (`save_checkpoint` with `crc_check=True`) is read as a whole, in pieces, to verify it.
+ * @throws LatteError ERR_CHECKPOINT for a file that is malformed or encrypted, or has a map tensor.
  * @internal
  */
 export async function readMindSpore(path: string): Promise<CheckpointContents> {
@@ -247,7 +245,7 @@ function storedTensor(
     );
   }
   if (bytes === expected) return { file, dtype, shape, parts };
-  // Some versions write bfloat16 as the float32 values that begin with the same bits.
+  // Some versions of MindSpore store bfloat16 elements as float32: the upper two bytes are the bfloat16.
   if (dtype === 'bfloat16' && bytes === 2 * expected)
     return { file, dtype, shape, parts, upperHalves: true };
   throw file.fail(
@@ -256,7 +254,7 @@ function storedTensor(
   );
 }
 
-/** The trailer is ASCII crc_num and 10 bytes big-endian: the CRC-32 of all bytes before it. */
+/** Verifies the trailer: ASCII crc_num, then 10 bytes big-endian with the CRC-32 of all bytes before it. */
 async function verifyTrailer(file: CheckpointFile): Promise<void> {
   const end = file.size - trailerBytes;
   const trailer = Buffer.alloc(trailerBytes);

@@ -2,22 +2,26 @@ import { showName } from './file.js';
 import type { Fields } from './config-fields.js';
 import { siblings, type SiblingRow } from './siblings.js';
 
-/** The names under which a checkpoint's tensors are stored. @internal */
+/** The naming of a checkpoint's tensors: that of diffusers, or of the original PixArt. @internal */
 export type Family = 'diffusers' | 'PixArt';
 
 /**
- * One model, or one version of a model's class: everything in which the models' configurations
- * differ. `readFrom` is the file that a row was read from: the rules are those of its `__init__`.
+ * One model of Latte's kind, or one version of a model's class: everything in which the configurations
+ * of these models differ.
  * @internal
  */
 export interface ModelRow {
-  /** How `inspect` and the docs call it. */
+  /** The model's name in `inspect` and in the docs. */
   readonly label: string;
   readonly className: string;
-  /** What tells this version of the class from the rows below with the same class. */
-  readonly version?: { readonly when: (fields: Fields) => boolean; readonly says: string };
+  /**
+   * For a class of several versions: the condition by which this version is recognised, and the same
+   * condition as text. Of several rows of a class the first whose condition holds is taken.
+   */
+  readonly version?: { readonly when: (fields: Fields) => boolean; readonly text: string };
+  /** The source of the rules: the `__init__` in this file. */
   readonly readFrom: string;
-  /** The defaults of fields that are left out; a field that is not here is required. */
+  /** The defaults of fields that are left out. A field without a default is required. */
   readonly defaults: Readonly<Record<string, unknown>>;
   /** Whether `caption_channels` may be null: the caption then has no projection. */
   readonly captionOptional: boolean;
@@ -27,7 +31,7 @@ export interface ModelRow {
   readonly scale1d: ((fields: Fields, videoLength: number) => number) | null;
   /** Whether resolution and aspect ratio are conditions beside the timestep. */
   readonly sizeConditions: (fields: Fields, height: number) => boolean;
-  /** For the docs and `inspect`. */
+  /** The three rules above as text, for `inspect` and the docs. */
   readonly rules: { readonly scale2d: string; readonly scale1d: string; readonly sizes: string };
 }
 
@@ -35,7 +39,7 @@ const fromSize = (_: Fields, height: number): number => Math.max(Math.floor(heig
 const fromSizeRule = 'max(sample_size // 64, 1)';
 const none = { sizeConditions: () => false, sizes: 'none' };
 
-/** The fields that LatteT2V got with Open-Sora-Plan v1.1.0; one is enough. */
+/** Fields that LatteT2V has since Open-Sora-Plan v1.1.0. A configuration with one of them is of v1.1. */
 const fieldsOfV11 = [
   'use_rope',
   'compress_kv_factor',
@@ -50,7 +54,7 @@ const latteT2VDefaults = {
   video_length: 16,
 };
 
-/** What PixArt's rows share; Transformer2DModel is its class before diffusers 0.28. */
+/** The fields that PixArt's two rows share. Its class was Transformer2DModel before diffusers 0.28. */
 const pixArt = {
   captionOptional: true,
   scale2d: (fields: Fields, height: number) =>
@@ -75,7 +79,7 @@ const pixArtDefaults = {
   caption_channels: null,
 };
 
-/** All models that can be read. Of rows with the same class the first that fits is taken. @internal */
+/** The models of Latte's kind; `siblings` has the others. @internal */
 export const models: readonly ModelRow[] = [
   {
     label: 'Latte of diffusers',
@@ -98,7 +102,7 @@ export const models: readonly ModelRow[] = [
     className: 'LatteT2V',
     version: {
       when: (fields) => typeof fields.get('sample_size') === 'number',
-      says: 'sample_size is a number',
+      text: 'sample_size is a number',
     },
     readFrom: 'Vchitect/Latte at 04a9c21, models/latte_t2v.py',
     defaults: latteT2VDefaults,
@@ -113,7 +117,7 @@ export const models: readonly ModelRow[] = [
     className: 'LatteT2V',
     version: {
       when: (fields) => fieldsOfV11.some((name) => fields.get(name) !== undefined),
-      says: `one of ${fieldsOfV11.join(', ')} is there`,
+      text: `one of ${fieldsOfV11.join(', ')} is there`,
     },
     readFrom:
       'Open-Sora-Plan v1.1.0, opensora/models/diffusion/latte/modeling_latte.py; mindone at 037e850, examples/opensora_pku, the same file',
@@ -136,7 +140,7 @@ export const models: readonly ModelRow[] = [
   {
     label: 'Open-Sora-Plan v1.0.0',
     className: 'LatteT2V',
-    version: { when: () => true, says: `none of ${fieldsOfV11.join(', ')} is there` },
+    version: { when: () => true, text: `none of ${fieldsOfV11.join(', ')} is there` },
     readFrom: 'Open-Sora-Plan v1.0.0, opensora/models/diffusion/latte/modeling_latte.py',
     defaults: latteT2VDefaults,
     captionOptional: true,
@@ -157,7 +161,7 @@ export const models: readonly ModelRow[] = [
     className: 'Transformer2DModel',
     version: {
       when: (fields) => fields.get('norm_type') === 'ada_norm_single',
-      says: 'norm_type is "ada_norm_single", which diffusers reads as PixArtTransformer2DModel',
+      text: 'norm_type is "ada_norm_single", which diffusers reads as PixArtTransformer2DModel',
     },
     readFrom: 'diffusers 0.42.1, models/model_loading_utils.py (_CLASS_REMAPPING_DICT)',
     defaults: pixArtDefaults,
@@ -167,21 +171,21 @@ export const models: readonly ModelRow[] = [
 
 const latteClasses: readonly string[] = [...new Set(models.map((each) => each.className))];
 
-/** Classes with the same tensor names that compute something else. */
+/** Classes that have Latte's tensor names but compute something else, and why they are refused. */
 const others: Readonly<Record<string, string>> = {
   OpenSoraT2V:
     'Open-Sora-Plan v1.2 and later is another model: its positions are in the patch embedding, or rotary',
 };
 
-/** A model, and by what it was recognised. @internal */
+/** A model, and why the configuration was recognised as this model. @internal */
 export interface ChosenModel {
   readonly row: ModelRow;
   readonly because: string;
 }
 
 /**
- * Chooses the row of a configuration: by its `_class_name`, or without one by its fields and the
- * weights' names.
+ * Chooses the row of a configuration by its `_class_name`; if that is missing, by the other fields and
+ * the weights' names.
  * @throws LatteError ERR_CHECKPOINT for a class without a row.
  * @internal
  */
@@ -196,16 +200,16 @@ export function chooseModel(fields: Fields, family: Family | undefined): ChosenM
   }
   if (row === undefined) {
     throw fields.fail(
-      `_class_name ${showName(className)} is known only if ${rows.map(({ version }) => version!.says).join(' or ')}`,
+      `_class_name ${showName(className)} is known only if ${rows.map(({ version }) => version!.text).join(' or ')}`,
     );
   }
-  const version = row.version === undefined ? '' : `, and ${row.version.says}`;
+  const version = row.version === undefined ? '' : `, and ${row.version.text}`;
   return { row, because: `_class_name is ${showName(className)}${version}` };
 }
 
 /**
- * The row of a configuration of another model than Latte and PixArt; undefined for one of theirs.
- * @throws LatteError ERR_CHECKPOINT for a class that no model has.
+ * The row of a configuration in `siblings`; undefined if the model is in {@link models}.
+ * @throws LatteError ERR_CHECKPOINT for a class that neither table has.
  * @internal
  */
 export function findSibling(fields: Fields): SiblingRow | undefined {
@@ -240,7 +244,7 @@ function withoutClass(fields: Fields, family: Family | undefined): ChosenModel {
     );
   }
   const choose = (label: string, because: string): ChosenModel => ({
-    // A class that is not named gives no defaults.
+    // Without a class name the class is a guess, so its defaults are not used, except for T = 16.
     row: { ...models.find((row) => row.label === label)!, defaults: { video_length: 16 } },
     because: `there is no _class_name, and ${because}`,
   });
@@ -250,12 +254,12 @@ function withoutClass(fields: Fields, family: Family | undefined): ChosenModel {
   for (const row of models) {
     const { className, version } = row;
     if (className !== 'LatteT2V' || version === undefined) continue;
-    if (version.when(fields) && isVideo(fields)) return choose(row.label, version.says);
+    if (version.when(fields) && isVideo(fields)) return choose(row.label, version.text);
   }
   return choose(pixArtLabel, 'there are no fields of a video model');
 }
 
-/** Whether fields tell that a configuration without a class is a LatteT2V's. */
+/** Whether a configuration without a class name has a field of a video model, and so is a LatteT2V's. */
 function isVideo(fields: Fields): boolean {
   return (
     Array.isArray(fields.get('sample_size')) ||

@@ -4,7 +4,7 @@ import type { LatteConfig } from './config.js';
 import { checkpointError, showName } from './file.js';
 import type { Family } from './models.js';
 
-/** The layers of LatteEmbeddings, as its properties are called. @internal */
+/** The layers of LatteEmbeddings, by the names of its properties. @internal */
 export type LayerName = 'patchEmbed' | 'adaLayerNormSingle' | 'captionProjection';
 
 /** A parameter of a layer, and the tensor of the checkpoint that holds it. @internal */
@@ -18,15 +18,16 @@ export interface FoundParameter {
 
 /** The result of {@link findParameters}. @internal */
 export interface FoundParameters {
+  /** The naming scheme of the checkpoint, for people. */
   readonly scheme: string;
   readonly parameters: readonly FoundParameter[];
   /** The stored temporal position table, if there is one that fits. */
   readonly tempPosEmbed: string | undefined;
-  /** Tables that are there and not used, and why. */
+  /** Tables that the checkpoint has and that are not used, with the reason. */
   readonly unused: readonly UnusedTensor[];
 }
 
-/** @internal */
+/** A table that is not used. @internal */
 export interface UnusedTensor {
   readonly tensor: string;
   readonly reason: string;
@@ -37,7 +38,7 @@ interface Wanted {
   readonly parameter: string;
   readonly shape: readonly number[];
   readonly required: boolean;
-  /** The tensor's name in each family of names; undefined if the family does not store it. */
+  /** The tensor's name in each naming; undefined if checkpoints of that naming do not have it. */
   readonly names: Readonly<Record<Family, string | undefined>>;
 }
 
@@ -55,11 +56,12 @@ const schemes: readonly Scheme[] = [
 ];
 
 /**
- * Finds the tensors of all layers in a checkpoint by the names that are there, and checks their
- * shapes and dtypes without reading one.
- * @throws LatteError ERR_CHECKPOINT naming a tensor that is missing, doubled (there under the names
- *   of two schemes) or misshapen, with the scheme; ERR_DTYPE for one that does not hold floats.
- * @param onMisfit called with the error of a stored table that does not fit; it is thrown if left out.
+ * Finds the tensors of all layers in a checkpoint: recognises its naming scheme, and checks shapes and
+ * dtypes without reading elements.
+ * @param onMisfit called with the error of a stored table that does not fit; without it that is thrown.
+ * @throws LatteError ERR_CHECKPOINT for a tensor that is missing, has another shape, or is there under
+ *   the names of two schemes; ERR_DTYPE for one that is not floating-point. The message has the
+ *   tensor's name and the scheme.
  * @internal
  */
 export function findParameters(
@@ -99,14 +101,17 @@ export function findParameters(
   return { scheme: scheme.label, parameters, tempPosEmbed, unused };
 }
 
-/** Tables of other uses, as they are called behind the prefix. */
+/** Tables that are never used: the name after the scheme's prefix, and the reason. */
 const ignoredTables: readonly (readonly [string, string])[] = [
   ['caption_projection.y_embedding', 'it replaces dropped captions in training'],
   ['y_embedder.y_embedding', 'it replaces dropped captions in training'],
   ['pos_embed', 'it is for the original order of positions; the table is computed'],
 ];
 
-/** [1, F, D] or [F, D], with rows for all frames or more (mindone pads them for several devices). */
+/**
+ * Finds the stored temporal table: [1, F, D] or [F, D], where F is at least `videoLength` (mindone pads
+ * the table for several devices). A table that does not fit is added to `unused`.
+ */
 function findTemporalTable(
   checkpoint: Checkpoint,
   { videoLength, innerDim }: LatteConfig,
@@ -134,7 +139,7 @@ function findTemporalTable(
   return undefined;
 }
 
-/** The family of the weights' names; undefined if they are of none. @internal */
+/** The naming of a checkpoint's weights; undefined if it is unknown. @internal */
 export function familyOf(checkpoint: Checkpoint): Family | undefined {
   return schemes.find(({ family, prefix }) =>
     checkpoint.has(
@@ -143,7 +148,7 @@ export function familyOf(checkpoint: Checkpoint): Family | undefined {
   )?.family;
 }
 
-/** The scheme under which most of the required tensors are there. */
+/** The scheme by which the checkpoint has most of the required tensors. @throws LatteError ERR_CHECKPOINT. */
 function chooseScheme(checkpoint: Checkpoint, wanted: readonly Wanted[]): Scheme {
   let best: Scheme | undefined;
   let most = 0;
@@ -209,7 +214,7 @@ function isThere(checkpoint: Checkpoint, name: string | undefined): boolean {
 
 function wantedTensors(config: LatteConfig): Wanted[] {
   const { innerDim: d, captionChannels, inChannels, patchSize, sampleSize } = config;
-  // The stored table is for the largest square grid that has no more tokens than the configured one.
+  // The reference's stored table is for a ⌊√N⌋ × ⌊√N⌋ grid, where N is the configured number of tokens.
   const tokens = Math.floor(sampleSize[0] / patchSize) * Math.floor(sampleSize[1] / patchSize);
   const side = Math.floor(Math.sqrt(tokens));
   const timesteps = 256;
@@ -267,8 +272,8 @@ function wantedTensors(config: LatteConfig): Wanted[] {
     linear('captionProjection', ...fc(1), [d, captionChannels]);
     linear('captionProjection', ...fc(2), [d, d]);
   }
-  // The table that mindone stores among the parameters. The original PixArt's own `pos_embed` is left
-  // alone, as diffusers' converter does: it is for another layout of positions.
+  // mindone stores this table among the parameters. The original PixArt's `pos_embed` is not used, as in
+  // diffusers' converter: it is for another order of positions.
   wanted.push({
     layer: 'patchEmbed',
     parameter: 'pos_embed',

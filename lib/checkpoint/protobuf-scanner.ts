@@ -2,20 +2,22 @@ import { truncated } from './file-kind.js';
 import type { CheckpointFile } from './file.js';
 import type { Budget } from './limits.js';
 
-/** The wire types that a message may hold; groups (3 and 4) went out of use before MindSpore came. @internal */
+/** The wire types that are read. Groups (3 and 4) are refused: MindSpore never wrote any. @internal */
 export const WireType = { Varint: 0, Fixed64: 1, Block: 2, Fixed32: 5 } as const;
 
 /**
- * The window starts small: most entries lie far apart, and each jump over a tensor's content reads
- * it anew. It doubles as long as what comes next is wanted.
+ * The sizes of the window, the part of the file in memory. Most entries lie far apart, so after a jump
+ * over a tensor's content a small window is read. While entries follow each other it doubles.
  */
 const leastWindow = 4096;
 const mostWindow = 256 * 1024;
 
 /**
- * Walks over the fields of a protobuf file without reading the contents that it steps over. Fields
- * that lie close together come from one read.
- * Everything is checked against `end`, the first byte after the enclosing message.
+ * Reads the fields of a protobuf file one after the other, without reading contents that are skipped.
+ * Fields that lie close together come from one read.
+ *
+ * In all methods `end` is the position after the enclosing message; a field that exceeds it throws
+ * ERR_CHECKPOINT. `what` is the name of the field in messages.
  * @internal
  */
 export class ProtobufScanner {
@@ -42,7 +44,7 @@ export class ProtobufScanner {
     return { field, wire: key % 8 };
   }
 
-  /** Reads an unsigned varint below 2^53; negative numbers (ten bytes on the wire) are refused with those above. */
+  /** Reads an unsigned varint below 2^53. Larger numbers and negative ones (of ten bytes) are refused. */
   async varint(what: string, end: number): Promise<number> {
     const start = this.position;
     let value = 0;
@@ -62,7 +64,7 @@ export class ProtobufScanner {
     }
   }
 
-  /** Reads the length of a length-delimited field; gives the position after its content. */
+  /** Reads the length of a length-delimited field, and returns the position after its content. */
   async block(what: string, wire: number, end: number): Promise<number> {
     if (wire !== WireType.Block)
       throw this.#file.fail(`${what} has wire type ${wire}, but ${WireType.Block} was expected`);
@@ -74,7 +76,7 @@ export class ProtobufScanner {
     return this.position + length;
   }
 
-  /** Steps over a field that is not known, as protobuf readers do. */
+  /** Steps over an unknown field. */
   async skip(what: string, wire: number, end: number): Promise<void> {
     this.#budget.spend('skippedFields', 1, (message) => this.#file.fail(message));
     await this.#budget.turn();
@@ -88,19 +90,19 @@ export class ProtobufScanner {
     this.jump(this.position + width);
   }
 
-  /** Continues at another position. */
+  /** Continues at a position after this one. */
   jump(position: number): void {
     this.position = position;
   }
 
-  /** The next bytes, as a view that lasts until the next call; the caller has checked that they are there. */
+  /** Reads bytes; the caller has checked that the file has them. The view is valid until the next call. */
   async read(length: number): Promise<Buffer> {
     const bytes = await this.peek(length);
     this.position += length;
     return bytes;
   }
 
-  /** The same without stepping over them. */
+  /** Like {@link read}, without stepping over the bytes. */
   async peek(length: number): Promise<Buffer> {
     const offset = this.position - this.#windowStart;
     if (offset < 0 || offset + length > this.#window.length) await this.#fill(length);
@@ -108,7 +110,7 @@ export class ProtobufScanner {
     return this.#window.subarray(start, start + length);
   }
 
-  /** An unknown varint may have any 64 bits. */
+  /** Steps over a varint of any 64 bits. */
   async #skipVarint(what: string, end: number): Promise<void> {
     const start = this.position;
     for (let length = 1; length <= 10 && this.position < end; length++) {
@@ -119,7 +121,7 @@ export class ProtobufScanner {
     throw this.#file.fail(`${what} at byte ${start} is cut off`);
   }
 
-  /** Moves the window here, and makes it hold at least the next `length` bytes. */
+  /** Reads a new window from this position on, of at least `length` bytes. */
   async #fill(length = 1): Promise<void> {
     const ahead = this.position - this.#windowStart;
     const near = ahead >= 0 && ahead < 2 * this.#buffer.length;

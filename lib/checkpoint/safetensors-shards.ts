@@ -8,9 +8,9 @@ import { readContents, type CheckpointContents } from './safetensors.js';
 import type { StoredTensor } from './stored-tensor.js';
 
 /**
- * Opens every shard that an index names, and checks that each tensor is in the shard that the index names for it. A file
- * is opened once, however many names it has. Symbolic links are followed (Hugging Face's cache is
- * made of them); names cannot leave the index's folder.
+ * Opens every shard that an index names, and checks that each tensor is in the shard that the index
+ * names for it. A file with several names is opened once. Symbolic links are followed, because Hugging
+ * Face's cache consists of them. A name that leaves the index's folder is refused.
  * @throws LatteError ERR_CHECKPOINT.
  * @internal
  */
@@ -28,7 +28,7 @@ export async function readShardedSafetensors(path: string): Promise<CheckpointCo
       if (tensor === undefined) {
         throw checkpointError(
           path,
-          `weight_map says that tensor ${showName(name)} is in ${showName(shard)}, but it is not`,
+          `weight_map names ${showName(shard)} for tensor ${showName(name)}, but that shard lacks it`,
         );
       }
       tensors.set(name, tensor);
@@ -44,7 +44,7 @@ export async function readShardedSafetensors(path: string): Promise<CheckpointCo
   }
 }
 
-/** @param opened the shards' contents by the files' identity; a new one is added. */
+/** Opens a shard. @param opened the contents of shards by their files' identity; this one is added. */
 async function readShard(
   index: string,
   shard: string,
@@ -71,7 +71,7 @@ async function readShard(
   }
 }
 
-/** The shard of each tensor. */
+/** Reads an index: the name of the shard of each tensor. */
 async function readIndex(path: string, budget: Budget): Promise<Map<string, string>> {
   const file = await CheckpointFile.open(path);
   const fail = (message: string) => file.fail(message);
@@ -105,9 +105,9 @@ async function readIndex(path: string, budget: Budget): Promise<Map<string, stri
 async function readWeightMap(reader: JsonReader, budget: Budget): Promise<Map<string, string>> {
   const fail = (message: string) => reader.fail(message);
   const map = new Map<string, string>();
-  // Each shard's name is kept once, not once a tensor.
+  // Keeps one string for each shard's name, not one for each tensor.
   const names = new Map<string, string>();
-  // The tensors are counted a second time in the shards.
+  // Counted here and not in the budget, because the shards' tensors count there.
   let count = 0;
   for (const name of reader.fields('weight_map')) {
     if (map.has(name)) throw reader.fail(`weight_map has tensor ${showName(name)} twice`);
@@ -130,7 +130,7 @@ async function readWeightMap(reader: JsonReader, budget: Budget): Promise<Map<st
   return map;
 }
 
-/** Whether a shard's name is a relative path without a step up, on any operating system. */
+/** Whether a shard's name is a relative path without `..`, on any operating system. */
 function staysInside(shard: string): boolean {
   return (
     shard !== '' &&

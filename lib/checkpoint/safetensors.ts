@@ -5,17 +5,17 @@ import { JsonReader } from './json-reader.js';
 import { Budget, limits, maxAxes } from './limits.js';
 import { bitWidth, storedBytes, type StoredDType, type StoredTensor } from './stored-tensor.js';
 
-/** The format's own limit; nothing larger is allocated for a header, whatever length the file claims. */
+/** The most bytes of a header, as in the format. Checked before memory is allocated for the header. */
 const maxHeaderBytes = limits.directoryBytes;
 
-/** Of one tensor: three are known, later versions of the format may add some. */
+/** The most fields of one tensor. Three are known; later versions of the format may add some. */
 const maxFields = 64;
 
-/** Of one tensor's object in the header, white space and unknown fields included. */
+/** The most bytes of one tensor's object in the header, with white space and unknown fields. */
 const maxEntryBytes = 2 * 1024 * 1024;
 
-// Every dtype that the safetensors library knows, those that a Tensor cannot hold included:
-// a checkpoint may have them among the tensors that nobody asks for.
+// Every dtype of the safetensors library, also those that a Tensor cannot have: a checkpoint may have
+// such tensors among those that are not read.
 const dtypes = new Map<string, Exclude<StoredDType, 'string'>>([
   ['F64', 'float64'],
   ['F32', 'float32'],
@@ -41,7 +41,7 @@ const dtypes = new Map<string, Exclude<StoredDType, 'string'>>([
   ['F4', 'float4'],
 ]);
 
-/** What the readers find in a checkpoint. @internal */
+/** The directory of a checkpoint, and its open files. @internal */
 export interface CheckpointContents {
   readonly files: readonly CheckpointFile[];
   readonly tensors: ReadonlyMap<string, StoredTensor>;
@@ -49,11 +49,10 @@ export interface CheckpointContents {
 }
 
 /**
- * Reads and checks the header of a .safetensors file: 8 bytes little-endian header length, the
- * header (JSON), then the tensors one after the other without a gap. The event loop gets its turn
- * while a long header is read.
- * @throws LatteError ERR_CHECKPOINT for everything that the format forbids, and for what exceeds the
- *   budget.
+ * Reads and checks the header of a .safetensors file. The file has 8 bytes of header length
+ * (little-endian), the header (JSON), then the tensors one after the other without a gap. Reading a long
+ * header does not block the event loop.
+ * @throws LatteError ERR_CHECKPOINT for a file that breaks a rule of the format, or exceeds the budget.
  * @internal
  */
 export async function readSafetensors(
@@ -69,7 +68,7 @@ export async function readSafetensors(
   }
 }
 
-/** The same for a file that is open, and stays so. @internal */
+/** Like {@link readSafetensors}, for an open file, which stays open also after an error. @internal */
 export async function readContents(
   file: CheckpointFile,
   budget: Budget,
@@ -183,7 +182,7 @@ function readEntry(
           throw reader.fail(`${tensor}: shape has more than ${maxAxes} axes`);
         lengths.push(reader.wholeNumber(`${tensor}: shape`, lengths.length));
       });
-      // Without the room that the array has left for more.
+      // A copy, because an array that grew by push() keeps memory for more elements.
       shape = lengths.slice();
     } else if (field === 'data_offsets') {
       const pair: number[] = [];
@@ -215,8 +214,8 @@ function readEntry(
 }
 
 /**
- * The tensors must lie end to end from the header to the end of the file. They are followed from one
- * to the next instead of being sorted, which would hold the event loop.
+ * Checks that the tensors lie end to end, from the header to the end of the file. Follows them from one
+ * to the next; sorting them would block the event loop.
  */
 async function checkLayout(
   file: CheckpointFile,

@@ -1,29 +1,30 @@
 import type { Fields } from './config-fields.js';
 
-/** A layer of a model: which class, with which options, and the names of its tensors. @internal */
+/** A layer of a model: its class, its options, and the names of its tensors. @internal */
 export interface LayerRow {
   /** The attribute of the model, in camel case. */
   readonly name: string;
   /** The name of the layer's class. */
   readonly kind: string;
-  /** Without device and dtype. An option that is undefined takes the layer's default. */
+  /** The layer's options, without device and dtype. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Put before the layer's own parameter names in a checkpoint. */
+  /** The text before the layer's parameter names in a checkpoint. */
   readonly prefix: string;
-  /** Taken off the layer's own parameter names, if the checkpoint has them without. */
+  /** A prefix of the layer's parameter names that the checkpoint's names lack: 'proj.'. */
   readonly without?: string;
 }
 
-/** How a model's conditions are embedded ahead of the steps. @internal */
+/** Which layers embed a model's conditions, for `prepare`. @internal */
 export interface Conditioning {
-  /** The layer that takes the timesteps; undefined if there is no plan, and `why` tells the reason. */
+  /** The layer that takes the timesteps; undefined if the model has no plan. */
   readonly time: string | undefined;
+  /** Why the model has no plan. */
   readonly why?: string;
-  /** What that layer takes beside them, by the names of its forward. */
+  /** The conditions that this layer takes beside the timesteps, by the names in its forward. */
   readonly inputs: readonly ('pooledProjection' | 'guidance' | 'additionTCond' | 'ofs')[];
   /** The layer that takes the text's states. */
   readonly text?: string;
-  /** The sinusoids that the time layer takes, if it makes none itself. */
+  /** The options of Timesteps, if the layer takes sinusoids instead of timesteps. */
   readonly sinusoids?: Readonly<Record<string, unknown>>;
   /** The layer whose embedding of `ofs` is added to that of the timestep, and its sinusoids. */
   readonly ofs?: { readonly layer: string; readonly sinusoids: Readonly<Record<string, unknown>> };
@@ -164,7 +165,7 @@ export const siblings: readonly SiblingRow[] = [
         }),
       ];
     },
-    // Its one layer takes the text, too.
+    // This layer also takes the text.
     conditioning: () => ({ time: 'conditionEmbedder', inputs: [], text: 'conditionEmbedder' }),
   },
   {

@@ -1,18 +1,18 @@
 import { isDType, type DType } from '../tensor/dtype.js';
 import type { CheckpointFile } from './file.js';
 
-/** A tensor as it lies in a file. @internal */
+/** Where and how a file stores a tensor. @internal */
 export interface StoredTensor {
   readonly file: CheckpointFile;
   readonly dtype: StoredDType;
   readonly shape: readonly number[];
-  /** Where its bytes are: position and length of each part in turn. */
+  /** The parts of the tensor's bytes: position, length, position, length … */
   readonly parts: readonly number[];
-  /** bfloat16 elements that take four bytes each, of which the upper two count. */
+  /** Whether bfloat16 elements are stored as float32, of which the upper two bytes count. */
   readonly upperHalves?: boolean;
 }
 
-/** The dtypes that a checkpoint's tensors can have: those of a Tensor, and others by name only. */
+/** The dtypes of a checkpoint's tensors. Those that a Tensor cannot have can be listed, but not loaded. */
 export type StoredDType =
   | DType
   | 'bool'
@@ -59,14 +59,14 @@ export const bitWidth: Readonly<Record<Exclude<StoredDType, 'string'>, number>> 
   float4: 4,
 };
 
-/** Whether a Tensor can hold it. @internal */
+/** Whether a Tensor can have this dtype. @internal */
 export function isTensorDType(dtype: StoredDType): dtype is DType {
   return isDType(dtype);
 }
 
 /**
- * The bytes that a tensor takes: undefined when that is no exact number, 'fraction' when its bits do
- * not fill whole bytes.
+ * The number of bytes that a tensor takes: 'overflow' if it is above 2^53, 'fraction' if the bits do not
+ * fill whole bytes.
  * @internal
  */
 export function storedBytes(
@@ -75,7 +75,7 @@ export function storedBytes(
 ): number | 'overflow' | 'fraction' {
   let product = bits;
   for (const length of shape) {
-    // An empty tensor may have any other lengths, as long as what comes before the 0 has a product.
+    // A product that overflows before a length of 0 is an overflow, too, as in the safetensors library.
     product *= length;
     if (!Number.isSafeInteger(product)) return 'overflow';
   }

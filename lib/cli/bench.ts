@@ -14,7 +14,7 @@ interface BenchOptions {
 
 const dtypes: readonly FloatDType[] = ['float32', 'float16', 'bfloat16'];
 
-/** Three digits, from microseconds to seconds. */
+/** A time with three digits, in µs, ms or s. */
 function formatMilliseconds(milliseconds: number): string {
   if (milliseconds < 1) return `${Number((milliseconds * 1000).toPrecision(3))} µs`;
   if (milliseconds < 1000) return `${Number(milliseconds.toPrecision(3))} ms`;
@@ -27,7 +27,7 @@ function rowOf({ layer, dtype, milliseconds, code }: Timing): string[] {
   return [layer, dtype, ...[median, least, queued].map(formatMilliseconds)];
 }
 
-/** `bench`: how fast the layers are on this machine. */
+/** `bench`: measures how long the layers take on this machine. */
 export function benchCommand(): Command {
   return new Command('bench')
     .description('time a forward of each layer at the sizes of Latte-XL')
@@ -38,8 +38,9 @@ export function benchCommand(): Command {
     .addHelpText(
       'after',
       `
-MEDIAN and LEAST are of one forward that is awaited, with inputs and results on the device;
-QUEUED is one among many that were started together. An error takes the place of MEDIAN.`,
+MEDIAN and LEAST are the times of a forward that is awaited, with inputs and results on the device.
+QUEUED is the time of one of many forwards that are started together, divided by their number. If a
+layer fails, the MEDIAN column shows the code of its error.`,
     )
     .action(async ({ device: wanted, dtype, quick, json }: BenchOptions) => {
       const library = await import('../index.js');

@@ -9,7 +9,7 @@ import { buildNeeds, builtFile, packageFolder, userAddon } from '../addon.js';
 const headerPackages = {
   'node-addon-api': '8.9.2',
   'node-api-headers': '1.9.0',
-  // Of this package only Highway's headers are used.
+  // Only Highway's headers of this package are used.
   '@img/sharp-libvips-dev': '1.3.4',
 } as const;
 
@@ -25,7 +25,7 @@ interface BuildOptions {
   dryRun?: boolean;
 }
 
-/** `build`: the addon from source, for hosts that the package has no addon for. */
+/** `build`: builds the addon from source, for hosts for which the package has none. */
 export function buildCommand(): Command {
   return new Command('build')
     .description('build the native addon from source, for hosts that the package has none for')
@@ -71,7 +71,7 @@ function build(options: BuildOptions): void {
     if (!options.dryRun) checkHeaders(headers);
     const highway = join(work, 'highway');
     if (!options.dryRun) {
-      // Beside hwy lie headers of other libraries, which must not be found.
+      // Copy hwy alone: its folder also has headers of other libraries, which the compiler must not find.
       cpSync(
         join(packageIn(headers, '@img/sharp-libvips-dev'), 'include', 'hwy'),
         join(highway, 'hwy'),
@@ -117,7 +117,7 @@ function checkHeaders(folder: string): void {
   );
 }
 
-/** Runs a program with this one's standard error as its output. */
+/** Runs a program. Its output goes to standard error, so that standard output has only the result. */
 function run(command: string, args: readonly string[], needs: string): void {
   const { status, signal, error } = spawnSync(command, args, { stdio: ['ignore', 2, 2] });
   if (status === 0) return;
@@ -125,7 +125,7 @@ function run(command: string, args: readonly string[], needs: string): void {
   throw new Error(`${command} failed: ${reason}. ${needs}`);
 }
 
-/** Puts the addon in place at once: a process that loads it meanwhile gets the old or the new one. */
+/** Installs the addon by a rename: a process that loads it meanwhile gets the old or the new file. */
 function install(built: string, output: string): void {
   mkdirSync(dirname(output), { recursive: true });
   const temporary = `${output}.${process.pid}`;

@@ -1,15 +1,15 @@
 import { Command } from 'commander';
 import { formatBytes, formatTable, printJson } from './format.js';
 
-/** `devices`: what layers can run on here. */
+/** `devices`: lists the devices that layers can run on. */
 export function devicesCommand(): Command {
   return new Command('devices')
     .description('list the devices that layers can run on')
     .option('--json', 'print JSON instead of a table')
     .action(async (options: { json?: boolean }) => {
-      // The addon is loaded by the action, so that help works without it.
+      // Load the addon only here, so that --help works on hosts without one.
       const { devices, deviceDiagnostics, openDevice } = await import('../index.js');
-      // An NPU that does not open is listed all the same, without its memory.
+      // An NPU that cannot be opened is still listed, without its memory.
       await Promise.all(devices().map(({ name }) => openDevice(name).catch(() => undefined)));
       const found = devices();
       if (options.json) return printJson(found);

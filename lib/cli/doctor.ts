@@ -21,7 +21,7 @@ interface Diagnosis {
   host: HostFacts;
 }
 
-/** `doctor`: which devices layers can run on here, and what to do if no NPU is among them. */
+/** `doctor`: finds out why an NPU is, or is not, available, and tests the layers on each device. */
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('find out why an NPU is, or is not, available, and test the layers on it')
@@ -29,11 +29,11 @@ export function doctorCommand(): Command {
     .addHelpText(
       'after',
       `
-Looks, in the order in which a person would mend it, at the driver, CANN and its libraries, the
-chip, the variables that hide NPUs, memory and the kernels plugin. Then runs each layer on each
-NPU and compares with the CPU.
+Checks the driver, CANN and its libraries, the chip, the variables that hide NPUs, memory and the
+kernels plugin, in the order in which problems are best solved. Then runs each layer on each NPU and
+compares the results with the CPU's.
 
-Exit status 0: layers run, on NPUs if anything here asks for one. 1: something is to be mended.`,
+Exit status 0: all checks passed; without any sign of an NPU, layers run on the CPU. 1: a check failed.`,
     )
     .action(async (options: { json?: boolean }) => {
       const write = options.json ? () => undefined : (text: string) => process.stdout.write(text);
@@ -44,7 +44,7 @@ Exit status 0: layers run, on NPUs if anything here asks for one. 1: something i
     });
 }
 
-/** Writes each finding at once: if a device hangs, the last line shows in which step. */
+/** Makes all findings. Each is written at once: if a device hangs, the last line shows the step before. */
 async function diagnose(write: (text: string) => void): Promise<Diagnosis> {
   const diagnosis: Diagnosis = {
     ...{ healthy: false, version: packageVersion(), node: process.version },
@@ -96,7 +96,7 @@ async function diagnose(write: (text: string) => void): Promise<Diagnosis> {
   return diagnosis;
 }
 
-/** Which build of the addon runs: its id names the symbols for a crash's stack trace. */
+/** The path and the build id of the loaded addon. The id identifies the debug symbols for a crash. */
 async function addonFinding(): Promise<Finding> {
   const { addonPath } = await import('../native.js');
   const id = addonPath === undefined ? undefined : buildIdOf(addonPath);
@@ -122,18 +122,18 @@ function formatFinding({ name, state, text, fix }: Finding): string {
     .join('');
 }
 
-/** Lines that fit beside `indent` columns. */
+/** Breaks a text into lines that fit the terminal after `indent` columns. */
 function wrapped(text: string, indent: number): string[] {
   const width = Math.min(process.stdout.columns || 80, 100);
   return new Help().boxWrap(text, Math.max(width - indent, 40)).split('\n');
 }
 
-/** The table of the self-test, if it has more than its findings, and the verdict. */
+/** The tables of the NPUs' self-tests, and the verdict. */
 function conclude({ selfTest: tests, findings: all, devices, host }: Diagnosis): string {
   const npus = devices.filter(({ kind }) => kind === 'npu').map(({ name }) => name);
   const tables = npus
     .map((device) => tests.filter((test) => test.device === device))
-    // Of several NPUs that are all well, one table is enough.
+    // If several NPUs passed, one table is enough.
     .filter((of, i) => i === 0 || of.some(({ outcome }) => outcome === 'failed'))
     .map(formatTests);
   return `${tables.join('')}\n${verdict(all, npus, expectsNpu(host))}`;

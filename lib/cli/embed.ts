@@ -35,7 +35,7 @@ interface EmbedOptions {
   json?: boolean;
 }
 
-/** `embed`: everything that the transformer's blocks need, written to a safetensors file. */
+/** `embed`: computes the inputs of the transformer's blocks, and writes them to a .safetensors file. */
 export function embedCommand(): Command {
   return new Command('embed')
     .description('compute what the transformer needs from a latent, captions and timesteps')
@@ -89,8 +89,8 @@ The file written holds, for batch B, F frames, N tokens a frame and D channels:
   modulation             [steps,B,6D]  adaptive layer norm, for each timestep
   embedded_timestep      [steps,B,D]   the timesteps (and sizes), embedded
   hidden_states          [B*F,N,D]     the latent's patches with their positions
-  temp_pos_embed         [1,F,D]       the positions of the frames; as many as the model has
-                                       where the latent does not tell
+  temp_pos_embed         [1,F,D]       the positions of the frames; without a latent video F is
+                                       the model's number of frames
 
 Examples:
   $ latte-embeddings embed --checkpoint ./Latte-1/transformer --steps 20 \\
@@ -122,7 +122,7 @@ async function embed(options: EmbedOptions, progress: Progress): Promise<void> {
   const { devices, LatteEmbeddings } = await import('../index.js');
   const { writeSafetensors } = await import('../checkpoint/write-safetensors.js');
   const times = [performance.now()];
-  // What 'auto' comes to is chosen here: the report names it, so that no warning is needed.
+  // Resolve 'auto' here: the report names the device, so the library's warning is not needed.
   const automatic = options.device === undefined || options.device === 'auto';
   const npu = devices().find(({ kind }) => kind === 'npu');
   const latte = await LatteEmbeddings.fromPretrained(options.checkpoint, {
@@ -201,7 +201,7 @@ async function compute(
   return outputs;
 }
 
-/** One tensor [steps, …] of what each step has. */
+/** Stacks a tensor of each step to one tensor [steps, …]. */
 async function stackSteps(
   plan: LattePlan,
   steps: number,
@@ -223,7 +223,7 @@ function report(
   outputs: Map<string, Tensor>,
   timesteps: number[],
   device: string,
-  /** Begin of loading, computing and writing, and the end. */
+  /** The times of performance.now() at which loading, computing and writing began, and writing ended. */
   times: number[],
 ): void {
   const tensors = [...outputs].map(([name, { dtype, shape, byteLength }]) => ({

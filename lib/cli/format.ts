@@ -18,8 +18,8 @@ export function formatDuration(milliseconds: number): string {
 }
 
 /**
- * Text from a file or an error, harmless on a terminal: control characters and marks that turn the
- * direction of writing are shown as escapes.
+ * Makes text from a file or an error safe for a terminal: control characters, and characters that change
+ * the direction of writing, become escapes.
  */
 export function printable(text: string): string {
   return text.replace(
@@ -29,7 +29,7 @@ export function printable(text: string): string {
   );
 }
 
-/** Rows of text in columns; those named in `right` are aligned to the right. */
+/** Formats rows of text in columns. @param right the numbers of the columns that are aligned right. */
 export function formatTable(
   rows: readonly (readonly string[])[],
   right: readonly number[] = [],
@@ -50,7 +50,7 @@ export function formatTable(
     .join('');
 }
 
-/** Prints a value for scripts. */
+/** Prints a value as JSON, for scripts. */
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }

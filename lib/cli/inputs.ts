@@ -6,8 +6,8 @@ import type { Source } from './options.js';
 import { randomNormal } from './random.js';
 
 /**
- * The files that are read when a checkpoint is opened: the weights, an index and config.json. Of a
- * folder with weights of diffusers' name, others are not read.
+ * The files that opening a checkpoint reads: the weights, an index and config.json. If a folder has
+ * weights with diffusers' name, its other weights are not read.
  * @param path a file or a folder, as the command line takes it.
  */
 export function checkpointFiles(path: string): string[] {
@@ -28,14 +28,14 @@ function filesIn(folder: string): string[] {
   try {
     return readdirSync(folder).map((name) => join(folder, name));
   } catch {
-    // What is wrong with it is for the opening to find.
+    // Opening the checkpoint reports the problem.
     return [];
   }
 }
 
 /**
- * An input of `embed`: the tensor called `name` of a file, or its only one; or random normal values
- * in float32 that depend on the seed alone.
+ * Reads an input of `embed`: the tensor `name` of a file, or the file's only tensor; or random normal
+ * values in float32, which depend only on the seed.
  * @param randomShape completes the shape of a random input.
  * @throws LatteError ERR_CHECKPOINT for a file that is malformed or has no such tensor.
  */

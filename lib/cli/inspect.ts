@@ -13,16 +13,16 @@ interface Listed {
   name: string;
   dtype: string;
   shape: number[];
-  /** The size in the file; 0 for strings, whose size the file does not have. */
+  /** The size in the file; 0 for strings, whose size the directory does not have. */
   bytes: number;
 }
 
-// The file as parsed is left out.
+// Without the parsed file, which would repeat every field.
 type Config = Omit<LatteConfig, 'raw'> & { raw: undefined };
 
 interface SiblingModel {
   className: string;
-  /** The source of the rules by which the layers follow from the configuration. */
+  /** The source of the rules that give the layers. */
   readFrom: string;
   layers: { name: string; kind: string; options: Readonly<Record<string, unknown>> }[];
 }
@@ -30,21 +30,22 @@ interface SiblingModel {
 interface Inspection {
   path: string;
   format: string;
-  /** Undefined without a config.json. */
+  /** The naming scheme of the weights; undefined without a config.json. */
   scheme?: string;
+  /** The configuration of a Latte or PixArt model. */
   config?: Config;
-  /** In place of `config`, for another model than Latte and PixArt. */
+  /** The configuration of another model. */
   model?: SiblingModel;
   /** The tensors of the embedding layers; without a config.json all tensors. */
   tensors: Listed[];
-  /** Tables that are there and not used. */
+  /** Tables that the checkpoint has and that are not used. */
   unused: (Listed & { reason: string })[];
-  /** Why loading refuses the checkpoint; empty if it does not. */
+  /** The reasons why loading refuses the checkpoint; empty if it can be loaded. */
   problems: string[];
   skipped: { count: number; bytes: number };
 }
 
-/** `inspect`: what a checkpoint holds, without reading a weight. */
+/** `inspect`: shows what a checkpoint has, without reading a weight. */
 export function inspectCommand(): Command {
   return new Command('inspect')
     .description('show which embedding layers a checkpoint holds')
@@ -56,8 +57,8 @@ export function inspectCommand(): Command {
     .addHelpText(
       'after',
       `
-No weights are loaded, so large checkpoints take hardly longer than small ones. Without a
-config.json beside it, all tensors are listed.
+No weights are read, so large checkpoints take hardly longer than small ones. Without a config.json
+in the same folder, all tensors are listed.
 
 Examples:
   $ latte-embeddings inspect ./Latte-1/transformer
@@ -65,10 +66,10 @@ Examples:
     )
     .action(async (path: string, options: { json?: boolean }) => {
       const { openCheckpoint } = await import('../index.js');
-      const place = findPlace(path);
-      const checkpoint = await openCheckpoint(place);
+      const found = checkpointPath(path);
+      const checkpoint = await openCheckpoint(found);
       try {
-        const inspection = await inspect(checkpoint, place);
+        const inspection = await inspect(checkpoint, found);
         if (options.json) printJson(inspection);
         else print(inspection);
       } finally {
@@ -77,8 +78,8 @@ Examples:
     });
 }
 
-/** Like the loading of a checkpoint, takes the folder above `transformer` as well. */
-function findPlace(path: string): string {
+/** The path to open: like `fromPretrained`, accepts the folder above `transformer`. */
+function checkpointPath(path: string): string {
   const inner = join(path, 'transformer');
   return !existsSync(join(path, 'config.json')) && existsSync(join(inner, 'config.json'))
     ? inner

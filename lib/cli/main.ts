@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The command line: `latte-embeddings inspect | embed | plot | devices | doctor | bench | build`. Exit status 0 for success,
- * 1 for a failure, 2 for a command line that cannot be understood, 130 after Ctrl+C.
+ * The command line: `latte-embeddings inspect | embed | plot | devices | doctor | bench | build`. Exit
+ * status 0 for success, 1 for a failure, 2 for wrong usage, 130 after Ctrl+C.
  */
 import { Command, CommanderError } from 'commander';
 import { benchCommand } from './bench.js';
@@ -57,7 +57,7 @@ function forEachCommand(command: Command, visit: (command: Command) => void): vo
   for (const child of command.commands) forEachCommand(child, visit);
 }
 
-/** One line for an error, with its code if it has one. */
+/** The message of an error, followed by its code if it has one. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code } = error as { code?: unknown };
@@ -85,7 +85,7 @@ async function main(): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) {
       const asked = error.exitCode === 0;
-      // The message is already out, and for a bare `plot` so is its help.
+      // Commander has printed the message already; for `plot` without a subcommand also the help.
       if (!asked && error.code !== 'commander.help') {
         process.stderr.write("Try the command with '--help'.\n");
       }
@@ -101,7 +101,6 @@ async function main(): Promise<number> {
 leaveOnSignals();
 leaveOnOutputErrors();
 void main().then((status) => {
-  // Not process.exit: what was written to a pipe must still get out. A command that ran may have set
-  // a status of its own.
+  // process.exit would lose output that is still in a pipe. A command may have set its own exit status.
   if (status !== 0) process.exitCode = status;
 });

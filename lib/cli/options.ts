@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 
-// Parsers of option values. What they throw is a usage error: exit status 2.
+// Parsers of option values. They throw InvalidArgumentError, a usage error with exit status 2.
 
 /** A whole number from `least`. */
 export function wholeNumber(
@@ -60,7 +60,7 @@ export function gridSize(text: string): [number, number] {
 /** Where an input tensor comes from. */
 export type Source = { kind: 'file'; path: string } | { kind: 'random'; shape: number[] };
 
-/** A path, or `random:` and the lengths of the axes, of which there are as many as `axes` has letters. */
+/** A path, or `random:` and the lengths of axes. @param axes the accepted forms: 'B,L'. */
 export function source(...axes: string[]): (text: string) => Source {
   return (text) => {
     if (!text.startsWith('random:')) return { kind: 'file', path: text };
@@ -89,7 +89,7 @@ function parseNumber(text: string): number | undefined {
   return text.trim() === '' || !Number.isFinite(value) ? undefined : value;
 }
 
-/** The name of a device. The library refuses one that this machine does not have. */
+/** The name of a device. The library later refuses a device that this machine does not have. */
 export function deviceName(text: string): string {
   if (/^(auto|cpu|npu(:\d{1,4})?)$/.test(text)) return text;
   throw new InvalidArgumentError('It must be auto, cpu, npu or npu:0, npu:1 …');

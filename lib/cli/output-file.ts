@@ -18,9 +18,10 @@ import { LatteError } from '../errors.js';
 const unfinished = new Set<string>();
 
 /**
- * Writes a file so that it is either complete or not there: `write` gets a path in a temporary folder
- * beside it, from where the file is moved to its place at the end. An existing file stays as it was
- * until then. What is not a regular file (/dev/stdout, a named pipe) gets the bytes at the end.
+ * Writes a file so that it is complete or does not exist. `write` gets a path in a temporary folder in
+ * the same folder, and the file is renamed to `path` at the end. Until then an existing file stays
+ * unchanged. If `path` is not a regular file (/dev/stdout, a named pipe), the bytes are copied to it at
+ * the end.
  */
 export async function writeComplete(
   path: string,
@@ -34,7 +35,7 @@ export async function writeComplete(
   }
 }
 
-/** The system's own message, about the file that the caller named and not a temporary one. */
+/** The system's message, with the path that the user gave instead of the temporary one. */
 function outputError(path: string, error: unknown): unknown {
   const cause = error instanceof LatteError ? error.cause : error;
   const refusedBySystem = cause instanceof Error && 'syscall' in cause;
@@ -47,9 +48,9 @@ async function writeBeside(path: string, write: (path: string) => Promise<void>)
   // The file behind a symbolic link is replaced, not the link.
   const target = existsSync(path) ? realpathSync(path) : resolve(path);
   const special = existsSync(path) && !statSync(path).isFile();
-  // A move is one step only within a file system. The folder also takes what `write` itself may
-  // leave half-written when the program is interrupted.
-  // Not the whole name: the folder's may be too long even if the file's own is not.
+  // The temporary folder is in the same folder, because a rename is atomic only within a file system. It
+  // also holds files that `write` leaves incomplete if the program is interrupted.
+  // Only the beginning of the name: the whole one could exceed the system's limit.
   const begin = `.${basename(target).slice(0, 40)}.`;
   const folder = mkdtempSync(join(special ? tmpdir() : dirname(target), begin));
   unfinished.add(folder);
@@ -65,17 +66,17 @@ async function writeBeside(path: string, write: (path: string) => Promise<void>)
 }
 
 /**
- * Refuses a path that cannot be written, or that is read, before the long work begins.
- * @param inputs the files that are read; the output would destroy one that is the same file, also
- *   by another name.
+ * Refuses a path that cannot be written, or that is also an input. Call this before long work begins.
+ * @param inputs the files that are read. An output that is the same file, also under another name,
+ *   would destroy it.
  * @throws Error with the reason.
  */
 export function checkOutput(path: string, inputs: readonly string[] = []): void {
   if (path === '') throw new Error('-o: the name of a file is needed');
   const folder = dirname(resolve(path));
-  const place = statSync(folder, { throwIfNoEntry: false });
-  if (place === undefined) throw new Error(`-o: there is no folder ${folder}`);
-  if (!place.isDirectory()) throw new Error(`-o: ${folder} is no folder`);
+  const status = statSync(folder, { throwIfNoEntry: false });
+  if (status === undefined) throw new Error(`-o: there is no folder ${folder}`);
+  if (!status.isDirectory()) throw new Error(`-o: ${folder} is no folder`);
   const output = statSync(path, { throwIfNoEntry: false });
   if (output?.isDirectory() || path.endsWith('/')) {
     throw new Error(`-o: ${path} is a folder; name a file in it`);
@@ -101,7 +102,7 @@ function checkWritable(folder: string): void {
   }
 }
 
-/** Removes what is half-written when the process has to leave early. */
+/** Removes incomplete files; for a process that ends early. */
 export function removeUnfinished(): void {
   for (const folder of unfinished) rmSync(folder, { recursive: true, force: true });
   unfinished.clear();

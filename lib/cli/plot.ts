@@ -24,10 +24,10 @@ interface TimestepsOptions {
 const outputHelp =
   'the .svg file to write (required), or a .png, which needs the optional package @napi-rs/canvas';
 
-// A picture of more values would show none of them.
+// A heat map is at most 1600 pixels wide and high, so more values would only be averaged away.
 const maxValues = 2 ** 26;
 
-/** `plot`: heat maps of the position table and of the timestep sinusoids. */
+/** `plot`: draws heat maps of position tables and of timestep sinusoids. */
 export function plotCommand(): Command {
   return new Command('plot')
     .description('draw a heat map of a position table or of timestep sinusoids, as SVG or PNG')
@@ -160,7 +160,7 @@ function checkSize(rows: number, columns: number): void {
   }
 }
 
-/** Refuses a name whose ending promises another format: a file without one is an SVG. */
+/** Refuses an ending of another format than SVG and PNG. A file without an ending is an SVG. */
 function checkPicture(path: string): void {
   checkOutput(path);
   const ending = extname(path).toLowerCase();

@@ -1,15 +1,15 @@
 import { Presets, SingleBar } from 'cli-progress';
 
-/** A progress bar, or nothing if standard error is no terminal. */
+/** A progress bar. */
 export interface Progress {
-  /** Shows how much of all work is done, from 0 to 1, and what is being done now. */
+  /** Shows the share of the work that is done, from 0 to 1, and the current activity. */
   show(done: number, activity: string): void;
   stop(): void;
 }
 
 const silent: Progress = { show() {}, stop() {} };
 
-/** A bar on standard error when that is a terminal; nothing otherwise. */
+/** Makes a bar on standard error if that is a terminal; else one that shows nothing. */
 export function createProgress(): Progress {
   if (!process.stderr.isTTY || process.env.TERM === 'dumb') return silent;
   const bar = new SingleBar(
@@ -19,7 +19,7 @@ export function createProgress(): Progress {
       clearOnComplete: true,
       hideCursor: true,
       barsize: 32,
-      // Ctrl+C is handled by the program, which also removes unfinished files.
+      // The program handles Ctrl+C itself, because it also removes incomplete files.
       gracefulExit: false,
     },
     Presets.shades_classic,
@@ -28,7 +28,7 @@ export function createProgress(): Progress {
   return {
     show(done, activity) {
       bar.update(done, { activity });
-      // The bar redraws on a timer, which long synchronous work would hold up.
+      // The bar redraws on a timer, which does not run during synchronous work.
       bar.render();
     },
     stop() {

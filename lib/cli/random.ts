@@ -1,9 +1,10 @@
 import { createCipheriv, createHash } from 'node:crypto';
 
 /**
- * `count` standard normal float32 values that depend on `seed` and `stream` alone, the same on every
- * machine: the key stream of AES-128-CTR under SHA-256(`latte-embeddings:stream:seed`) gives pairs
- * of uniform 32-bit numbers, and the Box–Muller transform makes normal ones of them.
+ * `count` standard normal float32 values, which depend only on `seed` and `stream` and are the same on
+ * every machine. The key stream of AES-128-CTR, with a key from
+ * SHA-256(`latte-embeddings:stream:seed`), gives pairs of uniform 32-bit numbers. The Box–Muller
+ * transform makes normal values of them.
  */
 export function randomNormal(
   count: number,

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { removeUnfinished } from './output-file.js';
 
-/** Ctrl+C and its like end the program with the usual status and leave no half-written file. */
+/** On SIGINT, SIGTERM and SIGHUP, removes incomplete files and ends with status 128 + signal number. */
 export function leaveOnSignals(): void {
   for (const [signal, status] of [
     ['SIGINT', 130],
@@ -11,7 +11,7 @@ export function leaveOnSignals(): void {
   ] as const) {
     process.on(signal, () => {
       removeUnfinished();
-      // A progress bar hides the cursor and leaves its line open.
+      // A progress bar hides the cursor and does not end its line: show the cursor, end the line.
       if (process.stderr.isTTY) process.stderr.write('\x1b[?25h\n');
       process.exit(status);
     });
@@ -40,12 +40,13 @@ export function leaveOnOutputErrors(): void {
 }
 
 /**
- * A disk that is nearly full takes the beginning of a chunk and reports no error. Node.js does not
- * write the rest if standard output is a file: the output would be cut short with status 0.
+ * Writes each chunk to standard output as a whole. A disk that is nearly full accepts the beginning of a
+ * chunk without an error. If standard output is a file, Node.js does not write the rest, so the output
+ * would be truncated with exit status 0.
  */
 function writeWholeChunks(): void {
   const { stdout } = process;
-  // Pipes and terminals are sockets, which do write the rest.
+  // Pipes and terminals are sockets; Node.js writes their chunks as a whole.
   if ((stdout as object) instanceof Socket) return;
   stdout._write = (chunk: Buffer, _encoding, callback) => {
     try {

@@ -119,8 +119,9 @@ export class TransformerEmbeddings {
     const states = given.encoderHiddenStates;
     const fallback = given.pooledProjection?.shape[0] ?? states?.shape[0] ?? 1;
     const batch = checkInteger(given.batchSize, 'batchSize', fallback, 1);
-    // Both start before anything is awaited: the caller's arrays are copied here and now.
+    // Start both before anything is awaited, because each copies the caller's arrays as it starts.
     const embedded = embedTimesteps(this.layers, this.#conditioning, given, timesteps, batch, stop);
+    // Wait for both, also after an error: the results of both must be disposed then.
     const [textResult, timeResult] = await Promise.allSettled([
       states === undefined || time === text ? null : this.layers[text!]!.forward(states, stop),
       embedded,

@@ -63,7 +63,7 @@ afterEach(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('the command', () => {
-  test('says where it listens, logs a line a request, and drains on SIGTERM', async () => {
+  test('logs its addresses and a line for each request, and drains on SIGTERM', async () => {
     const command = new Command('--model', latte, '--drain-delay', '4000');
     const base = await command.base();
     expect(await command.line('ready')).toMatchObject({

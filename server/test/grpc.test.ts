@@ -284,7 +284,7 @@ describe('open calls', () => {
 
 describe('calls whose message never ends', () => {
   test.each(['their connection breaks', 'they are reset'])(
-    'give back their places when %s',
+    'make room for others when %s',
     async (how) => {
       const server = await serve('--memory', '8', '--max-body', '1');
       for (let round = 0; round < 3; round++) {

@@ -15,7 +15,7 @@ function withCaption(change: object): object {
   return { inputs: [{ ...good[0], ...change }, good[1]] };
 }
 
-/** Requests in JSON that are wrong in one way, and what the error says. */
+/** JSON requests, each with one mistake, and a part of the error's message. */
 const wrongJson: [string, string | object, RegExp][] = [
   ['nothing', '', /no JSON/],
   ['half an object', '{"inputs": [', /no JSON/],

@@ -6,7 +6,7 @@ import type { WireTensor } from '../lib/protocol/tensor.js';
 import { Scheduler, type SchedulerOptions } from '../lib/scheduler/scheduler.js';
 import { until } from './support/server.js';
 
-// The scheduler with a model of its own, whose runs end when the test says so.
+// Tests the scheduler with a fake model, whose runs end when the test resolves them.
 
 interface Run {
   readonly jobs: readonly Job[];
@@ -101,7 +101,7 @@ test('a device without batching takes one after the other', async () => {
   await Promise.all(all);
 });
 
-test('a request waits for others as long as it was told to, and no longer than the batch is full', async () => {
+test('a request waits for others for batchWaitMs, or until the batch is full', async () => {
   const { model, submit } = setUp(['cpu'], { batchWaitMs: 60_000 });
   const all = [1, 2, 3].map(() => submit(model.job()));
   await new Promise((resolve) => setImmediate(resolve));
@@ -148,7 +148,7 @@ test('devices take turns', async () => {
   expect(new Set((await Promise.all(all)).map(({ device }) => device)).size).toBe(3);
 });
 
-test('a deadline in the queue gives the place to another; in a run it aborts', async () => {
+test('a deadline in the queue lets another request in; in a run it aborts', async () => {
   const { model, submit, scheduler } = setUp(['cpu']);
   const running = submit(model.job(), { timeoutMs: 20 });
   const waiting = submit(model.job('b'), { timeoutMs: 10 });
@@ -176,7 +176,7 @@ test('a run is aborted when nobody waits for any of its requests', async () => {
   model.runs[0]!.fail(new LatteError('ERR_ABORTED', 'aborted'));
 });
 
-test('what one request of a batch does wrong is not told the others', async () => {
+test('the error of one request of a batch does not reach the others', async () => {
   const { model, submit } = setUp(['cpu'], { batchWaitMs: 60_000, maxBatch: 2 });
   const all = [submit(model.job()), submit(model.job())];
   const ended = Promise.allSettled(all);

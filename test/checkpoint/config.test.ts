@@ -117,7 +117,7 @@ describe('config.json', () => {
     expect(await scale({ ...base, _class_name: 'PixArtTransformer2DModel' })).toBeNull();
   });
 
-  it('says which model it was taken for, and why', async () => {
+  it('names the model that was recognised, and the reason', async () => {
     const model = async (config: unknown, family?: 'PixArt' | 'diffusers'): Promise<string[]> => {
       const folder = join(root.path, `model-${count++}`);
       mkdirSync(folder);
@@ -215,7 +215,7 @@ describe('config.json', () => {
     ).toBe(false);
   });
 
-  it('has 16 frames where it does not say', async () => {
+  it('has 16 frames if video_length is missing', async () => {
     expect((await read(without('video_length'))).videoLength).toBe(16);
   });
 

@@ -91,7 +91,7 @@ async function readAll(path: string, fileBytes: number): Promise<void> {
     if (!(error instanceof LatteError && error.code === 'ERR_CHECKPOINT' && error.path === path))
       throw error;
   }
-  // No header talks the reader into more memory than there are bytes in the file.
+  // No header makes the reader allocate more memory than the file has bytes.
   expect(loaded).toBeLessThanOrEqual(fileBytes);
 }
 

@@ -130,7 +130,7 @@ describe.each(testedDevices)('on %s', (device) => {
       await rejected(() => conditioning(folder, file, device), 'ERR_DTYPE', device, 'float32');
       const results = await conditioning(folder, file, device, 'float16');
       const expected = await conditioning(folder, file, 'cpu', 'float16');
-      // What float16 leaves open, as the golden data of a float16 checkpoint says.
+      // The tolerance for float16 that the golden data of a float16 checkpoint names.
       const half = outputsOf('expected_pixart.safetensors');
       for (const [name, { shape, values }] of Object.entries(expected)) {
         const tolerance = half[name] ?? half['expected.pos_embed']!;

@@ -292,7 +292,7 @@ const pointer =
   'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n';
 const zip = Buffer.concat([Buffer.from('PK\x03\x04\0\0\b\b', 'latin1'), Buffer.alloc(200)]);
 
-describe('what is no checkpoint says what it is', () => {
+describe('a file of another kind: the error names the kind', () => {
   it.each([
     ['a git-lfs pointer', pointer, 'is a git-lfs pointer'],
     ['an HTML page', html, 'is an HTML page'],

@@ -245,7 +245,7 @@ describe('prepare', () => {
 });
 
 describe('dispose', () => {
-  it('may be called twice; what was disposed says so; a plan outlives its layers', async () => {
+  it('may be called twice; later use throws ERR_DISPOSED; a plan outlives its layers', async () => {
     const latte = await LatteEmbeddings.fromPretrained(join(golden, 'latte'));
     const caption = Tensor.zeros([1, 2, 32]);
     const plan = await latte.prepare({ timesteps: [1], caption });

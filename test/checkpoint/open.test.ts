@@ -107,7 +107,7 @@ describe('a sharded checkpoint', () => {
       () => openCheckpoint(path),
       'ERR_CHECKPOINT',
       name,
-      '"b" is in "one.safetensors", but it is not',
+      '"one.safetensors" for tensor "b", but that shard lacks it',
     );
   });
 

@@ -99,7 +99,7 @@ describe('files', () => {
       `ends at byte ${file.length - 4}`,
     );
     expect(error.path).toBe(path);
-    // What is still there is not believed either: who cut the file may have written into it, too.
+    // The bytes that are left are refused, too: the process that cut the file may have changed them.
     await rejected(() => checkpoint.tensor('a'), 'ERR_CHECKPOINT', `${file.length - 4} bytes now`);
     await checkpoint.close();
   });

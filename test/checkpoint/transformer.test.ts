@@ -244,7 +244,7 @@ describe.skipIf(!computes(device, 'float32'))(`plans of the family on ${device}`
   });
 });
 
-describe('a checkpoint that is not as it says', () => {
+describe('a checkpoint that does not fit its config.json', () => {
   const changed = async (
     name: string,
     change: (config: Record<string, unknown>) => void,

@@ -54,7 +54,7 @@ describe('bench', () => {
     }
   });
 
-  it('says what a device lacks, and which dtypes there are', async () => {
+  it('names a device that is not there, and lists the dtypes', async () => {
     const lacking = await run(['bench', '--device', 'npu:9', '--quick']);
     expect([lacking.status, lacking.stdout]).toEqual([1, '']);
     expect(lacking.stderr).toMatch(/npu:9/);

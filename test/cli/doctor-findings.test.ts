@@ -8,7 +8,7 @@ import type { SelfTest } from '../../lib/cli/doctor/self-test.js';
 import type { DeviceDiagnostics, DeviceInfo } from '../../lib/index.js';
 import { temporaryFolders } from './run.js';
 
-// What the doctor makes of hosts as people have them.
+// The doctor's findings for typical hosts.
 
 const folder = temporaryFolders();
 
@@ -93,7 +93,7 @@ describe('the host', () => {
     ]);
   });
 
-  it('tells the version of the toolkit that a library belongs to', () => {
+  it('finds the version of the toolkit that a library belongs to', () => {
     const root = fileSystem({
       '8.1.RC1/aarch64-linux/ascend_toolkit_install.info':
         'package_name=Ascend-cann-toolkit\nversion=8.1.RC1\ninnerversion=V100\n',
@@ -114,13 +114,13 @@ describe('findings', () => {
     ]);
   });
 
-  it('have no failure where nothing asks for an NPU', () => {
+  it('have no failure if nothing on the host needs an NPU', () => {
     const list = diagnose(readHost(folder(), {}));
     expect(list.filter(({ state }) => state === 'failure')).toEqual([]);
     expect(named(list, 'driver').state).toBe('absent');
   });
 
-  it('have no failure where all is well', () => {
+  it('have no failure if everything works', () => {
     const root = fileSystem({ ...driver, 'cann/lib64/libascendcl.so': '' });
     const host = readHost(root, { ASCEND_HOME_PATH: join(root, 'cann') });
     const list = diagnose(host, present, [cpu, npu]);
@@ -269,8 +269,8 @@ describe('visibility variables', () => {
   });
 
   it.each([
-    ['0, 1', undefined, 'at the first space', 'ASCEND_RT_VISIBLE_DEVICES=0,1'],
-    ['0', '4, 5', 'at the first space', 'ASCEND_VISIBLE_DEVICES=4,5'],
+    ['0, 1', undefined, 'after a space', 'ASCEND_RT_VISIBLE_DEVICES=0,1'],
+    ['0', '4, 5', 'after a space', 'ASCEND_VISIBLE_DEVICES=4,5'],
     ['', undefined, 'hides NPUs', 'Unset'],
     ['npu0', undefined, 'not a list of numbers', '0,1'],
     ['1,0', undefined, 'ACL error 207004', 'ASCEND_RT_VISIBLE_DEVICES=0,1'],

@@ -26,7 +26,7 @@ const doctor = (args: string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Finis
   });
 
 describe('doctor', () => {
-  it('says that the CPU serves where nothing asks for an NPU: status 0', async () => {
+  it('reports the CPU if nothing on the host needs an NPU: status 0', async () => {
     const { status, stdout, stderr } = await doctor();
     expect(stderr).toBe('');
     expect(stdout).toMatch(/^ {2}- {5}driver/m);
@@ -35,7 +35,7 @@ describe('doctor', () => {
     expect(status).toBe(0);
   });
 
-  it('says what to mend where something does: status 1', async () => {
+  it('reports what to mend if something on the host needs an NPU: status 1', async () => {
     const { status, stdout, stderr } = await doctor([], {
       ...{ ASCEND_HOME_PATH: '/nonexistent', ASCEND_RT_VISIBLE_DEVICES: '0, 1' },
     });

@@ -217,13 +217,13 @@ describe('embed', () => {
     expect(difference).toBeLessThan(dtype === 'float16' ? 0.01 : 0.08);
   });
 
-  it('has as many rows per timestep as --batch-size says', async () => {
+  it('has --batch-size rows per timestep', async () => {
     const out = await embed(...random, '--batch-size', '5', '--steps', '2');
     expect(out.get('modulation')!.shape).toEqual([2, 5, 6 * 48]);
     expect(out.get('encoder_hidden_states')!.shape).toEqual([2, 4, 48]);
   });
 
-  it('leaves hidden_states out without a latent, and says so', async () => {
+  it('leaves hidden_states out without a latent, and reports that', async () => {
     const output = join(folder(), 'x.safetensors');
     const { stdout } = await run(['embed', ...random.slice(0, 4), '-o', output]);
     expect(stdout).toContain('No hidden_states: they need a --latent');
@@ -283,7 +283,7 @@ describe('embed', () => {
     expect(random.get('encoder_hidden_states')!.shape).toEqual([1, 3, 12]);
   });
 
-  it('says that size conditions are ignored where the checkpoint has none', async () => {
+  it('warns that size conditions are ignored if the checkpoint has none', async () => {
     const output = join(folder(), 'x.safetensors');
     const { status, stderr } = await run([
       ...['embed', ...random, '--resolution', '512,512', '--aspect-ratio', '1', '-o', output],

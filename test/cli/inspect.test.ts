@@ -60,7 +60,7 @@ describe('inspect', () => {
     expect(stdout).toMatch(/^12 tensors, .* kB; 3 other tensors, .* are skipped$/m);
   });
 
-  it('says of another model what keeps it from being loaded', async () => {
+  it('lists the reasons why a sibling model cannot be loaded', async () => {
     const broken = folder();
     copyFileSync(join(siblingFolder, 'config.json'), join(broken, 'config.json'));
     const weight = Tensor.zeros([24, 4, 1, 2, 3]);

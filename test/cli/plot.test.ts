@@ -202,7 +202,7 @@ describe('a PNG', () => {
     expect(dark).toBeGreaterThan(500);
   });
 
-  it('says what to install where the canvas, or any font, is missing', async () => {
+  it('names what to install if the canvas, or any font, is missing', async () => {
     const never = () => expect.unreachable();
     const missing = () => Promise.reject(new Error("Cannot find module '@napi-rs/canvas'\nmore"));
     await expect(drawPng(never, missing)).rejects.toThrow(

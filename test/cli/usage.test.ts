@@ -120,7 +120,7 @@ describe('failures: one line, exit status 1', () => {
     expect(status).toBe(1);
   });
 
-  it('says when the folder of the output is not there, before it computes', async () => {
+  it('refuses an output in a folder that does not exist, before it computes', async () => {
     const output = join(folder(), 'none', 'x.png');
     const { status, stderr } = await run(['plot', 'timesteps', '-o', output]);
     expect(stderr).toMatch(/^latte-embeddings: -o: there is no folder .*none\n$/);

@@ -85,7 +85,7 @@ describe('Tensor.fromDevicePointer refuses', () => {
 });
 
 describe('devicePointer', () => {
-  it('is none on the cpu, and says what to use', () => {
+  it('throws on the cpu, and names what to use', () => {
     for (const tensor of [Tensor.zeros([4]), new Tensor('float32', [1, 2])]) {
       refused(() => tensor.devicePointer, 'ERR_STATE', 'cpu', 'data', "to('npu:0')");
       tensor.dispose();

@@ -9,7 +9,7 @@ import { refused } from '../support/errors.js';
 const { run } = children();
 
 describe('deviceDiagnostics()', () => {
-  it('says why there is no npu', () => {
+  it('has the reason why there is no npu', () => {
     const { npu, visibility } = latte.deviceDiagnostics();
     expect(npu.available).toBe(false);
     expect(latte.devices().map(({ name }) => name)).toEqual(['cpu']);
@@ -34,7 +34,7 @@ describe("device: 'npu' without one", () => {
 });
 
 describe("device: 'auto'", () => {
-  it('falls back to the cpu and says so once, where there is no npu', async () => {
+  it('falls back to the cpu without an npu, with one warning', async () => {
     const ended = await run('test/lifecycle/fixtures/auto-device');
     expect(ended.status).toBe(0);
     expect(JSON.parse(ended.stdout)).toEqual({
@@ -44,7 +44,7 @@ describe("device: 'auto'", () => {
   });
 });
 
-it('the command line says so, too', async () => {
+it('the command line prints the reason, too', async () => {
   const { stdout } = await runCli(['devices']);
   expect(stdout).toContain('No npu: ');
 });

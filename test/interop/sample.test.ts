@@ -28,7 +28,7 @@ describe('a sampling run with the blocks of diffusers in onnxruntime-node', () =
     }
   });
 
-  it('is compared at a bound that tells: a millionth of the latents', () => {
+  it('is compared with a tight bound: a millionth of the latents', () => {
     const data = result.latents.data as Float32Array;
     const largest = Math.max(...data.map(Math.abs));
     expect(result.agreement!.bounds.at(-1)! / largest).toBeLessThan(5e-6);
@@ -52,7 +52,7 @@ describe('npm run sample', () => {
     expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([404, 404]);
   });
 
-  it('says how to make a model that is not there', async () => {
+  it('names the command that makes a missing model', async () => {
     const failed = sample('--size', 'xl', '--folder', join(folder, 'none'));
     await expect(failed).rejects.toThrow('make it: python/export.py --size xl');
   });

@@ -81,7 +81,7 @@ describe.each(['float16', 'bfloat16'] as const)('%s', (format) => {
   });
 
   it('rounds a double once: not first to float32, then again', async () => {
-    // Just above a midpoint by less than float32 can tell: two roundings would end on the tie.
+    // Above a midpoint by less than float32's precision: rounding twice would hit the tie.
     const ulp = format === 'float16' ? 2 ** -10 : 2 ** -7;
     const trap = 1 + ulp / 2 + 2 ** -40;
     const values = Float64Array.of(trap, -trap, 1 + 1.5 * ulp - 2 ** -40);

@@ -166,7 +166,7 @@ describe('a forward with objects that the caller has changed', () => {
     }
   });
 
-  it('asks no property of a tensor for its device', async () => {
+  it('reads no property of a tensor to find its device', async () => {
     const tensor = new Tensor('float32', [0, 0]);
     Object.defineProperty(tensor, 'device', thrower);
     expect((await layer.forward(tensor)).shape).toEqual([2, 8]);

@@ -10,7 +10,7 @@ import { random, smallCombined, smallPatch, smallPatchEmbed } from '../support/l
 
 const any = (value: unknown): never => value as never;
 
-describe('arguments that throw when they are looked at', () => {
+describe('arguments that throw when they are read', () => {
   it('as options, dtypes, shapes, data', () => {
     for (const value of [bomb, unprintable, Object.create(null), Symbol('s'), () => 1]) {
       survives(() => new PatchEmbed(any(value)));
@@ -77,7 +77,7 @@ describe('arguments that throw when they are looked at', () => {
     expect(() => new PatchEmbed(options)).toThrow(Mine);
   });
 
-  it('a getter that answers differently each time cannot get past the checks', () => {
+  it('a getter that returns another value each time cannot get past the checks', () => {
     let calls = 0;
     const options = {
       ...smallPatch,

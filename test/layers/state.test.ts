@@ -15,7 +15,7 @@ import {
 const any = (value: unknown): never => value as never;
 
 describe('dispose', () => {
-  it('of a layer: every use says so, a second dispose does nothing', async () => {
+  it('of a layer: every use throws ERR_DISPOSED, a second dispose does nothing', async () => {
     const layer = smallPatchEmbed();
     layer.dispose();
     layer.dispose();

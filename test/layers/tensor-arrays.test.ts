@@ -9,8 +9,8 @@ const Float16 = (globalThis as { Float16Array?: new (values: number[]) => Float3
 /** 1, 2 and -0.5 as float16. */
 const halves = [0x3c00, 0x4000, 0xb800];
 
-describe("a caller's array is what the runtime says it is", () => {
-  it('not what a property of its own says', () => {
+describe("a caller's array is read with the runtime's own getters", () => {
+  it('not with properties that the caller put on it', () => {
     const lie = (array: Float32Array, name: string, value: unknown): Float32Array =>
       Object.defineProperty(array, name, { value });
     const shared = new Float32Array(new SharedArrayBuffer(16));
@@ -93,7 +93,7 @@ describe('a tensor as text', () => {
     expect(inspect({ latent: [tensor] }, { depth: 0 })).not.toContain('Tensor {}');
   });
 
-  it('says that it was disposed or detached, and never throws', () => {
+  it('shows that it was disposed or detached, and never throws', () => {
     const disposed = Tensor.zeros([2]);
     disposed.dispose();
     expect(String(disposed)).toBe('Tensor(float32, [2], disposed)');

@@ -215,7 +215,7 @@ describe('the constructor refuses', () => {
 });
 
 describe('a disposed tensor', () => {
-  it('says so at every use; dispose again does nothing', async () => {
+  it('throws ERR_DISPOSED at every use; a second dispose does nothing', async () => {
     const owned: DType[] = ['float32', 'float16'];
     for (const tensor of [
       ...owned.map((dtype) => Tensor.zeros([3], { dtype })),

@@ -13,7 +13,7 @@ import { valuesOf } from '../support/tensors.js';
 const any = (value: unknown): never => value as never;
 
 describe('weights', () => {
-  it('not loaded: the layer says so', async () => {
+  it('not loaded: ERR_STATE', async () => {
     const layer = new PatchEmbed({ ...smallPatch, device: 'cpu' });
     await rejected(() => layer.forward(random([1, 4, 8, 8])), 'ERR_STATE', 'loadStateDict');
     refused(() => layer.forwardSync(random([1, 4, 8, 8])), 'ERR_STATE', 'loadStateDict');

@@ -61,7 +61,7 @@ describe('doctor', () => {
     );
   });
 
-  it('says why the plugin is not used, which is no failure', async () => {
+  it('reports why the plugin is not used, which is no failure', async () => {
     const { status, findings } = await diagnose({
       ...{ LATTE_TWIN_SOC: 'Ascend910B3', LATTE_ASCEND_KERNELS: 'nowhere.so' },
     });
@@ -71,7 +71,7 @@ describe('doctor', () => {
     expect(kernels.text).toContain('nowhere.so: cannot open shared object file');
   });
 
-  it('says that the plugin was found and its kernels do not run: status 1', async () => {
+  it('reports that the plugin was found but its kernels do not run: status 1', async () => {
     const { status, findings, selfTest, diagnostics } = await diagnose({
       ...{ LATTE_TWIN_SOC: 'Ascend910B3', LATTE_TWIN_UNREGISTERED: '1' },
       LATTE_ASCEND_KERNEL_BINARY: 'off',

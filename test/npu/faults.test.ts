@@ -42,7 +42,7 @@ function held(): Record<string, number> {
 async function settled(forward: Forward): Promise<Float32Array[]> {
   const values = await toHost(await forward.forward());
   // What the first made anew is in its place for the second, which is captured; the third is a
-  // replay. A replay that ends well also tells the device that capturing works.
+  // replay. A successful replay also resets the device's count of failures.
   for (let i = 0; i < 2; i++) await toHost(await forward.forward());
   return values;
 }
@@ -57,7 +57,7 @@ async function callsOf(forward: Forward): Promise<[string, number][]> {
   twin().reset();
   await toHost(await forward.forward());
   return Object.entries(twin().counters().calls).flatMap(([call, times]) => {
-    // Not calls that only say what went wrong, or give back.
+    // Without calls that only report an error or free something.
     if (/aclGetRecentErrMsg|Destroy|Free/.test(call)) return [];
     // How often an event is asked for is a matter of time: the first is there in any case. An
     // executor that cannot be kept serves once, as most do.

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { children } from '../support/child.js';
 import type { Probe, ProbeOptions } from './fixtures/probe.js';
 
-// What a process meets the first time that it asks for an NPU: the chip, the variable that hides
-// NPUs, missing kernels, other users of ACL, and the signal handlers that CANN installs.
+// The first use of an NPU in a process: the chip, the variable that hides NPUs, missing kernels, other
+// users of ACL, and the signal handlers that CANN installs.
 
 const { run } = children();
 const twin = process.env.ASCEND_HOME_PATH!;

@@ -16,7 +16,7 @@ import { refused } from '../support/errors.js';
 import { twin } from '../support/twin.js';
 import type { Probe, ProbeOptions } from './fixtures/probe.js';
 
-// Installations of CANN and of the kernels plugin as people have them, right and wrong.
+// Right and wrong installations of CANN and of the kernels plugin.
 
 const { run } = children();
 const lib = join(process.env.ASCEND_HOME_PATH!, 'lib64');

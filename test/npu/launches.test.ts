@@ -5,9 +5,9 @@ import { halfBits } from '../support/tensors.js';
 import { twin, type Counters } from '../support/twin.js';
 import { kinds, launchesAllocate, makeForward, toHost, type Forward } from './layers.js';
 
-// What a forward asks of the NPU when it runs again, counted by the twin: starting something is what
-// small work on an NPU costs most. A launch is one aclnn operation or one kernel of the plugin. The
-// kernels that an operation starts are counted by the rules of docs/ascend-operations.md.
+// Counts, by the twin, what a repeated forward makes the NPU do, because starting work takes the most
+// time of a small forward. A launch is one aclnn operation or one kernel of the plugin. The kernels
+// that an operation starts are counted by the rules of docs/ascend-operations.md.
 
 /**
  * Launches one by one, which are also the kernels except for what kernelsBeside() adds. Without the plugin the
@@ -60,7 +60,7 @@ function expectedKernels(name: string): number {
   return aclnn;
 }
 
-/** What the NPU is given to do: a replay is one launch. */
+/** The number of launches; a replay is one. */
 function expectedLaunches(name: string): number {
   const { replayed } = launches[name]!;
   if (replayed === undefined || !replays) return expectedKernels(name);

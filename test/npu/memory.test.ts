@@ -25,7 +25,7 @@ afterEach(() => {
 });
 
 describe('memory of an NPU', () => {
-  it('is asked for once: the next forward takes it from the pool', async () => {
+  it('is allocated once: the next forward takes it from the pool', async () => {
     await run(3);
     await run(3);
     twin().inject({ call: 'allocate', nth: 1, code: 207001 });

@@ -25,7 +25,7 @@ describe('a process with work on NPUs', () => {
     expect(ended).toMatchObject({ status: 7, signal: null, stderr: '', stdout: '' });
   });
 
-  it('that throws in the middle says what was thrown', async () => {
+  it('that throws in the middle prints what was thrown', async () => {
     const ended = await run('test/npu/fixtures/ending', { args: ['throw'] });
     expect(ended).toMatchObject({ status: 1, signal: null });
     expect(ended.stderr).toContain('on purpose');

@@ -326,7 +326,7 @@ describe('a replay that fails', () => {
     subject.dispose();
   });
 
-  it('three times without one that ends well is the last one', async () => {
+  it('three times without a success between them: nothing is replayed any more', async () => {
     const subject = make('float16');
     const right = await bitsOf(await subject.forward(4));
     for (let failure = 0; failure < 3; failure++) {
@@ -345,7 +345,7 @@ describe('a replay that fails', () => {
 });
 
 describe('a capture that fails', () => {
-  it('costs no forward; after three there is none any more', async () => {
+  it('rejects no forward; after three failures nothing is captured any more', async () => {
     const make: Make = (dtype) => subjects['Combined with sizes']!(dtype, 'npu:3');
     const calls = [
       ['aclmdlRICaptureBegin', 1],

@@ -81,7 +81,7 @@ describe('toOrt', () => {
 });
 
 describe('a tensor on an NPU', () => {
-  it('has no data here, and says where to get it', async () => {
+  it('has no data on the host, and names how to get it', async () => {
     const there = await random([4]).to('npu:0');
     refused(() => there.data, 'ERR_STATE', 'npu:0', "to('cpu')");
   });

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
-// That the twin is strict: each program of test/twin/rules breaks one rule, and the twin must say so.
+// Tests that the twin is strict: each program of test/twin/rules breaks one rule, and the twin must report it.
 
 const program = join(process.env.ASCEND_HOME_PATH!, 'bin', 'twin_rules');
 const rules = execFileSync(program, { encoding: 'utf8' }).trimEnd().split('\n');

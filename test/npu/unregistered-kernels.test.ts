@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { children } from '../support/child.js';
 
-// Kernels that are there and do not serve: the device tries them at opening, and climbs down to
-// what computes rightly. Whatever is left over, forwards agree with the CPU.
+// Kernels that exist but do not work: the device tries them at opening, and then uses the first way
+// that computes correctly. In each case forwards agree with the CPU.
 
 const { run } = children();
 

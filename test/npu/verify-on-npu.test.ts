@@ -94,7 +94,7 @@ describe('scripts/verify-on-npu.sh', () => {
     expect(stdout).toMatch(/\nPlease attach .*report\.json to an issue of this project.*\n$/);
   });
 
-  it('skips the ways of a plugin that is not there, and says why', () => {
+  it('skips the tests of a missing plugin, and records the reason', () => {
     const { status, report } = verify('nowhere-plugin.so');
     expect(status).toBe(0);
     const { plugin, fused, aclnn } = report.ways;

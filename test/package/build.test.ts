@@ -66,7 +66,7 @@ test('what the load error advises makes the package load, and leaves its folder 
   expect(doctor.stdout.replace(/\s+/g, ' ')).toMatch(/build id [0-9a-f]{40}/);
 });
 
-test('says what it would download and run', async () => {
+test('prints what it would download and run', async () => {
   const { status, stderr, stdout } = await build('--dry-run', '-o', 'here.node');
   expect(status).toBe(0);
   const [npm, ...cmake] = stderr.trim().split('\n');

@@ -58,7 +58,7 @@ export interface User {
   folder: string;
   /** Writes a file of the project. */
   write(name: string, text: string): void;
-  /** The manager's own command, `npm install` say. */
+  /** The manager's own command, for example `npm install`. */
   manage(...args: string[]): Promise<string>;
   /** Installs a package from a tarball. */
   add(tarball: string): Promise<void>;

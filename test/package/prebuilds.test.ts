@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { projectRoot, runOk } from './project.js';
 
-// The addons that the package carries (npm run build:prebuilds), as their files tell.
+// The addons that the package carries (npm run build:prebuilds), checked by reading their files.
 const fileOf = (platform: string, name = 'latte.node'): string =>
   join(projectRoot, 'prebuilds', platform, name);
 

@@ -13,7 +13,7 @@ afterAll(folder.remove);
 
 const tool = (...path: string[]) => join(projectRoot, 'node_modules', ...path);
 
-test('publint has nothing to say', async () => {
+test('publint reports nothing', async () => {
   const args = [tool('publint', 'src', 'cli.js'), 'run', tarball, '--strict'];
   expect(await runOk(process.execPath, args, folder.path)).toContain('All good!');
 });

@@ -1,6 +1,6 @@
 import type { Case } from './run.js';
 
-/** What Latte-XL asks of its layers at 512×512 with 16 frames and guidance, and less of the same. */
+/** The sizes of Latte-XL's layers at 512×512 with 16 frames and guidance, and smaller ones. */
 type LatteCase = Pick<Case, 'op' | 'options'> & { inputs: Readonly<Record<string, number[]>> };
 
 const patch = { height: 64, width: 64, patchSize: 2, inChannels: 4, embedDim: 1152 };

@@ -3,12 +3,12 @@ import type { Approx } from '../reference/array.js';
 import type * as reference from '../reference/layers.js';
 import type { Float } from '../reference/rounding.js';
 
-/** Tensors that go into an operation, and what the reference knows of the same. */
+/** The inputs of an operation: tensors, and the exact values for the reference. */
 export type Inputs<T> = Readonly<Record<string, T | undefined>>;
 
 export type Options = Record<string, never>;
 
-/** What the suite needs of any layer. */
+/** The methods of a layer that the suite uses. */
 export interface AnyLayer {
   loadStateDict(weights: Record<string, Tensor>): unknown;
   dispose(): void;

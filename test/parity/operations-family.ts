@@ -18,7 +18,7 @@ interface Family {
   expected: (options: Options, weights: Weights, inputs: Inputs<Approx>, dtype: Float) => Approx[];
 }
 
-/** A layer whose class and inputs are called as everywhere. */
+/** A layer whose class and inputs have the same names here and in the reference. */
 function operation(
   Class: new (options: never) => { [key: string]: unknown } | object,
   { parameters, arguments: style, expected }: Family,

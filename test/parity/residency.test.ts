@@ -4,7 +4,7 @@ import { onTwin } from '../support/twin.js';
 import { manyTimesteps, placesOf, residencyCases } from './residency.js';
 import { check, nameOf } from './run.js';
 
-// On the host the same rows are right if any other place is: parity.test.ts has that place.
+// On the host parity.test.ts tests the same rows.
 
 const devices = onTwin ? ['cpu', ...testedDevices] : testedDevices;
 

@@ -195,7 +195,7 @@ function atOddOffset(tensor: Tensor): Tensor {
   return new Tensor(tensor.dtype, new View(buffer, unit, tensor.size), [...tensor.shape]);
 }
 
-/** Where an input can live, seen from a layer's device. */
+/** Where an input can be, relative to a layer's device. */
 export function placesOf(device: string): Record<string, (tensor: Tensor) => ReturnType<Place>> {
   const other = devices().find(({ name, kind }) => name !== device && kind === 'npu')?.name;
   return {

@@ -23,7 +23,7 @@ export interface Case {
   op: OperationName;
   /** Of the layer, or of a function's result. */
   dtype: DType;
-  /** What is particular about it. */
+  /** What distinguishes this case from others. */
   note: string;
   options: Readonly<Record<string, unknown>>;
   inputs?: Readonly<Record<string, InputCase>>;
@@ -87,7 +87,7 @@ export function tensorsOf(c: Case): Inputs<Tensor> {
 
 export type Way = 'forward' | 'forwardSync';
 
-/** Where inputs live: gives each one, by its name, the place that a test is about. */
+/** Moves an input, given by name, to where a test needs it: host, caller's array, device. */
 export type Place = (name: string, tensor: Tensor) => Promise<Tensor> | Tensor;
 
 /** The ways to call a case: functions have but one. */
@@ -124,18 +124,18 @@ export function operandsOf(c: Case): {
   return { weights: weightsOf(c), inputs: Object.fromEntries(inputs) };
 }
 
-/** What the reference says to a case that a device computes. */
+/** The reference's result for a case that a device computes. */
 export function expectedOf(c: Case, device: string): Approx[] {
   const { weights, inputs } = operandsOf(c);
   return operationOf(c).expected(c.options as never, weights, inputs, c.dtype as Float, device);
 }
 
-/** The dtype of a case's results: the hidden dtype of a forward, where one is asked for. */
+/** The dtype of a case's results: the forward's hiddenDtype if it has one. */
 export function resultDtype(c: Case): DType {
   return (c.options.hiddenDtype as DType | undefined) ?? c.dtype;
 }
 
-/** What is wrong with a result, in words; undefined for a right one. */
+/** A text that describes the error of a result; undefined if the result is right. */
 export async function problem(
   c: Case,
   result: Tensor,
@@ -161,7 +161,7 @@ function isRefused(c: Case, device: string): boolean {
   );
 }
 
-/** Runs a case in these ways and compares; a device that does not compute in its dtype must say so. */
+/** Runs a case in these ways and compares; a device that does not compute in its dtype must throw ERR_DTYPE. */
 export async function check(
   c: Case,
   device: string,

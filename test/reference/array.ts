@@ -9,7 +9,7 @@ import { round, roundoff, type Float } from './rounding.js';
 export interface Approx {
   readonly shape: readonly number[];
   readonly value: Float64Array;
-  /** The standard deviation of what earlier roundings leave behind; independent of each other, they add in squares. */
+  /** The standard deviation from earlier roundings. They are independent, so their squares add. */
   readonly sigma: Float64Array;
   /** The most that the last rounding adds. */
   readonly bound: Float64Array;
@@ -30,7 +30,7 @@ export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 
-/** Values that are what they are: inputs and weights. */
+/** Exact values without deviation: inputs and weights. */
 export function exact(shape: readonly number[], values: ArrayLike<number>): Approx {
   if (values.length !== sizeOf(shape))
     throw new Error(`${values.length} values for [${shape.join()}]`);

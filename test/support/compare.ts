@@ -11,7 +11,7 @@ function at(index: number, shape: readonly number[]): string {
   return `[${place.join(', ')}]`;
 }
 
-/** What golden/README.md calls passing; gives the first and the worst element that fails. */
+/** Compares by the rule of golden/README.md; returns the first and the worst element that fail. */
 export function golden(
   result: ArrayLike<number>,
   expected: ArrayLike<number>,

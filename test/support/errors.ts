@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { LatteError, type LatteErrorCode } from '../../lib/index.js';
 
-/** What a refusal must say: the argument's name, what was expected, what came. */
+/** The parts of a refusal's message: the argument's name, what was expected, what came. */
 export type Fragment = string | RegExp;
 
 function check(error: unknown, code: LatteErrorCode, fragments: readonly Fragment[]): LatteError {

@@ -7,7 +7,7 @@ import { fromStored } from './tensors.js';
 /** Where the family's golden data lies; README.md beside it describes it. */
 export const familyFolder = join(__dirname, '..', 'golden-family');
 
-/** What one result must be. */
+/** The expected value of one result. */
 export interface FamilyResult {
   truth: unknown;
   tol: number;

@@ -55,7 +55,7 @@ const inputNames = new Set([
   'tol',
 ]);
 
-/** A golden file's parameters. The stored table is one only where the case says that it was loaded. */
+/** A golden file's parameters. The stored table is among them only if the case was made with it loaded. */
 export function goldenWeights(golden: GoldenCase): Map<string, StoredTensor> {
   const weights = new Map<string, StoredTensor>();
   for (const [name, tensor] of goldenTensors(golden)) {

@@ -1,10 +1,10 @@
 import { expect } from 'vitest';
 import { LatteError } from '../../lib/index.js';
 
-/** What hostile values throw. */
+/** The error that hostile values throw. */
 export class Mine extends Error {}
 
-/** Throws at whatever is asked of it. */
+/** A proxy that throws at every operation. */
 export const bomb: object = new Proxy(
   {},
   {
@@ -42,12 +42,12 @@ export const unprintable = {
   },
 };
 
-/** Runs it and takes any of the errors that a careful library may end in. */
+/** Calls a function, and accepts the errors that a careful library may throw. */
 export function survives(run: () => unknown): void {
   try {
     run();
   } catch (error) {
-    // The addon's own refusals of wrong types are plain errors: nobody gets there by mistake.
+    // The addon refuses wrong types with plain errors: callers of lib/ never get these.
     const fine =
       error instanceof LatteError ||
       error instanceof Mine ||

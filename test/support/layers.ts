@@ -15,7 +15,7 @@ import { tensorOf } from './tensors.js';
 
 // Small layers with weights, for tests that are about the way they are called.
 
-/** Named, because the default announces once that it fell back to the cpu. */
+/** Not the default 'auto', which emits a warning if it uses the cpu. */
 const device = 'cpu';
 
 /** Random weights for these parameters. */

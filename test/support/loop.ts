@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 
-/** How the event loop turned while something was under way, in milliseconds. */
+/** How the event loop turned during some work, in milliseconds. */
 export interface Turns {
   /** The longest time between two turns. */
   longest: number;

@@ -44,7 +44,7 @@ export function tensorOf(
   return new Tensor(dtype, arrayOf(dtype, values), [...shape]);
 }
 
-/** A tensor of golden data in the library's hands. */
+/** A tensor of golden data as a tensor of the library. */
 export function fromStored({ dtype, shape, values }: StoredTensor): Tensor {
   return tensorOf(dtype, shape, values);
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 // The simulated NPUs of test/twin, for tests that count what the addon asks of them or make it
 // fail. `npm run twin -- …` sets the environment.
 
-/** What the twin has seen since the last reset. */
+/** The twin's counters since the last reset. */
 export interface Counters {
   /** aclnn operations and kernels of the plugin that were put on a stream. */
   launches: number;
@@ -38,11 +38,11 @@ export interface Fault {
   call: string;
   nth: number;
   code?: number;
-  /** Succeeds, and surfaces when the stream is next synchronised. */
+  /** The call succeeds, and the next synchronisation of the stream fails. */
   async?: boolean;
-  /** Does not end before the faults are cleared, and then fails with 507014. In place of a code. */
+  /** Instead of a code: the task hangs until the faults are cleared, and then fails with 507014. */
   hangs?: boolean;
-  /** The index of the NPU; any unless told otherwise. */
+  /** The index of the NPU. Default: any. */
   device?: number;
 }
 
@@ -50,7 +50,7 @@ export interface TwinControl {
   counters(): Counters;
   reset(): void;
   inject(fault: Fault): void;
-  /** Faults that have not come to pass are taken back; gives how many. */
+  /** Removes faults that have not occurred, and returns their number. */
   clearFaults(): number;
   loseDevice(index: number): void;
   /** Overwrites all memory of a device. */
@@ -60,11 +60,11 @@ export interface TwinControl {
    * aclrtSetStreamFailureMode returns 207000, as with older firmware.
    */
   supportStopMode(supported: boolean): void;
-  /** aclInit, by somebody else of the process. */
+  /** Calls aclInit, as another addon of the process would. */
   initialise(): void;
   /** The memory of each device, in bytes. */
   setMemory(bytes: number): void;
-  /** What the twin's strict checks found, in words. */
+  /** The rules that were broken, as texts. */
   violations(): string[];
   /**
    * What another addon of the process does with an NPU: fills memory of its own, late, and gives the
@@ -73,7 +73,7 @@ export interface TwinControl {
   fillForeign(device: number, bytes: Uint8Array): { pointer: bigint; event: bigint };
   readForeign(device: number, pointer: bigint, bytes: number): Uint8Array | undefined;
   freeForeign(): void;
-  /** The violations, which were meant: the process may end well. */
+  /** Returns the violations and forgets them: they were intended, so the process may succeed. */
   takeViolations(): string[];
 }
 
@@ -82,7 +82,7 @@ const file = join(process.env.ASCEND_HOME_PATH ?? '', 'lib64', 'twin_control.nod
 /** Whether this process runs on the twin. */
 export const onTwin = process.env.ASCEND_HOME_PATH !== undefined && existsSync(file);
 
-/** The twin's own side. Only where {@link onTwin}. */
+/** The addon that controls the twin. Call it only if {@link onTwin} is true. */
 export function twin(): TwinControl {
   return createRequire(__filename)(file) as TwinControl;
 }

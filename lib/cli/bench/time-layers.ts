@@ -1,21 +1,21 @@
 import type { FloatDType, StateDict, Tensor } from '../../index.js';
 import { randomNormal } from '../random.js';
 
-// How long a forward of each layer takes on a device, with inputs and results on it.
+// Measures how long a forward of each layer takes on a device, with inputs and results on that device.
 
 type Library = typeof import('../../index.js');
 
-/** What is measured. */
+/** The sizes of the layers and inputs that are measured. */
 export interface Sizes {
-  /** Of the embeddings. */
+  /** The channels of the embeddings. */
   dim: number;
-  /** Of the text encoder's states. */
+  /** The channels of the text encoder's states. */
   text: number;
   /** [B, C, H, W]; H = W. */
   latent: [number, number, number, number];
-  /** Of the caption, whose batch is two. */
+  /** The tokens of the caption, whose batch is 2. */
   tokens: number;
-  /** Forwards of which the median is taken. */
+  /** The number of forwards of which the median is taken. */
   repetitions: number;
 }
 
@@ -34,8 +34,8 @@ export interface Timing {
   layer: string;
   dtype: FloatDType;
   /**
-   * Of one forward that is awaited (median and least), and of one among `repetitions` that were
-   * started together. Absent after an error.
+   * `median` and `least`: of forwards that were awaited one by one. `queued`: of `repetitions` forwards
+   * that were started together, divided by their number. Undefined after an error.
    */
   milliseconds?: { median: number; least: number; queued: number };
   error?: string;
@@ -173,7 +173,10 @@ async function time(
   };
 }
 
-/** Every layer in each of `dtypes`, one after another; `show` is called with the name of the next. */
+/**
+ * Measures every layer in each of `dtypes`, one after another.
+ * @param show called before each with the share that is done, from 0 to 1, and the layer's name.
+ */
 export async function timeLayers(
   library: Library,
   sizes: Sizes,
@@ -194,7 +197,7 @@ export async function timeLayers(
           prepared.dispose();
         }
       } catch (error) {
-        // A chip that does not compute in this dtype, say: the others are measured all the same.
+        // The chip may not compute in this dtype, for example. The other layers are still measured.
         if (!(error instanceof library.LatteError)) throw error;
         if (error.code === 'ERR_DEVICE_UNAVAILABLE') throw error;
         timings.push({ layer, dtype, error: error.message, code: error.code });

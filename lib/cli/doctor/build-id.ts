@@ -5,10 +5,12 @@ const gnuBuildId = 3;
 const aligned = (bytes: number): number => (bytes + 3) & ~3;
 
 /**
- * The build id of an ELF file of 64 bits in little-endian order, by which its debug symbols are found.
- * Undefined if it has none.
- * Layout: the System V ABI's ELF-64 header, its program headers, and in PT_NOTE a list of
- * { name size, descriptor size, type, name, descriptor }, each padded to 4 bytes.
+ * The build id of a little-endian ELF-64 file, by which debuggers find its debug symbols; undefined if
+ * the file has none.
+ *
+ * Layout (System V ABI): the ELF header, the program headers, and in PT_NOTE segments a list of
+ * { name size, descriptor size, type, name, descriptor }, where name and descriptor are padded to 4
+ * bytes.
  */
 export function buildIdOf(path: string): string | undefined {
   const file = readFileSync(path);
@@ -24,7 +26,7 @@ export function buildIdOf(path: string): string | undefined {
       if (id !== undefined) return id;
     }
   } catch {
-    // A file that is cut short.
+    // The file is truncated: a read exceeded its end.
   }
   return undefined;
 }

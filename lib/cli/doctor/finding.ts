@@ -1,7 +1,10 @@
 /** One line of the report. */
 export interface Finding {
   name: string;
-  /** ok; note: worth knowing; failure: to be mended; absent: there is none, and none is asked for. */
+  /**
+   * 'ok'; 'note': worth knowing; 'failure': must be solved; 'absent': the thing does not exist, and nothing
+   * on this host needs it.
+   */
   state: 'ok' | 'note' | 'failure' | 'absent';
   text: string;
   /** What to do about a failure. */

@@ -7,7 +7,7 @@ import { checkVisibility } from './visibility.js';
 
 const guide = 'docs/ascend.md';
 
-/** Whether this machine or container has any sign of an NPU: a driver, a toolkit, a variable. */
+/** Whether this machine or container has a sign of an NPU: a driver, a toolkit or a variable. */
 export function expectsNpu({ driver, toolkits, environment }: HostFacts): boolean {
   return (
     driver.devices.length > 0 ||
@@ -19,7 +19,7 @@ export function expectsNpu({ driver, toolkits, environment }: HostFacts): boolea
 }
 
 /**
- * All findings that need no layer to run, in the order in which a person would mend them.
+ * All findings except those of the self-tests, in the order in which problems are best solved.
  * @param notOpened device name → why it did not open.
  */
 export function findings(
@@ -124,7 +124,7 @@ function checkLibraries(
   }
   const message = npu.loaderMessage ?? npu.reason;
   if (npu.loaderMessage === undefined && npu.libraryPath !== undefined) {
-    // The libraries are open: what failed comes after them.
+    // The libraries could be opened; a later step failed, which another finding describes.
     return { name, state: 'ok', text: npu.libraryPath };
   }
   const installed = toolkits.some(({ hasLibrary }) => hasLibrary);
@@ -178,7 +178,7 @@ function checkChip(npu: Npu): Finding {
   };
 }
 
-/** What CANN calls a family of chips in the names of folders; undefined for one that is not known. */
+/** The name of a family of chips in CANN's folders ('ascend910b'); undefined for an unknown chip. */
 function shortName(soc: string): string | undefined {
   if (/^Ascend910B\d/.test(soc)) return 'ascend910b';
   if (/^Ascend910_93\d/.test(soc)) return 'ascend910_93';
@@ -191,7 +191,7 @@ const installKernels =
   'Ascend-cann-kernels-910b for a 910B, cann-910b-ops in newer releases ' +
   `(${guide}, "When something fails").`;
 
-/** Whether CANN's operators have kernels for the chip: without them each of them fails. */
+/** Whether kernels of CANN's operators are installed for the chip. Without them each operator fails. */
 function checkOperators({ operators }: HostFacts, { soc }: Npu): Finding | undefined {
   const name = 'operators';
   const short = soc === undefined ? undefined : shortName(soc);
@@ -236,7 +236,7 @@ function checkKernels(npu: Npu): Finding | undefined {
   };
 }
 
-/** The kernels may be installed yet fail the trial at opening, all or some. */
+/** The finding for kernels that are installed, but all or some of which failed the trial at opening. */
 export function putAside(before: Npu, after: Npu): Finding | undefined {
   if (!before.kernelsPlugin) return undefined;
   if (after.kernelsPlugin) {
@@ -294,7 +294,7 @@ function checkCpu(devices: readonly DeviceInfo[]): Finding | undefined {
   };
 }
 
-/** What the self-test of one device came to. */
+/** The finding for the self-test of one device. */
 export function selfTestFinding(device: string, tests: readonly SelfTest[]): Finding {
   const name = `self-test ${device}`;
   const passed = tests.filter(({ outcome }) => outcome === 'passed');

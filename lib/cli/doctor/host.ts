@@ -8,29 +8,29 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** What the file system shows of an Ascend host, without asking CANN. */
+/** The facts about an Ascend host that the file system shows, without CANN's libraries. */
 export interface HostFacts {
   driver: {
-    /** The folder of the driver, where it is there. */
+    /** The folder of the driver; undefined if it does not exist. */
     folder?: string;
-    /** As the driver's version.info has it. */
+    /** The version in the driver's version.info. */
     version?: string;
-    /** /dev/davinci0 … in the order of their numbers, which are the physical ones. */
+    /** /dev/davinci0 …, sorted by number. The numbers are those of the host. */
     devices: string[];
-    /** Nodes of /dev that every process with an NPU needs, and that are not there. */
+    /** Nodes of /dev that every process with an NPU needs, and that do not exist. */
     missingNodes: string[];
     /** Nodes that this user may not open. */
     forbiddenNodes: string[];
   };
-  /** Where CANN may be, in the order in which the addon looks. */
+  /** The folders in which CANN may be, in the order in which the addon looks for it. */
   toolkits: Toolkit[];
-  /** Where CANN's operators are, and for which chips their kernels are installed; if there are any. */
+  /** The folder of CANN's operators, and the chips for which their kernels are installed. */
   operators?: { folder: string; kernels: string[] };
   environment: Record<string, string | undefined>;
 }
 
 export interface Toolkit {
-  /** The variable that names the folder; none for the place where CANN installs itself. */
+  /** The variable that names the folder; undefined for a folder in which CANN installs itself. */
   variable?: string;
   folder: string;
   /** Whether the runtime library is in its lib64. */
@@ -51,13 +51,14 @@ const variables = [
   'LATTE_ASCEND_SYNC',
 ] as const;
 
-/** Where newer releases of CANN install themselves, and older ones, below the root. */
-const usualPlaces = ['usr/local/Ascend/cann', 'usr/local/Ascend/ascend-toolkit/latest'];
+/** The folders, below the root, in which newer and older releases of CANN install themselves. */
+const usualFolders = ['usr/local/Ascend/cann', 'usr/local/Ascend/ascend-toolkit/latest'];
 
 const sharedNodes = ['davinci_manager', 'devmm_svm', 'hisi_hdc'];
 
 /**
- * @param root the root of the file system; tests give one of their own.
+ * Reads the facts of this host.
+ * @param root the root of the file system; tests pass another folder.
  */
 export function readHost(root = '/', env: NodeJS.ProcessEnv = process.env): HostFacts {
   const toolkits = readToolkits(root, env);
@@ -88,7 +89,7 @@ function readDriver(root: string): HostFacts['driver'] {
   };
 }
 
-/** Where the driver was installed: its installer leaves a note. */
+/** The folder into which the driver was installed, from the file that its installer writes. */
 function installPath(root: string): string {
   const noted = field(join(root, 'etc', 'ascend_install.info'), 'Driver_Install_Path_Param');
   return join(root, noted ?? 'usr/local/Ascend');
@@ -102,8 +103,8 @@ function readToolkits(root: string, env: NodeJS.ProcessEnv): Toolkit[] {
     if (toolkits.some((toolkit) => toolkit.folder === folder)) continue;
     toolkits.push({ variable, folder, hasLibrary: hasLibrary(folder) });
   }
-  for (const place of usualPlaces) {
-    const usual = join(root, place);
+  for (const path of usualFolders) {
+    const usual = join(root, path);
     if (existsSync(usual) && !toolkits.some(({ folder }) => folder === usual)) {
       toolkits.push({ folder: usual, hasLibrary: hasLibrary(usual) });
     }
@@ -112,8 +113,8 @@ function readToolkits(root: string, env: NodeJS.ProcessEnv): Toolkit[] {
 }
 
 /**
- * The kernels of CANN's operators are a package of their own. Each chip of an installed package has
- * a folder with the list of its kernels (hicann/opbase aa3cd74: indv_collector.cpp).
+ * The chips for which kernels of CANN's operators are installed. These are a package of their own, with
+ * a folder for each chip (hicann/opbase aa3cd74: indv_collector.cpp).
  */
 function readOperators(
   toolkits: readonly Toolkit[],
@@ -140,8 +141,8 @@ function hasLibrary(toolkit: string): boolean {
 }
 
 /**
- * The version of the toolkit that a library belongs to ('8.1.RC1'), where its installer left it:
- * in <toolkit>/<arch>-linux, whose lib64 the toolkit's own lib64 leads to.
+ * The version of the toolkit that a library belongs to ('8.1.RC1'). The installer writes it into
+ * <toolkit>/<arch>-linux; the toolkit's lib64 is a link to the lib64 there.
  */
 export function toolkitVersion(library: string): string | undefined {
   let folder: string;
@@ -153,7 +154,7 @@ export function toolkitVersion(library: string): string | undefined {
   return field(join(folder, 'ascend_toolkit_install.info'), 'version');
 }
 
-/** The value of `name=value` in a file of such lines. */
+/** The value of `name` in a file with lines `name=value`. */
 function field(file: string, name: string): string | undefined {
   let text: string;
   try {

@@ -1,28 +1,29 @@
 import type { DType, FloatDType, Linear, StateDict, Tensor } from '../../index.js';
 import { randomNormal } from '../random.js';
 
-// One small layer of each kind, with the same weights and inputs on a device and on the CPU.
+// Runs one small layer of each class on a device and on the CPU, with the same weights and inputs.
 
 type Library = typeof import('../../index.js');
 
-/** What came of one layer in one dtype on one device. */
+/** The result of one layer in one dtype on one device. */
 export interface SelfTest {
   device: string;
   layer: string;
   dtype: FloatDType;
   /** passed, failed (wrong or an error), or refused: the chip does not compute in this dtype. */
   outcome: 'passed' | 'failed' | 'refused';
-  /** The largest |device − cpu| / max(1, |cpu|) of all results; absent after an error. */
+  /** The largest |device − cpu| / max(1, |cpu|) of all results; undefined after an error. */
   largestError?: number;
-  /** What `largestError` may be. */
+  /** The largest `largestError` that passes. */
   allowed: number;
-  /** The message with which the layer, or the device, failed. */
+  /** The message of the error. */
   error?: string;
 }
 
 /**
- * What rounding may do on the way through a layer of up to four products, whose results are about 1:
- * 16 units in the last place of the dtype; of float32 128, for its sums are taken in another order.
+ * The error that rounding may cause in a layer of up to four matrix products, whose results are about
+ * 1. It is 16 units in the last place of the dtype, and 128 for float32, because devices add in another
+ * order.
  */
 const allowed: Readonly<Record<FloatDType, number>> = {
   float32: 128 * 2 ** -23,
@@ -42,11 +43,11 @@ interface AnyLayer {
   dispose(): void;
 }
 
-/** A layer that names its own weights. */
+/** A layer whose weights' names and shapes are read from the layer itself. */
 type FamilyLayer = AnyLayer &
   Pick<Linear, 'parameters'> & { forward(...inputs: never[]): Promise<object> };
 
-/** `count` values, of the size that sums over `fanIn` of them have the size of one. */
+/** Normal values, divided by √fanIn so that sums of `fanIn` products are about 1. */
 function values(name: string, shape: readonly number[], fanIn = 1): Float32Array {
   const count = shape.reduce((product, length) => product * length, 1);
   return randomNormal(count, 0, `doctor ${name}`).map((value) => value / Math.sqrt(fanIn));
@@ -80,7 +81,7 @@ function makers(library: Library): Record<string, (device: string, dtype: FloatD
     resolution: new library.Tensor('float32', [512, 512, 256, 1024], [2, 2]),
     aspectRatio: new library.Tensor('float32', [1, 0.25], [2, 1]),
   };
-  /** `inputs` makes what the layer's forward takes. */
+  /** Makes the test of a class. @param inputs makes the arguments of the layer's forward. */
   const family =
     (
       Class: new (options: never) => FamilyLayer,
@@ -234,7 +235,7 @@ function makers(library: Library): Record<string, (device: string, dtype: FloatD
   };
 }
 
-/** Every layer in every dtype on a device; calls `done` after each. Never throws. */
+/** Tests every layer in every dtype on a device, and calls `done` after each. Never throws. */
 export async function selfTest(
   library: Library,
   device: string,
@@ -242,7 +243,7 @@ export async function selfTest(
 ): Promise<SelfTest[]> {
   const tests: SelfTest[] = [];
   for (const [layer, make] of Object.entries(makers(library))) {
-    // Timesteps has no other dtype than float32.
+    // Timesteps has only float32.
     for (const dtype of layer === 'Timesteps' ? dtypes.slice(0, 1) : dtypes) {
       const test: SelfTest = {
         ...{ device, layer, dtype, allowed: allowed[dtype] },
@@ -265,7 +266,7 @@ async function compare(
     const expected = await resultsOf(make('cpu', dtype));
     const results = device === 'cpu' ? expected : await resultsOf(make(device, dtype));
     const largestError = Math.max(...results.map((result, i) => distance(result, expected[i]!)));
-    // Not `>`: what is no number is wrong.
+    // `<=` and not `!(… >)`, so that NaN fails.
     return { outcome: largestError <= allowed[dtype] ? 'passed' : 'failed', largestError };
   } catch (error) {
     const { code, message } = error as { code?: unknown; message: string };
@@ -274,7 +275,7 @@ async function compare(
   }
 }
 
-/** The results of one forward, on the host. */
+/** Runs one forward, and returns its results on the host. */
 async function resultsOf(made: Made): Promise<Float32Array[]> {
   try {
     const hosted: Float32Array[] = [];
@@ -290,7 +291,7 @@ async function resultsOf(made: Made): Promise<Float32Array[]> {
   }
 }
 
-/** The largest |a − b| / max(1, |b|); NaN where either has one. */
+/** The largest |a − b| / max(1, |b|); NaN if a or b has a NaN, or if their lengths differ. */
 function distance(a: Float32Array, b: Float32Array): number {
   if (a.length !== b.length) return NaN;
   return a.reduce(

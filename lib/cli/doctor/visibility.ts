@@ -2,9 +2,9 @@ import type { Finding } from './finding.js';
 import type { HostFacts } from './host.js';
 
 /**
- * The two variables that hide NPUs. ASCEND_VISIBLE_DEVICES holds the host's physical numbers and is
- * read by the container runtime when it starts a container; ASCEND_RT_VISIBLE_DEVICES is read by
- * CANN in the process and counts, from 0, what the process could see without it.
+ * Checks the two variables that hide NPUs. ASCEND_VISIBLE_DEVICES has the host's numbers; the container
+ * runtime reads it at the start of a container. ASCEND_RT_VISIBLE_DEVICES is read by CANN in the process,
+ * and counts from 0 the NPUs that the process could see without it.
  */
 export function checkVisibility(
   environment: HostFacts['environment'],
@@ -32,7 +32,7 @@ function checkList(variable: string, value: string): Finding {
   if (/\s/.test(value)) {
     return {
       ...{ name, state: 'failure' },
-      text: `${shown}: the list ends, without a word, at the first space`,
+      text: `${shown}: CANN ignores the rest of the list after a space, without an error`,
       fix: `export ${variable}=${value.replace(/\s/g, '')}`,
     };
   }
@@ -60,7 +60,7 @@ function checkList(variable: string, value: string): Finding {
   return { name, state: 'ok', text: shown };
 }
 
-/** A process in a container counts its NPUs from 0, whichever they are on the host. */
+/** Checks that the process asks only for NPUs that the container has. In it they count from 0. */
 function checkPair(
   runtime: string | undefined,
   container: string | undefined,
@@ -73,7 +73,7 @@ function checkPair(
   if (beyond.length === 0) return undefined;
   const count = physical.length;
   return {
-    // Outside of a container ASCEND_VISIBLE_DEVICES may be there and mean nothing.
+    // Outside of a container ASCEND_VISIBLE_DEVICES has no effect, so this is no failure there.
     ...{ name: 'visibility', state: available ? 'note' : 'failure' },
     text:
       `the container shows ${count} ${count === 1 ? 'NPU' : 'NPUs'}, counted from 0 in it, but ` +
@@ -83,7 +83,7 @@ function checkPair(
   };
 }
 
-/** `0,2-4` → 0, 2, 3, 4; undefined for other forms, which are not judged. */
+/** `0,2-4` → 0, 2, 3, 4; undefined for other forms, which are not checked. */
 function numbersOf(list: string): number[] | undefined {
   const numbers: number[] = [];
   for (const part of list.split(',')) {

@@ -3,9 +3,9 @@ import type { Picture } from './heat-map.js';
 
 /**
  * Draws a picture as a PNG file with `@napi-rs/canvas`, an optional peer of this package.
- * @param draw makes the picture with letters of a font.
- * @param load gives the canvas.
- * @throws Error that names what to install if the canvas, or any font, is missing.
+ * @param draw draws the picture with a font.
+ * @param load imports the package; tests pass another function.
+ * @throws Error if the package or a font is missing; the message names what to install.
  */
 export async function drawPng(
   draw: (fontFamily: string) => Picture,
@@ -31,7 +31,7 @@ export async function drawPng(
   const surface = createCanvas(width, height);
   const context = surface.getContext('2d');
   context.drawImage(await loadImage(Buffer.from(svg)), 0, 0);
-  // The canvas leaves images within an SVG out.
+  // The canvas does not draw images within an SVG.
   context.drawImage(await loadImage(cells.png), cells.x, cells.y);
   return surface.toBuffer('image/png');
 }

@@ -1,7 +1,7 @@
-/** Red, green and blue from 0 to 255 for each of the map's steps, one after another. */
+/** Red, green and blue, from 0 to 255, of each step of the colour map. */
 export type ColorTable = Uint8Array;
 
-/** How finely the map is cut; beyond the 8 bits of a channel more would show nothing new. */
+/** The number of steps. More would not be visible, because a channel has 8 bits. */
 export const colorSteps = 511;
 
 /**
@@ -12,8 +12,8 @@ export const colorSteps = 511;
 export async function divergingColors(): Promise<ColorTable> {
   // The d3 modules are ESM only.
   const { interpolateLab, piecewise } = await import('d3-interpolate');
-  // CIELAB (33, 7, -48), (97, 0, 0) and (33, 46, 17): both ends are as far from the middle.
-  const color: (place: number) => string = piecewise(interpolateLab, [
+  // CIELAB (33, 7, -48), (97, 0, 0) and (33, 46, 17): both ends are equally far from the middle.
+  const color: (fraction: number) => string = piecewise(interpolateLab, [
     '#1a4e9c',
     '#f6f6f6',
     '#902537',
@@ -26,8 +26,8 @@ export async function divergingColors(): Promise<ColorTable> {
   return table;
 }
 
-/** The step of the map for a value of [−1, 1]; values outside take the nearest end. */
+/** The step of the colour map for a value in [−1, 1]; other values get the nearest end. */
 export function colorStep(value: number): number {
-  const place = Math.round(((value + 1) / 2) * (colorSteps - 1));
-  return Math.min(Math.max(place, 0), colorSteps - 1);
+  const step = Math.round(((value + 1) / 2) * (colorSteps - 1));
+  return Math.min(Math.max(step, 0), colorSteps - 1);
 }

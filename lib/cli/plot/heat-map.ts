@@ -1,7 +1,7 @@
 import { colorStep, colorSteps, type ColorTable } from './colors.js';
 import { encodePng } from './png.js';
 
-/** A table of values in [−1, 1] and what to write around it. */
+/** A table of values in [−1, 1], with its title and labels. */
 export interface HeatMap {
   title: string;
   /** A second, smaller line under the title. */
@@ -12,18 +12,18 @@ export interface HeatMap {
   values: ArrayLike<number>;
   xLabel: string;
   yLabel: string;
-  /** Ranges of columns that are named above the map, all of the same width. */
+  /** The names of equally wide ranges of columns, which are written above the map. */
   bands: readonly string[];
   /** The text of a tick of the y axis. Default: the row's number. */
   rowLabel?: (row: number) => string;
-  /** If given, ticks of the y axis lie at multiples of this. */
+  /** Ticks of the y axis are multiples of this number, or of its halves or doubles. */
   rowUnit?: number;
 }
 
-/** A picture, and where its cells lie in it. */
+/** A picture, and the position of its cells. */
 export interface Picture {
   svg: string;
-  /** In pixels, as are all lengths here. */
+  /** In pixels, like all lengths in this file. */
   width: number;
   height: number;
   /** The cells alone, as a PNG file. */
@@ -35,10 +35,10 @@ const largest = { cell: 40, side: 1600 };
 const margin = { left: 130, top: 150, right: 170, bottom: 100 };
 /** The colour of NaN. */
 const missing = [128, 128, 128];
-/** The width of a letter, as a part of the font's size: more than that of any usual font. */
+/** The width of a letter relative to the font's size; an upper bound for common fonts. */
 const letterWidth = 0.58;
 
-// A page with a dark background gets a dark picture; what ignores style sheets gets a light one.
+// Browsers in dark mode show a dark picture; viewers that ignore style sheets show a light one.
 const style =
   '@media (prefers-color-scheme: dark) { .paper { fill: #1b1b1b } .ink { fill: #eeeeee } ' +
   '.faint { fill: #b4b4b4 } .line { stroke: #9a9a9a } }';
@@ -46,9 +46,9 @@ const style =
 /**
  * Draws a table as a heat map with title, axes, ticks and a colour bar.
  *
- * A cell of the table is a whole number of pixels if the table fits; larger tables are averaged
- * down to at most 1600 pixels a side.
- * @param fontFamily what the letters are drawn in, as CSS has it.
+ * A cell is a whole number of pixels wide and high. Tables of more than 1600 rows or columns are averaged
+ * down to 1600.
+ * @param fontFamily the font of all text, as a CSS font-family.
  */
 export function drawHeatMap(map: HeatMap, colors: ColorTable, fontFamily: string): Picture {
   const cells = averaged(map, largest.side);
@@ -80,7 +80,7 @@ export function drawHeatMap(map: HeatMap, colors: ColorTable, fontFamily: string
   return { svg, ...size, cells: { png, x: margin.left, y: margin.top } };
 }
 
-/** The length of a side of the map that has `count` cells. */
+/** The length of a side of the map with `count` cells. */
 function sideLength(count: number, wanted: number): number {
   const cell = Math.min(Math.max(Math.floor(wanted / count), 1), largest.cell);
   return Math.min(count * cell, largest.side);
@@ -92,7 +92,7 @@ interface Table {
   values: ArrayLike<number>;
 }
 
-/** The table with `most` rows and columns at the most, each the mean of those that it stands for. */
+/** Reduces a table to at most `most` rows and columns, by the means of neighbouring values. */
 function averaged(table: Table, most: number): Table {
   const rows = Math.min(table.rows, most);
   const columns = Math.min(table.columns, most);
@@ -110,7 +110,7 @@ function averaged(table: Table, most: number): Table {
   return { rows, columns, values: sums.map((sum, i) => sum / counts[i]!) };
 }
 
-/** The cells as a PNG of the size at which they are shown: not every viewer enlarges them sharply. */
+/** The cells as a PNG in the size in which they are shown, because some viewers blur enlarged images. */
 function paint(table: Table, width: number, height: number, colors: ColorTable): Buffer {
   const { rows, columns, values } = table;
   const pixels = new Uint8Array(width * height * 3);
@@ -182,8 +182,8 @@ function colorBar(colors: ColorTable, left: number, height: number): string {
 }
 
 /**
- * The cells that get a tick, at least `spacing` pixels apart: multiples of 1, 2 or 5 times a power of
- * ten, or of `unit` halved or doubled.
+ * The numbers of the cells that get a tick, at least `spacing` pixels apart: multiples of 1, 2 or 5 times
+ * a power of ten, or of `unit`, halved or doubled.
  */
 export function ticks(count: number, scale: number, spacing: number, unit?: number): number[] {
   let step: number;
@@ -201,7 +201,7 @@ export function ticks(count: number, scale: number, spacing: number, unit?: numb
   return found;
 }
 
-/** How far below its middle a line of text has its baseline, at the usual size. */
+/** The distance from the middle of a line of text down to its baseline, at the usual size. */
 const middle = 7;
 
 interface LabelOptions {
@@ -211,7 +211,7 @@ interface LabelOptions {
   anchor?: 'start' | 'middle' | 'end';
 }
 
-/** Text whose baseline begins, has its middle, or ends at a point. */
+/** Text at a point; `anchor` is the part of the text's baseline that is at the point. */
 function label(text: string, x: number, y: number, options: LabelOptions = {}): string {
   const { size = 20, weight = 400, kind = 'ink', anchor = 'start' } = options;
   const fill = kind === 'ink' ? '#222222' : '#666666';

@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 /**
- * The command line. Exit status 0 after SIGTERM or SIGINT, 1 for a failure, 2 for a command line that
- * cannot be understood.
+ * The command line. Exit status 0 after SIGTERM or SIGINT, 1 for a failure, 2 for wrong usage.
  */
 import { CommanderError } from 'commander';
 import { isIP } from 'node:net';

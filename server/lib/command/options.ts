@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { parseModelSource, type ModelSource } from '../models/repository.js';
 import { serverVersion } from '../service/describe.js';
 
-/** What the command line asks for. */
+/** The options of the command line. `--help` describes each. */
 export interface CommandOptions {
   model: ModelSource[];
   device: string;
@@ -31,7 +31,7 @@ export interface CommandOptions {
 
 const MiB = 2 ** 20;
 
-/** A whole number within bounds. */
+/** Parses a whole number within bounds. */
 function integer(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
@@ -40,7 +40,7 @@ function integer(min: number, max: number): (text: string) => number {
   };
 }
 
-/** One of several words. */
+/** Parses one of several words. */
 function word<Word extends string>(...words: readonly Word[]): (text: string) => Word {
   return (text) => {
     const found = words.find((each) => each === text);
@@ -49,7 +49,7 @@ function word<Word extends string>(...words: readonly Word[]): (text: string) =>
   };
 }
 
-/** Mebibytes, as bytes. */
+/** Parses a number of mebibytes, and returns bytes. */
 function mebibytes(max: number): (text: string) => number {
   const parse = integer(1, max);
   return (text) => parse(text) * MiB;
@@ -63,56 +63,61 @@ export function createProgram(): Command {
     .description(
       'Serves the condition-embedding layers of Latte and PixArt checkpoints by the Open\n' +
         'Inference Protocol v2, over REST and gRPC. It has no authentication and no TLS: it listens\n' +
-        'on loopback unless --host says otherwise.',
+        'on loopback; --host chooses another address.',
     )
     .version(serverVersion)
     .requiredOption(
       '--model <[name=]folder>',
-      'a checkpoint; may be given several times',
+      'a checkpoint; may be repeated for several',
       (text, all: ModelSource[] = []) => [...all, parseModelSource(text)],
     )
     .option('--device <devices>', "'auto', 'cpu', 'npu' or 'npu:0,npu:1'", 'auto')
     .option(
       '--dtype <dtype>',
-      'of the layers; by default that of the weights',
+      "the layers' dtype (default: that of the weights)",
       word('float32', 'float16', 'bfloat16'),
     )
-    .option('--host <address>', 'to listen on', '127.0.0.1')
-    .option('--http <port>', 'of REST and /metrics; 0: any', port, 8000)
-    .option('--grpc <port>', '0: any', port, 8001)
-    .option('--queue <n>', 'requests that may wait; the next is refused', integer(0, 100_000), 64)
+    .option('--host <address>', 'the address to listen on', '127.0.0.1')
+    .option('--http <port>', 'the port of REST and /metrics; 0: any free port', port, 8000)
+    .option('--grpc <port>', 'the port of gRPC; 0: any free port', port, 8001)
+    .option('--queue <n>', 'how many requests may wait; more get 429', integer(0, 100_000), 64)
     .option(
       '--batch <when>',
-      "'auto' (on the CPU), 'on' or 'off': whether requests share a run",
+      "whether requests share a run: 'auto' (on the CPU only), 'on' or 'off'",
       word('auto', 'on', 'off'),
       'auto',
     )
-    .option('--batch-wait <ms>', 'how long a request waits for others; 0: not', milliseconds, 0)
-    .option('--max-batch <n>', 'requests of a run', integer(1, 1024), 32)
-    .option('--max-batch-rows <n>', 'tokens, or rows, of a run', integer(1, 2 ** 24), 8192)
-    .option('--runs-per-device <n>', 'at the same time', integer(1, 16), 2)
-    .option('--timeout <ms>', 'the longest that a request may take', integer(1, 3_600_000), 30_000)
+    .option('--batch-wait <ms>', 'how long a request waits for others to join', milliseconds, 0)
+    .option('--max-batch <n>', 'the most requests of a run', integer(1, 1024), 32)
+    .option('--max-batch-rows <n>', 'the most tokens, or rows, of a run', integer(1, 2 ** 24), 8192)
+    .option('--runs-per-device <n>', 'the most runs at the same time', integer(1, 16), 2)
+    .option('--timeout <ms>', 'the longest time for a request', integer(1, 3_600_000), 30_000)
     .option(
       '--receive-timeout <ms>',
-      'the longest that a request may take to arrive',
+      'the longest time for receiving a request',
       integer(1, 3_600_000),
       30_000,
     )
-    .option('--max-body <MiB>', 'of a request', mebibytes(2047), 32 * MiB)
-    .option('--max-json <MiB>', "of a request's JSON", mebibytes(512), 16 * MiB)
-    .option('--max-header <bytes>', "of a request's headers", integer(1024, MiB), 16 * 1024)
-    .option('--max-connections <n>', 'of HTTP', integer(1, 100_000), 1024)
-    .option('--memory <MiB>', 'that open requests may hold', mebibytes(2 ** 20), 2048 * MiB)
+    .option('--max-body <MiB>', 'the largest body of a request', mebibytes(2047), 32 * MiB)
+    .option('--max-json <MiB>', 'the largest JSON of a request', mebibytes(512), 16 * MiB)
+    .option('--max-header <bytes>', 'the largest headers', integer(1024, MiB), 16 * 1024)
+    .option('--max-connections <n>', 'the most HTTP connections', integer(1, 100_000), 1024)
+    .option('--memory <MiB>', 'the most memory of open requests', mebibytes(2 ** 20), 2048 * MiB)
     .option(
       '--drain-delay <ms>',
-      'after SIGTERM: serves on, but is not ready, until load balancers have seen it',
+      'after SIGTERM, how long to serve requests although not ready, so that load balancers notice',
       milliseconds,
       0,
     )
-    .option('--drain-timeout <ms>', 'after that: until what runs is ended', milliseconds, 30_000)
+    .option(
+      '--drain-timeout <ms>',
+      'after --drain-delay, how long requests may take until they are aborted',
+      milliseconds,
+      30_000,
+    )
     .option(
       '--log-level <level>',
-      'a line a request is info',
+      'the lowest level that is logged; each request logs a line at info',
       word('debug', 'info', 'warn', 'error', 'silent'),
       'info',
     )

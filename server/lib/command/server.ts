@@ -8,18 +8,18 @@ import { createGrpcServer, listenGrpc } from '../transport/grpc.js';
 import { createHttpServer } from '../transport/http.js';
 import type { CommandOptions } from './options.js';
 
-/** A server that listens. */
+/** A running server. */
 export interface RunningServer {
   readonly service: Service;
   readonly httpPort: number;
   readonly grpcPort: number;
-  /** Becomes not ready, ends what is under way, and frees everything. */
+  /** Shuts the server down: completes or aborts its requests, then frees all memory. */
   shutDown: () => Promise<void>;
 }
 
 /**
- * Loads the weights, listens, and tries every model on every device. Only then is it ready.
- * @throws what is wrong with the checkpoints, the devices or the addresses.
+ * Loads the weights, listens, and tests every model on every device. The server is ready after the tests.
+ * @throws Error if a checkpoint, a device or an address cannot be used.
  */
 export async function startServer(options: CommandOptions, log: Logger): Promise<RunningServer> {
   const devices = chooseDevices(options.device);
@@ -47,7 +47,7 @@ export async function startServer(options: CommandOptions, log: Logger): Promise
       maxHeaderBytes: options.maxHeader,
       maxConnections: options.maxConnections,
       receiveTimeoutMs: options.receiveTimeout,
-      // A client waits in silence while its request is computed.
+      // While a request is computed, no byte is sent in either direction.
       idleTimeoutMs: options.timeout + options.receiveTimeout,
     });
     grpc = createGrpcServer(service, {
@@ -84,7 +84,7 @@ async function drain(
     grpc.forceShutdown();
     http.server.closeAllConnections();
   }, options.drainTimeout);
-  // Connections with a request are closed after their answer, others at once.
+  // A connection with a request is closed after the answer, an idle one at once.
   const closed = Promise.all([http.close(), closeGrpc(grpc)]);
   await service.scheduler.drain();
   await closed;

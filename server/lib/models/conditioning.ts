@@ -20,7 +20,7 @@ import {
 
 type Inputs = ReadonlyMap<string, WireTensor>;
 
-/** A job's numbers of rows. */
+/** The sizes of a job's inputs: B, L, S and F. */
 interface Sizes {
   readonly batch: number;
   readonly tokens: number;
@@ -29,9 +29,9 @@ interface Sizes {
 }
 
 /**
- * Everything of a prompt that does not depend on the latent: caption [B, L, K], timesteps [S], sizes →
- * encoder_hidden_states [B, L, D], modulation [S, B, 6D], embedded_timestep [S, B, D], and
- * temp_pos_embed [1, F, D] of a model with a time axis.
+ * Computes everything of a prompt that does not depend on the latent: caption [B, L, K], timesteps [S],
+ * sizes → encoder_hidden_states [B, L, D], modulation [S, B, 6D], embedded_timestep [S, B, D]; if the
+ * model has a time axis also temp_pos_embed [1, F, D].
  */
 export class ConditioningModel implements Model {
   readonly name = 'conditioning';
@@ -41,7 +41,7 @@ export class ConditioningModel implements Model {
   readonly #dim: number;
   readonly #table: TemporalTable | undefined;
 
-  /** @param table of a model with a time axis. */
+  /** @param table the temporal table of a model with a time axis. */
   constructor(latte: LatteEmbeddings, table: TemporalTable | undefined) {
     const { config } = latte;
     this.#dim = config.innerDim;
@@ -85,8 +85,9 @@ export class ConditioningModel implements Model {
       inputs,
       wanted,
       rows: Math.max(batch * tokens, steps * batch),
-      // Results are copied once into the answer.
+      // Twice, because results are copied into the answer.
       bytes: 2 * (captionBytes + stepBytes + tableBytes),
+      // The captions of a batch are concatenated, so they must have the same datatype and width.
       batchKey: `${caption.datatype} ${caption.shape[2]}`,
     };
   }
@@ -97,7 +98,7 @@ export class ConditioningModel implements Model {
     signal: AbortSignal,
     times: RunTimes,
   ): Promise<WireTensor[][]> {
-    // Both are started, and both end, before anything is thrown: neither is left behind.
+    // Wait for both before throwing, so that no forward still runs after an error.
     const ended = await Promise.allSettled([
       this.#captions(latte, jobs, signal, times),
       this.#steps(latte, jobs, signal, times),
@@ -177,7 +178,7 @@ export class ConditioningModel implements Model {
     return new Map(answers);
   }
 
-  /** With size conditions the rows of a batch differ, so all S·B are computed; else S rows are. */
+  /** The rows to compute: with size conditions S·B, because the rows of a batch differ; else S. */
   #rowsOf(inputs: Inputs): StepRows {
     const timesteps = floatsOf(inputs.get('timesteps')!);
     if (this.#sizes.length === 0) return { timesteps };
@@ -210,10 +211,10 @@ export class ConditioningModel implements Model {
   }
 }
 
-/** The bytes of each output, for each job. */
+/** The bytes of each job's outputs, by name. */
 type Answers = ReadonlyMap<Job, ReadonlyMap<string, Buffer>>;
 
-/** The temporal position table of all frames that a model is made for. */
+/** The temporal position table of a model, for `config.videoLength` frames. */
 export interface TemporalTable {
   readonly frames: number;
   readonly datatype: Datatype;
@@ -221,20 +222,20 @@ export interface TemporalTable {
   readonly bytes: Uint8Array;
 }
 
-/** Reads the table of a model with a time axis, once. */
+/** Reads the temporal table of a model; undefined if the model has no time axis. */
 export async function readTemporalTable(
   latte: LatteEmbeddings,
 ): Promise<TemporalTable | undefined> {
   const { videoLength: frames } = latte.config;
   if (frames === null) return undefined;
   using table = latte.tempPosEmbed(frames);
-  // A checkpoint may store it in float64, which no model of this server has.
+  // A checkpoint may store a float64 table; the server's datatypes have no FP64.
   const dtype = table.dtype === 'float64' ? 'float32' : table.dtype;
   using host = await table.to({ device: 'cpu', dtype });
   return { frames, datatype: datatypeOf(dtype), bytes: bytesOf(host.data).slice() };
 }
 
-/** [1, count, D]; frames beyond the table's get zeros. */
+/** The first `count` rows of a table, [1, count, D]; rows beyond the table are zeros. */
 function firstRows({ frames, bytes }: TemporalTable, count: number): Buffer {
   const rowBytes = bytes.byteLength / Math.max(frames, 1);
   const rows = Buffer.alloc(count * rowBytes);
@@ -246,12 +247,13 @@ function framesOf(inputs: Inputs): number | undefined {
   const frames = inputs.get('frames');
   if (frames === undefined) return undefined;
   const { buffer, byteOffset } = frames.bytes;
-  const count = new DataView(buffer, byteOffset).getBigInt64(0, true);
+  const littleEndian = true;
+  const count = new DataView(buffer, byteOffset).getBigInt64(0, littleEndian);
   if (count >= 0n && count <= 2n ** 31n) return Number(count);
   throw invalid(`input "frames" must be a number from 0 to ${2 ** 31}, but is ${count}`);
 }
 
-/** Each of `count` rows `times` times: the rows of a step are the same for the whole batch. */
+/** Repeats each of `count` rows `times` times: without sizes a step's row is the same for a whole batch. */
 function repeatRows(rows: Buffer, count: number, times: number): Buffer {
   if (times === 1) return rows;
   const width = rows.length / Math.max(count, 1);

@@ -21,10 +21,10 @@ import {
 
 type Inputs = ReadonlyMap<string, WireTensor>;
 
-/** The types that timesteps and sizes may come in. */
+/** The datatypes that timesteps and sizes may have. */
 export const numberDatatypes: readonly Datatype[] = ['FP32', 'FP16', 'BF16', 'INT64', 'INT32'];
 
-/** The sizes that a checkpoint with size conditions takes. */
+/** The inputs for sizes; none if the checkpoint has no size conditions. */
 export function sizeSpecs(config: LatteConfig): TensorSpec[] {
   if (!config.useAdditionalConditions) return [];
   return [
@@ -38,7 +38,7 @@ export function captionSpec(config: LatteConfig, datatype: Datatype): TensorSpec
   return { name: 'caption', datatype, accepts: floatDatatypes, shape };
 }
 
-/** Checks that `rows` is a multiple of an input's rows, as tiling needs. */
+/** Checks that the rows of the inputs `names` divide `rows`. @throws ProtocolError 'invalid'. */
 export function checkTiles(inputs: Inputs, names: readonly string[], rows: number): void {
   for (const name of names) {
     const given = inputs.get(name)!.shape[0]!;
@@ -48,7 +48,7 @@ export function checkTiles(inputs: Inputs, names: readonly string[], rows: numbe
   }
 }
 
-/** caption [B, L, K] → encoder_hidden_states [B, L, D]. */
+/** The caption projection: caption [B, L, K] → encoder_hidden_states [B, L, D]. */
 export class CaptionProjectionModel implements Model {
   readonly name = 'caption_projection';
   readonly inputs: readonly TensorSpec[];
@@ -91,7 +91,7 @@ export class CaptionProjectionModel implements Model {
   }
 }
 
-/** timestep [N] and sizes [b, …] → modulation [N, 6D], embedded_timestep [N, D]. */
+/** AdaLayerNormSingle: timestep [N] and sizes [b, …] → modulation [N, 6D], embedded_timestep [N, D]. */
 export class AdaLayerNormSingleModel implements Model {
   readonly name = 'ada_layer_norm_single';
   readonly inputs: readonly TensorSpec[];
@@ -116,7 +116,7 @@ export class AdaLayerNormSingleModel implements Model {
   plan(inputs: Inputs, wanted: ReadonlySet<string>): Job {
     const steps = inputs.get('timestep')!.shape[0]!;
     const sizes = this.#sizes.map((name) => inputs.get(name)!.shape[0]!);
-    // One timestep goes with every row of sizes.
+    // A single timestep is used for every row of sizes.
     const rows = steps === 1 ? Math.max(1, ...sizes) : steps;
     checkTiles(inputs, this.#sizes, rows);
     const width = this.outputs.reduce((sum, { shape }) => sum + shape[1]!, 0);
@@ -156,7 +156,7 @@ export class AdaLayerNormSingleModel implements Model {
   }
 }
 
-/** The rows of one request; the sizes are tiled a, b, a, b … over them. */
+/** The rows of one request; its sizes are repeated a, b, a, b … over the rows. */
 export function stepRows(inputs: Inputs, timesteps: Float32Array, rows: number): StepRows {
   const resolution = inputs.get('resolution');
   const aspectRatio = inputs.get('aspect_ratio');
@@ -167,7 +167,10 @@ export function stepRows(inputs: Inputs, timesteps: Float32Array, rows: number):
   };
 }
 
-/** latent [B, C, H, W] → tokens [B, N, D]. Bound by memory, so that batches would gain nothing. */
+/**
+ * PatchEmbed: latent [B, C, H, W] → tokens [B, N, D]. Requests do not share a run, because memory limits
+ * the speed and a batch would not be quicker.
+ */
 export class PatchEmbedModel implements Model {
   readonly name = 'patch_embed';
   readonly inputs: readonly TensorSpec[];
@@ -194,7 +197,7 @@ export class PatchEmbedModel implements Model {
     }
     const rows = shape[0]! * tokens;
     const width = this.outputs[0]!.shape[2]!;
-    // Beside the result there is the position table, in float64 while it is made.
+    // The result, and the position table, which is float64 while it is computed.
     const bytes = rows * width * itemSize(this.outputs[0]!.datatype) + tokens * width * 8;
     return { model: this, inputs, wanted, rows, bytes, batchKey: undefined };
   }

@@ -2,29 +2,29 @@ import type { LatteEmbeddings } from 'latte-embeddings';
 import { invalid, show } from '../protocol/errors.js';
 import { showShape, type Datatype, type WireTensor } from '../protocol/tensor.js';
 
-/** An input or output as the metadata describes it. */
+/** An input or output of a model, as in the protocol's metadata. */
 export interface TensorSpec {
   readonly name: string;
-  /** The type that the model computes with. */
+  /** The datatype that the metadata names. */
   readonly datatype: Datatype;
-  /** Of an input: every type that it may come in. */
+  /** All datatypes that an input may have. Default: `datatype` only. */
   readonly accepts?: readonly Datatype[];
-  /** -1: any length. */
+  /** The length of each axis; -1 means any length. */
   readonly shape: readonly number[];
   readonly optional?: boolean;
 }
 
-/** A checked request to one model. */
+/** A checked request to a model. */
 export interface Job {
   readonly model: Model;
   readonly inputs: ReadonlyMap<string, WireTensor>;
   /** The names of the outputs to compute. */
   readonly wanted: ReadonlySet<string>;
-  /** Rows of the largest product, which batches are bounded by. */
+  /** The rows of the largest matrix product. `maxBatchRows` limits their sum in a batch. */
   readonly rows: number;
-  /** The bytes of all outputs, and of what is computed on the way. */
+  /** The bytes of all outputs and intermediate results. */
   readonly bytes: number;
-  /** Jobs of one model with the same key may share a run; undefined: a run of its own. */
+  /** Jobs of one model with the same key may share a run. Undefined if the job must run alone. */
   readonly batchKey: string | undefined;
 }
 
@@ -35,14 +35,14 @@ export interface RunTimes {
   output: number;
 }
 
-/** What can be inferred: the same on every device. */
+/** A model that clients can infer. It has no weights itself, so it is the same on every device. */
 export interface Model {
   readonly name: string;
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
-  /** Completes a request whose tensors fit {@link inputs}. @throws ProtocolError. */
+  /** Makes the job of a request whose tensors fit {@link inputs}. @throws ProtocolError. */
   plan(inputs: ReadonlyMap<string, WireTensor>, wanted: ReadonlySet<string>): Job;
-  /** Computes jobs of one batch on one device: the outputs of each. */
+  /** Computes the jobs of one batch on the device of `latte`. @returns the outputs of each job. */
   run(
     latte: LatteEmbeddings,
     jobs: readonly Job[],
@@ -51,7 +51,7 @@ export interface Model {
   ): Promise<WireTensor[][]>;
 }
 
-/** Checks names, types and shapes of a request's tensors against a model's, and plans its job. */
+/** Checks the names, datatypes and shapes of a request's tensors, and makes its job. @throws ProtocolError. */
 export function planJob(
   model: Model,
   inputs: readonly WireTensor[],

@@ -5,13 +5,13 @@ import { AdaLayerNormSingleModel, CaptionProjectionModel, PatchEmbedModel } from
 import type { Model } from './model.js';
 import { selfTest } from './self-test.js';
 
-/** A checkpoint to serve, as the command line names it. */
+/** A checkpoint to serve. */
 export interface ModelSource {
   readonly name: string;
   readonly folder: string;
 }
 
-/** A model under the name that clients call it by. */
+/** A model with the name that clients use. */
 export interface ServedModel {
   readonly name: string;
   readonly model: Model;
@@ -19,7 +19,10 @@ export interface ServedModel {
   readonly replicas: ReadonlyMap<string, LatteEmbeddings>;
 }
 
-/** `name=folder`, or a folder, whose name is the model's; `latte` for `…/latte/transformer`. */
+/**
+ * Parses `name=folder`, or a folder. The checkpoint then gets the folder's name; of
+ * `…/latte/transformer` that is `latte`.
+ */
 export function parseModelSource(text: string): ModelSource {
   const named = /^([A-Za-z0-9_-]+)=(.+)$/s.exec(text);
   if (named !== null) return { name: named[1]!, folder: named[2]! };
@@ -39,7 +42,7 @@ export function chooseDevices(value: string): string[] {
   return [...new Set(value.split(','))];
 }
 
-/** All that is served, with its weights on every device. */
+/** All served models, with their weights on every device. */
 export class Repository {
   readonly devices: readonly string[];
   /** In the order of the index. */
@@ -57,9 +60,9 @@ export class Repository {
   }
 
   /**
-   * Loads each checkpoint on each device. With one checkpoint its models have plain names
-   * (`conditioning`); with several, the checkpoint's name stands before (`latte.conditioning`).
-   * `latte` and `latte.conditioning` reach the models of checkpoint `latte` either way.
+   * Loads each checkpoint on each device. The models of a single checkpoint have plain names
+   * (`conditioning`); with several checkpoints, the checkpoint's name stands before
+   * (`latte.conditioning`). The long name, and `latte` for `latte.conditioning`, can be used in both cases.
    */
   static async load(
     sources: readonly ModelSource[],
@@ -100,7 +103,7 @@ export class Repository {
     return this.#byName.get(name);
   }
 
-  /** Tries every model on a device. @throws what is wrong. */
+  /** Runs the self-test of every model on a device. @throws Error if one fails. */
   async test(device: string): Promise<void> {
     for (const { name, model, replicas } of this.models) {
       await selfTest(name, model, replicas.get(device)!);

@@ -3,10 +3,10 @@ import { Tensor } from 'latte-embeddings';
 import { bytesOf, dtypeOf, type Datatype, type WireTensor } from '../protocol/tensor.js';
 import type { RunTimes } from './model.js';
 
-// The layers treat each row of their input by itself. Rows of several requests are computed as one
-// product here, and each request gets its own rows back.
+// The layers compute each row of their input independently. So the rows of several requests are computed
+// together here, and each request gets its own rows of the result.
 
-/** Adds the time since the last call, or the start, to one of the times. */
+/** Returns a function that adds the time since its last call (at first, since now) to one of the times. */
 export function stopwatch(times: RunTimes): (part: keyof RunTimes) => void {
   let last = process.hrtime.bigint();
   return (part) => {
@@ -16,7 +16,7 @@ export function stopwatch(times: RunTimes): (part: keyof RunTimes) => void {
   };
 }
 
-/** The tensors' bytes one after the other, in memory of the library, which forwards do not copy. */
+/** A tensor of the parts' bytes, one after the other. Its memory is the library's, so forwards do not copy it. */
 export function concatenate(
   parts: readonly Uint8Array[],
   datatype: Datatype,
@@ -32,7 +32,7 @@ export function concatenate(
   return tensor;
 }
 
-/** Copies of the rows of a result, `counts[i]` for request i; disposes the result. */
+/** Copies the rows of a result to the host, `counts[i]` rows for request i, and disposes the result. */
 export async function takeRows(result: Tensor, counts: readonly number[]): Promise<Buffer[]> {
   try {
     using host = await result.to('cpu');
@@ -50,7 +50,7 @@ export async function takeRows(result: Tensor, counts: readonly number[]): Promi
   }
 }
 
-/** The rows of captions [B, L, K] of one datatype, projected: [B·L, D]. */
+/** Projects the rows of captions [B, L, K] of one datatype; [sum of B·L, D]. */
 export async function projectCaptions(
   latte: LatteEmbeddings,
   captions: readonly WireTensor[],
@@ -66,7 +66,7 @@ export async function projectCaptions(
   return input.to({ device, dtype });
 }
 
-/** The rows of a timestep embedding: one timestep each, and its sizes if the model has sizes. */
+/** The rows of a timestep embedding: one timestep for each; with size conditions also its sizes. */
 export interface StepRows {
   /** [N] */
   readonly timesteps: Float32Array;
@@ -76,7 +76,7 @@ export interface StepRows {
   readonly aspectRatio?: Float32Array;
 }
 
-/** Embeds rows of several requests: modulation [N, 6D] and embeddedTimestep [N, D]. */
+/** Embeds the rows of several requests together: modulation [N, 6D] and embeddedTimestep [N, D]. */
 export async function embedSteps(
   latte: LatteEmbeddings,
   steps: readonly StepRows[],
@@ -110,13 +110,13 @@ export async function embedSteps(
   );
 }
 
-/** The values of a small input in float32, which is what the layers take positions and sizes as. */
+/** The elements of a small input as float32, the dtype to which the layers convert timesteps and sizes. */
 export function floatsOf({ datatype, shape, bytes }: WireTensor): Float32Array {
   using tensor = concatenate([bytes], datatype, shape);
   return tensor.toFloat32Array();
 }
 
-/** Rows of `width` numbers, tiled a, b, a, b … to `count` rows. */
+/** Repeats rows of `width` numbers, a, b, a, b …, up to `count` rows. */
 export function tileRows(values: Float32Array, width: number, count: number): Float32Array {
   const tiled = new Float32Array(count * width);
   for (let i = 0; i < tiled.length; i++) tiled[i] = values[i % values.length]!;

@@ -8,12 +8,12 @@ import {
 } from '../protocol/tensor.js';
 import { planJob, type Model, type TensorSpec } from './model.js';
 
-/** A length for each axis that may have any: a few patches, rows and tokens. */
+/** The length of each axis of a test input that may have any length. */
 const freeLength = 4;
 
 /**
- * Computes a small request of a model twice: as wide as its outputs say, finite, and with the same
- * bits both times. Weights with NaN, and a device that does not compute, are found here.
+ * Computes a small request of a model twice. The results must have the size of their shape, be finite, and
+ * have the same bits both times. This finds weights with NaN, and devices that do not compute correctly.
  * @throws Error that names the model and the output.
  */
 export async function selfTest(name: string, model: Model, latte: LatteEmbeddings): Promise<void> {

@@ -1,6 +1,6 @@
 import { LatteError } from 'latte-embeddings';
 
-/** Why a request is not answered. Each transport has its own code for each of these. */
+/** The kinds of errors. Each transport maps them to its own codes. */
 export type ErrorKind =
   | 'invalid'
   | 'notFound'
@@ -11,7 +11,7 @@ export type ErrorKind =
   | 'cancelled'
   | 'internal';
 
-/** An error whose message goes to the client. */
+/** An error whose message is sent to the client. */
 export class ProtocolError extends Error {
   readonly kind: ErrorKind;
 
@@ -37,8 +37,8 @@ const kindsOfLatteErrors: Record<string, ErrorKind> = {
 };
 
 /**
- * What the client is told about an error. The message of an error that nobody foresaw stays in the
- * log: it may hold paths of this machine.
+ * The error that is sent to the client for any error. The message of an unexpected error is not sent, only
+ * logged, because it may contain paths of this machine.
  */
 export function toProtocolError(error: unknown): ProtocolError {
   if (error instanceof ProtocolError) return error;
@@ -49,7 +49,7 @@ export function toProtocolError(error: unknown): ProtocolError {
   return new ProtocolError('internal', 'internal error', { cause: error });
 }
 
-/** The first characters of a value from a request, for a message. */
+/** A short text for a value of a request, for messages. */
 export function show(value: unknown): string {
   const text = typeof value === 'string' ? JSON.stringify(value) : describe(value);
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;

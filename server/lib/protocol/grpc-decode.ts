@@ -50,14 +50,14 @@ export interface ModelInferRequest {
   raw_input_contents: Buffer[];
 }
 
-/** The field of typed contents that holds a type; FP16 and BF16 have none. */
+/** The field of `contents` that holds elements of a datatype. FP16 and BF16 have none. */
 const contentsOf: Partial<Record<Datatype, keyof Contents>> = {
   FP32: 'fp32_contents',
   INT32: 'int_contents',
   INT64: 'int64_contents',
 };
 
-/** Decodes the fields of a ModelInferRequest. @throws ProtocolError 'invalid'. */
+/** Checks a ModelInferRequest, and converts it to an InferRequest. @throws ProtocolError 'invalid'. */
 export function decodeGrpcRequest(request: ModelInferRequest): InferRequest {
   const names = new Set<string>();
   const raw = request.raw_input_contents;

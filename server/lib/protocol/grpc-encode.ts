@@ -1,6 +1,6 @@
 import type { InferAnswer } from './request.js';
 
-/** A ModelInferResponse for proto-loader. Outputs are raw contents, whatever the inputs were. */
+/** A ModelInferResponse for proto-loader. Outputs are always raw contents. */
 export function encodeGrpcAnswer({ modelName, id, outputs }: InferAnswer): object {
   return {
     model_name: modelName,

@@ -20,11 +20,12 @@ import {
 type JsonObject = Record<string, unknown>;
 
 /**
- * Decodes the body of an inference request: a JSON object and, behind it, the binary data of the inputs
- * that have `binary_data_size`, in their order. Fields that the protocol does not name are ignored.
+ * Decodes the body of an inference request: a JSON object, then the binary data of the inputs that have
+ * `binary_data_size`, in the order of the inputs. Unknown fields are ignored.
  * @param headerLength the header Inference-Header-Content-Length: the bytes of the JSON object. Without
- *   it the whole body is JSON.
- * @param maxJsonBytes JSON takes many times its length in memory, so that it has a limit of its own.
+ *   this header the whole body is JSON.
+ * @param maxJsonBytes the most bytes of JSON. Parsed JSON takes many times its length in memory, so this
+ *   limit is lower than that of the body.
  * @throws ProtocolError 'invalid', 'tooLarge'.
  */
 export function decodeRestRequest(
@@ -112,13 +113,13 @@ function decodeInput(input: JsonObject, names: Set<string>, binary: BinaryPart):
   return checkByteLength({ name, datatype, shape, bytes });
 }
 
-/** The binary data behind the JSON object, taken input by input. */
+/** The binary data after the JSON object, from which each input takes its bytes in turn. */
 class BinaryPart {
   readonly #bytes: Buffer;
   readonly #missing: string | undefined;
   #taken = 0;
 
-  /** @param missing why there is no such part, if there is none. */
+  /** @param missing the reason why the body has no binary data; undefined if it has. */
   constructor(bytes: Buffer, missing: string | undefined) {
     this.#bytes = bytes;
     this.#missing = missing;
@@ -144,7 +145,7 @@ class BinaryPart {
   }
 }
 
-/** The numbers of `data`, flat or nested as the shape is, without recursion. */
+/** The numbers of `data`, which may be flat or nested. Without recursion, because clients choose the depth. */
 function flatten(data: unknown, shape: readonly number[], name: string): number[] {
   if (!Array.isArray(data)) {
     throw invalid(`input ${show(name)}: data must be an array of numbers, but is ${show(data)}`);

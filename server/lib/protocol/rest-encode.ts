@@ -2,18 +2,18 @@ import { invalid } from './errors.js';
 import type { InferAnswer, InferRequest } from './request.js';
 import { elementsOf, numbersOf, type WireTensor } from './tensor.js';
 
-/** The most numbers that an answer has as JSON text, which takes some 20 bytes for each. */
+/** The most numbers of an output in JSON, where each takes some 20 bytes. */
 const maxJsonNumbers = 2 ** 21;
 
 export interface RestAnswer {
-  /** The bytes of the JSON object if binary data follows it. */
+  /** The bytes of the JSON object; undefined if no binary data follows it. */
   readonly headerLength: number | undefined;
   readonly chunks: readonly Uint8Array[];
 }
 
 /**
- * Encodes an answer: each output as JSON numbers, or as binary data behind the JSON object, as the
- * client asked for.
+ * Encodes an answer. Each output is JSON numbers, or binary data after the JSON object, depending on the
+ * request.
  * @throws ProtocolError 'invalid' for numbers that JSON cannot hold.
  */
 export function encodeRestAnswer(request: InferRequest, answer: InferAnswer): RestAnswer {

@@ -1,7 +1,7 @@
 import { Tensor, type DType, type TensorData } from 'latte-embeddings';
 import { invalid, show } from './errors.js';
 
-/** The protocol's names of the element types that layers take or give. */
+/** The protocol's names of the dtypes that inputs and outputs may have. */
 export type Datatype = 'FP32' | 'FP16' | 'BF16' | 'INT64' | 'INT32';
 
 interface DatatypeInfo {
@@ -17,16 +17,16 @@ const table: Record<Datatype, DatatypeInfo> = {
   INT32: { dtype: 'int32', itemSize: 4 },
 };
 
-/** The floating-point types, which layers convert to their own. */
+/** The floating-point datatypes; layers convert inputs to their own dtype. */
 export const floatDatatypes: readonly Datatype[] = ['FP32', 'FP16', 'BF16'];
 
-/** The largest number of axes of a tensor on the wire. */
+/** The most axes of a tensor in a request. */
 const maxAxes = 8;
 
-/** The largest number of elements: products of lengths stay exact, and far below 2^53 bytes. */
+/** The most elements of a tensor: sizes in bytes stay far below 2^53, and so exact. */
 const maxElements = 2 ** 40;
 
-/** A tensor as it travels: row-major, little-endian. */
+/** A tensor of a request or an answer: row-major, little-endian bytes. */
 export interface WireTensor {
   readonly name: string;
   readonly datatype: Datatype;
@@ -57,7 +57,7 @@ export function showShape(shape: readonly number[]): string {
   return `[${shape.map((length) => (length < 0 ? '?' : length)).join(', ')}]`;
 }
 
-/** Checks the type of an input. */
+/** Checks the datatype of an input. @throws ProtocolError 'invalid'. */
 export function checkDatatype(value: unknown, input: string): Datatype {
   if (typeof value === 'string' && Object.hasOwn(table, value)) return value as Datatype;
   throw invalid(
@@ -65,7 +65,7 @@ export function checkDatatype(value: unknown, input: string): Datatype {
   );
 }
 
-/** Checks the shape of an input: whole lengths from 0, and a product within bounds. */
+/** Checks the shape of an input: whole numbers from 0 with a limited product. @throws ProtocolError 'invalid'. */
 export function checkShape(value: unknown, input: string): number[] {
   if (!Array.isArray(value) || value.length > maxAxes) {
     throw invalid(
@@ -87,7 +87,7 @@ export function checkShape(value: unknown, input: string): number[] {
   return [...(value as number[])];
 }
 
-/** Checks that the contents of an input are as long as its shape and type ask for. */
+/** Checks that an input has as many bytes as its shape and datatype take. @throws ProtocolError 'invalid'. */
 export function checkByteLength(tensor: WireTensor): WireTensor {
   const { name, datatype, shape, bytes } = tensor;
   const expected = elementsOf(shape) * itemSize(datatype);
@@ -99,7 +99,7 @@ export function checkByteLength(tensor: WireTensor): WireTensor {
   return tensor;
 }
 
-/** Numbers of a request as the elements of a tensor. Numbers that the type cannot hold are refused. */
+/** Converts numbers of a request to elements. @throws ProtocolError 'invalid' for one that does not fit. */
 export function bytesOfNumbers(
   values: readonly number[],
   datatype: Datatype,
@@ -129,7 +129,7 @@ function fits(value: number, datatype: Datatype): boolean {
     case 'FP16':
       return Math.abs(value) < 65520;
     case 'BF16':
-      // Half way between the largest bfloat16 and the next power of two.
+      // Numbers from here on, half way between the largest bfloat16 and 2^128, round to infinity.
       return Math.abs(value) < 2 ** 128 - 2 ** 119;
     case 'INT64':
       return Number.isSafeInteger(value);
@@ -138,7 +138,7 @@ function fits(value: number, datatype: Datatype): boolean {
   }
 }
 
-/** The values of a floating-point tensor, for JSON. */
+/** The elements of a floating-point tensor as float32, for JSON. */
 export function numbersOf({ datatype, shape, bytes }: WireTensor): Float32Array {
   const size = elementsOf(shape);
   const array = datatype === 'FP32' ? new Float32Array(size) : new Uint16Array(size);
@@ -148,7 +148,7 @@ export function numbersOf({ datatype, shape, bytes }: WireTensor): Float32Array 
     : new Tensor(dtypeOf(datatype), array).toFloat32Array();
 }
 
-/** The bytes of a typed array, not copied. */
+/** The bytes of a typed array, without a copy. */
 export function bytesOf(data: TensorData): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

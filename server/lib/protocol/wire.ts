@@ -1,15 +1,15 @@
 import { invalid } from './errors.js';
 
-// A protobuf message can take a hundred times its length once it is decoded: an empty field of two
-// bytes becomes an object. So the fields of a request are counted before it is decoded.
+// A decoded protobuf message can take a hundred times the memory of its bytes: an empty field of two bytes
+// becomes an object. So the fields of a request are counted before it is decoded.
 
-/** Tensors as raw contents are views of the message: only these may be long. */
+/** The number of the field raw_input_contents. It is decoded without a copy, so only it may be long. */
 const rawContents = 7;
 
 /** The most fields of a request, raw contents included. */
 const maxFields = 256;
 
-/** The most bytes of everything but raw contents. An int64 of one byte takes fifty when decoded. */
+/** The most bytes of all other fields. A decoded int64 can take fifty times the memory of its byte. */
 const maxOtherBytes = 4 * 1024 * 1024;
 
 const varint = 0;
@@ -18,7 +18,7 @@ const lengthDelimited = 2;
 const fixed32 = 5;
 
 /**
- * Checks that a ModelInferRequest takes little more memory decoded than encoded.
+ * Checks that a decoded ModelInferRequest will take little more memory than its bytes.
  * @throws ProtocolError 'invalid'.
  */
 export function checkWireSize(message: Uint8Array): void {
@@ -41,7 +41,7 @@ export function checkWireSize(message: Uint8Array): void {
   }
 }
 
-/** The bytes of a field's value behind its tag at `position`. */
+/** The length in bytes of a field's value, which begins at `position`. */
 function fieldLength(message: Uint8Array, position: number, wireType: number): number {
   switch (wireType) {
     case varint:
@@ -64,7 +64,7 @@ function readVarint(message: Uint8Array, start: number): { value: number; next: 
   for (let i = 0; i < 10; i++) {
     const byte = message[start + i];
     if (byte === undefined) throw invalid('the message ends within a field');
-    // Lengths beyond 2^53 lose digits here, and are past the message's end either way.
+    // A number above 2^53 is not exact here, but as a length it exceeds the message anyway.
     value += (byte & 0x7f) * 2 ** (7 * i);
     if (byte < 0x80) return { value, next: start + i + 1 };
   }

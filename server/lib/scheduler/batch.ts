@@ -3,21 +3,21 @@ import type { Entry } from './entry.js';
 export interface BatchLimits {
   /** The kinds of device on which requests share a run. */
   readonly batchOn: readonly ('cpu' | 'npu')[];
-  /** How long a request waits for others to share its run; 0: only those that wait already do. */
+  /** How long the first request of a batch waits for others; 0 takes only those that wait already. */
   readonly batchWaitMs: number;
   /** The most requests of a run. */
   readonly maxBatch: number;
-  /** The most rows of a run; a request with more runs alone. */
+  /** The most rows of a run. A request with more rows runs alone. */
   readonly maxBatchRows: number;
 }
 
 export interface Batch {
   readonly entries: readonly Entry[];
-  /** How much longer to wait for more entries. */
+  /** How many milliseconds longer to wait for more entries; 0 if the batch should run now. */
   readonly waitMs: number;
 }
 
-/** The next run: the entry that waited longest, and those behind it that can share its product. */
+/** The next run: the entry that waited longest, and later ones that may share its run. */
 export function gatherBatch(
   queue: readonly Entry[],
   kind: 'cpu' | 'npu',

@@ -2,15 +2,15 @@ import type { Entry } from './entry.js';
 
 let starts = 0;
 
-/** A device's share of the work. */
+/** A device, and its running work. */
 export class Device {
   readonly name: string;
   readonly kind: 'cpu' | 'npu';
-  /** Its self-test failed after an error: it takes no more runs. */
+  /** Whether the self-test failed after an error. A lost device gets no more runs. */
   lost = false;
-  /** The runs that are under way. */
+  /** The number of its current runs. */
   runs = 0;
-  /** Counts the starts of all devices: the smaller, the longer ago. */
+  /** The number of the last start, counted over all devices. A smaller number is longer ago. */
   lastStart = 0;
   readonly entries = new Set<Entry>();
 
@@ -19,7 +19,10 @@ export class Device {
     this.kind = name.startsWith('npu') ? 'npu' : 'cpu';
   }
 
-  /** Starts a run; its signal aborts once nobody waits for any of its entries. */
+  /**
+   * Counts a run of these entries. The signal is aborted once all entries have failed (by a deadline, or
+   * because their clients disconnected). Call `done` at the end of the run.
+   */
   start(entries: readonly Entry[]): { signal: AbortSignal; done: () => void } {
     const controller = new AbortController();
     let waiting = entries.length;

@@ -9,11 +9,11 @@ export class Entry {
   readonly replicas: ReadonlyMap<string, LatteEmbeddings>;
   readonly result: Promise<RunResult>;
   readonly enqueued = process.hrtime.bigint();
-  /** How long it was in the queue. */
+  /** How long it was in the queue, in nanoseconds. */
   queueNs = 0;
-  /** Its batch failed: it shares no run again. */
+  /** Whether it must run alone, because its batch failed. */
   alone = false;
-  /** Called if the entry fails: leaves the queue, and then the run. */
+  /** Called if the entry fails: takes it from the queue, or, once it runs, from its run. */
   #onFail: () => void;
   #resolve!: (result: RunResult) => void;
   #reject!: (reason: ProtocolError) => void;
@@ -46,7 +46,7 @@ export class Entry {
     };
   }
 
-  /** Milliseconds since it was queued. */
+  /** Milliseconds since the entry was queued. */
   get waitedMs(): number {
     return Number(process.hrtime.bigint() - this.enqueued) / 1e6;
   }
@@ -57,7 +57,7 @@ export class Entry {
     this.#onFail = leaveRun;
   }
 
-  /** Puts it back, for a run of its own; false if it has settled. */
+  /** Marks the entry to run alone after a failed batch. @returns false if it has settled already. */
   returnToQueue(leaveQueue: () => void): boolean {
     this.alone = true;
     this.#onFail = leaveQueue;

@@ -7,32 +7,32 @@ import { Entry } from './entry.js';
 import type { RunReport, RunResult } from './run-result.js';
 
 export interface SchedulerOptions extends BatchLimits {
-  /** How many requests may wait; the next is refused. */
+  /** The most requests that may wait; more are refused. */
   readonly queueLimit: number;
-  /** How many runs a device has at the same time: while one copies, another computes. */
+  /** The most runs of a device at the same time. With two, one can copy while another computes. */
   readonly runsPerDevice: number;
 }
 
-/** A job, and what it needs to run. */
+/** A job, the weights for it, and the client's limits. */
 export interface Submission {
   readonly job: Job;
   readonly replicas: ReadonlyMap<string, LatteEmbeddings>;
-  /** The client is gone. */
+  /** Aborted if the client disconnects. */
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
 }
 
 export interface SchedulerEvents {
-  /** A run ended well. */
+  /** Called after a successful run. */
   onRun(jobs: readonly Job[], report: Omit<RunReport, 'queueNs'>): void;
-  /** A device failed; it takes no more runs unless this resolves. */
+  /** Called after an error of a device. If the promise rejects, the device gets no more runs. */
   testDevice(device: string): Promise<void>;
   onDeviceLost(device: string, reason: unknown): void;
 }
 
 /**
- * One queue for all models. The request that waited longest runs next, on the device that has the
- * fewest runs, together with those that share its product. Nothing waits outside of this queue.
+ * One queue for all models. The request that waited longest runs next, on the device with the fewest runs,
+ * together with requests that can share its run. Requests wait only in this queue.
  */
 export class Scheduler {
   readonly devices: readonly Device[];
@@ -57,15 +57,15 @@ export class Scheduler {
     return this.devices.reduce((sum, { runs }) => sum + runs, 0);
   }
 
-  /** Whether any device computes. */
+  /** Whether any device is left. */
   get usable(): boolean {
     return this.devices.some(({ lost }) => !lost);
   }
 
   /**
    * Queues a job, and resolves with its outputs.
-   * @throws ProtocolError 'busy' if the queue is full, 'unavailable' after {@link drain} or without a
-   *   device, 'deadline', 'cancelled' if the client is gone, and what the run throws.
+   * @throws ProtocolError 'busy' if the queue is full, 'unavailable' after {@link drain} or if no device is
+   *   left, 'deadline', 'cancelled' if the client disconnected, and the errors of the run.
    */
   async submit({ job, replicas, signal, timeoutMs }: Submission): Promise<RunResult> {
     if (this.#closed) throw new ProtocolError('unavailable', 'the server is shutting down');
@@ -83,7 +83,7 @@ export class Scheduler {
     return entry.result;
   }
 
-  /** Takes no more jobs; resolves when those that are here have ended. */
+  /** Refuses new jobs, and resolves once all others have ended. */
   async drain(): Promise<void> {
     this.#closed = true;
     this.#pump();
@@ -91,7 +91,7 @@ export class Scheduler {
     await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** Ends everything that waits or runs. */
+  /** Fails every job that waits or runs, with 'unavailable'. */
   abort(): void {
     this.#closed = true;
     for (const entry of [...this.#queue, ...this.devices.flatMap(({ entries }) => [...entries])]) {
@@ -103,7 +103,7 @@ export class Scheduler {
     return this.#queue.length === 0 && this.running === 0;
   }
 
-  /** An entry that settled early gives its place in the queue to the next. */
+  /** Removes an entry from the queue that failed while it waited. */
   #leave(entry: Entry): void {
     this.#queue = this.#queue.filter((other) => other !== entry);
     this.#reportIdle();
@@ -113,6 +113,7 @@ export class Scheduler {
     if (this.#isIdle()) for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 
+  /** Starts runs while there are free devices and waiting entries. */
   #pump(): void {
     clearTimeout(this.#waitTimer);
     for (;;) {
@@ -134,7 +135,7 @@ export class Scheduler {
     const free = this.devices.filter(
       ({ lost, runs }) => !lost && runs < this.#options.runsPerDevice,
     );
-    // Devices take turns: of those with the fewest runs, the one whose last start is oldest.
+    // Of the devices with the fewest runs, take that whose last start is longest ago.
     free.sort((a, b) => a.runs - b.runs || a.lastStart - b.lastStart);
     return free[0];
   }
@@ -162,7 +163,10 @@ export class Scheduler {
     }
   }
 
-  /** One request of a batch that cannot be computed must not take the others with it. */
+  /**
+   * Queues the entries of a failed batch again, each to run alone, because a single bad request may have
+   * failed all. @returns false if there is nothing to retry.
+   */
   #retryAlone(entries: readonly Entry[], { kind }: ProtocolError): boolean {
     if (entries.length === 1 || (kind !== 'invalid' && kind !== 'internal')) return false;
     const waiting = entries.filter((entry) => entry.returnToQueue(() => this.#leave(entry)));
@@ -170,7 +174,7 @@ export class Scheduler {
     return true;
   }
 
-  /** A call that failed on a device may have been the last: it is tried before the next run. */
+  /** Tests a device after an error; if the test fails, too, the device counts as lost. */
   async #checkDevice(device: Device, reason: unknown): Promise<void> {
     try {
       await this.#events.testDevice(device.name);

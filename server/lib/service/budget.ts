@@ -1,6 +1,6 @@
 import { ProtocolError } from '../protocol/errors.js';
 
-/** The bytes that open requests may hold at the same time: bodies, results and answers. */
+/** Limits the memory of all open requests together: bodies, results and answers. In bytes. */
 export class Budget {
   readonly limit: number;
   #used = 0;
@@ -14,8 +14,9 @@ export class Budget {
   }
 
   /**
-   * Reserves bytes until the function that it returns is called.
-   * @throws ProtocolError 'busy', or 'invalid' for what can never fit.
+   * Reserves bytes.
+   * @returns a function that releases them; further calls of it do nothing.
+   * @throws ProtocolError 'busy' if other requests use the memory, 'invalid' if the limit is lower.
    */
   reserve(bytes: number): () => void {
     if (bytes > this.limit) {

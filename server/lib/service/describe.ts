@@ -5,8 +5,8 @@ import type { ServedModel } from '../models/repository.js';
 import { modelVersion, type Service } from './service.js';
 import type { Duration } from './statistics.js';
 
-// What REST and gRPC describe in the same words. Field names are the protocol's, which are the same in
-// JSON and in the .proto; numbers are plain numbers.
+// The protocol's descriptions of the server and its models, for REST and gRPC. The field names in JSON and
+// in the .proto are the same.
 
 export const platform = 'latte-embeddings';
 

@@ -5,7 +5,7 @@ import type { Budget } from './budget.js';
 
 const seconds = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
 
-/** The metrics of one server, in a registry of its own. */
+/** The Prometheus metrics of a server. */
 export class Metrics {
   readonly registry = new Registry();
   readonly requests = new Counter({

@@ -11,29 +11,30 @@ import { Metrics } from './metrics.js';
 import { ModelStatistics } from './statistics.js';
 
 export interface ServiceOptions extends SchedulerOptions {
-  /** The longest that a request may take, and what one without a deadline gets. */
+  /** The longest time for a request, also for one with a later deadline or none. */
   readonly timeoutMs: number;
-  /** Bytes that open requests may hold. */
+  /** The most memory of all open requests, in bytes. */
   readonly memoryBytes: number;
 }
 
-/** One request's way through the server, for its log line and the metrics. */
+/** One inference request, as its transport received it. */
 export interface Exchange {
   readonly protocol: 'http' | 'grpc';
   readonly modelName: string;
   readonly modelVersion: string;
-  /** The client is gone. */
+  /** Aborted if the client disconnects. */
   readonly signal: AbortSignal;
+  /** The value of process.hrtime.bigint() at the arrival. */
   readonly started: bigint;
   readonly bytesIn: number;
-  /** How long the transport lets the client wait. */
+  /** The milliseconds left until the deadline of a gRPC call. */
   readonly deadlineMs?: number;
 }
 
 /** The only version of each model. */
 export const modelVersion = '1';
 
-/** What both transports serve. */
+/** The server without its transports: models, scheduler, statistics, metrics and log. */
 export class Service {
   readonly repository: Repository;
   readonly scheduler: Scheduler;
@@ -71,17 +72,17 @@ export class Service {
     this.metrics = new Metrics(this.scheduler, this.budget, () => this.ready);
   }
 
-  /** Weights are loaded, the self-test has passed, a device is left, and no shutdown has begun. */
+  /** Whether the self-test has passed, a device is left, and no shutdown has begun. */
   get ready(): boolean {
     return this.#tested && !this.#draining && this.scheduler.usable;
   }
 
-  /** Whether a restart would not help: false once all devices are lost. */
+  /** False once all devices are lost, so that the process should be restarted. */
   get live(): boolean {
     return this.scheduler.usable;
   }
 
-  /** Tries every model on every device; the service is ready afterwards. @throws what is wrong. */
+  /** Tests every model on every device; the service is ready afterwards. @throws Error if a test fails. */
   async selfTest(): Promise<void> {
     for (const device of this.repository.devices) await this.repository.test(device);
     this.#tested = true;
@@ -91,7 +92,7 @@ export class Service {
     return this.#draining;
   }
 
-  /** Says "not ready" to load balancers; requests are still served. */
+  /** From now on `ready` is false, so that load balancers send no more requests; others are still served. */
   announceDrain(): void {
     this.#draining = true;
   }
@@ -113,8 +114,8 @@ export class Service {
   }
 
   /**
-   * Serves one inference: decodes it, queues it, and encodes the answer. Writes its log line.
-   * @param release is called when the answer needs no memory any more.
+   * Serves one inference: decodes the request, queues it, encodes the answer, and writes a log line.
+   * @returns the answer, and `release`, which the transport must call once the answer is sent.
    * @throws ProtocolError.
    */
   async infer<Answer>(
@@ -201,7 +202,7 @@ export class Service {
   ): void {
     const totalNs = Number(process.hrtime.bigint() - exchange.started);
     const { protocol } = exchange;
-    // A name that a client made up must not become a label of the metrics.
+    // An unknown name must not become a label: clients could create any number of metrics.
     const model = served?.name ?? '';
     if (served !== undefined) this.statisticsOf(served).addFailure(totalNs);
     this.metrics.requests.inc({ model, protocol, outcome: reason.kind });

@@ -1,6 +1,6 @@
 import type { RunTimes } from '../models/model.js';
 
-/** How often something happened, and how long it took in all. */
+/** The number of events, and the sum of their durations in nanoseconds. */
 export interface Duration {
   count: number;
   ns: number;
@@ -13,13 +13,13 @@ export interface BatchStatistics {
   readonly output: Duration;
 }
 
-/** What one model did since the server started; the protocol's statistics extension. */
+/** The statistics of one model since the start of the server, for the protocol's extension. */
 export class ModelStatistics {
-  /** Milliseconds since the epoch. */
+  /** The time of the last run, in milliseconds since the epoch. */
   lastInference = 0;
-  /** Requests that were computed. */
+  /** The number of computed requests. */
   inferences = 0;
-  /** Runs, each of one request or of a batch. */
+  /** The number of runs, each of one request or of a batch. */
   executions = 0;
   readonly success = newDuration();
   readonly fail = newDuration();

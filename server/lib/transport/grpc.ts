@@ -28,7 +28,7 @@ import type { Service } from '../service/service.js';
 export interface GrpcOptions {
   readonly maxMessageBytes: number;
   readonly maxHeaderBytes: number;
-  /** Calls that may be open; their messages are in memory before anything can look at them. */
+  /** The most open calls. A message is in memory before the server can check its size. */
   readonly maxCalls: number;
 }
 
@@ -43,14 +43,14 @@ const codes: Record<ErrorKind, status> = {
   internal: status.INTERNAL,
 };
 
-/** Where the protocol's description is, in the package and in a checkout. */
+/** The path of the .proto file, in the package and in a checkout. */
 export const protoFile = join(__dirname, '..', '..', 'proto', 'inference.proto');
 
-/** The service of {@link protoFile}, for servers and clients. */
+/** Loads the service of {@link protoFile}, for servers and clients. */
 export function loadServiceDefinition(): ServiceDefinition {
   const loaded = loadSync(protoFile, {
     keepCase: true,
-    // Lengths and counts beyond 2^53 are refused either way.
+    // Numbers above 2^53 lose digits, but lengths and counts of that size are refused anyway.
     longs: Number,
     enums: String,
     defaults: true,
@@ -61,7 +61,7 @@ export function loadServiceDefinition(): ServiceDefinition {
 
 type Names = { name: string; version: string };
 
-/** The gRPC side of the protocol. Not yet listening. */
+/** Makes the gRPC server, which does not listen yet. */
 export function createGrpcServer(service: Service, options: GrpcOptions): Server {
   const definition = loadServiceDefinition();
   const decodeInfer = definition.ModelInfer!.requestDeserialize as (
@@ -74,7 +74,7 @@ export function createGrpcServer(service: Service, options: GrpcOptions): Server
     'grpc.max_concurrent_streams': options.maxCalls,
     interceptors: [limitCalls(options.maxCalls)],
   });
-  // An inference is decoded in its handler: what is wrong with it is the client's fault, not ours.
+  // The handler decodes inferences itself: grpc-js would answer a malformed message with INTERNAL.
   const withBytes: ServiceDefinition = {
     ...definition,
     ModelInfer: { ...definition.ModelInfer!, requestDeserialize: (bytes: Buffer) => bytes },
@@ -105,7 +105,7 @@ export function createGrpcServer(service: Service, options: GrpcOptions): Server
   return server;
 }
 
-/** Listens; resolves with the port. */
+/** Starts to listen, and resolves with the port. */
 export async function listenGrpc(server: Server, host: string, port: number): Promise<number> {
   const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   return new Promise((resolve, reject) => {
@@ -121,7 +121,7 @@ type Handler<Request> = (
   callback: sendUnaryData<object>,
 ) => void;
 
-/** A call that is answered at once. */
+/** The handler of a call that is answered synchronously. */
 function answer<Request>(
   service: Service,
   describe: (request: Request) => object,
@@ -160,7 +160,7 @@ function inferHandler(
           () => decodeGrpcRequest(message),
           (_request, result) => encodeGrpcAnswer(result),
         );
-        // The message is serialised when this returns.
+        // callback() serialises the response before it returns.
         callback(null, response);
         release();
       } finally {
@@ -190,14 +190,14 @@ function millisecondsTo(deadline: Date | number): number | undefined {
 
 function toStatus(service: Service, error: unknown): { code: status; details: string } {
   const { kind, message } = toProtocolError(error);
-  // An inference has written its line already.
+  // An error of an inference is a ProtocolError, and is in the log already.
   if (kind === 'internal' && !(error instanceof ProtocolError)) {
     service.log.error({ err: error }, 'a call failed');
   }
   return { code: codes[kind], details: message };
 }
 
-/** Refuses calls beyond a number before their messages are received. */
+/** Refuses calls beyond `maxCalls` before their messages are received. */
 function limitCalls(maxCalls: number): ServerInterceptor {
   let open = 0;
   return (_method, call) => {
@@ -229,7 +229,7 @@ function limitCalls(maxCalls: number): ServerInterceptor {
           onReceiveMetadata: (metadata, pass) => pass(metadata),
           onReceiveMessage: (message, pass) => pass(message),
           onReceiveHalfClose: (pass) => pass(),
-          // In every case that was tried a status is sent as well; nothing promises that.
+          // In all cases that were tested a status is sent, too, but grpc-js does not guarantee that.
           onCancel: () => end(),
         });
       },

@@ -18,9 +18,9 @@ export interface HttpOptions {
   readonly maxJsonBytes: number;
   readonly maxHeaderBytes: number;
   readonly maxConnections: number;
-  /** How long a request may take to arrive. */
+  /** The longest time for receiving a request. */
   readonly receiveTimeoutMs: number;
-  /** How long a connection may be without a byte in either direction. */
+  /** The longest time that a connection may be without a byte in either direction. */
   readonly idleTimeoutMs: number;
 }
 
@@ -40,14 +40,14 @@ interface ModelParams {
   version?: string;
 }
 
-/** The REST side of the protocol, its metrics beside it. Not yet listening. */
+/** Makes the HTTP server with the protocol's REST and /metrics; it does not listen yet. */
 export function createHttpServer(service: Service, options: HttpOptions): FastifyInstance {
   const app = fastify({
     logger: false,
     bodyLimit: options.maxBodyBytes,
     requestTimeout: options.receiveTimeoutMs,
     connectionTimeout: options.idleTimeoutMs,
-    // A connection that a client keeps open without a request does not hold up a shutdown.
+    // Close idle connections at a shutdown, so that keep-alive clients do not delay it.
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 512 },
     http: {
@@ -58,7 +58,7 @@ export function createHttpServer(service: Service, options: HttpOptions): Fastif
     clientErrorHandler: answerBrokenRequest,
   });
   app.server.maxConnections = options.maxConnections;
-  // Bodies are bytes whatever their content type says.
+  // Read every body as bytes, without regard to its content type.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
     done(null, body);
@@ -71,7 +71,7 @@ export function createHttpServer(service: Service, options: HttpOptions): Fastif
       new ProtocolError('notFound', `there is no ${request.method} ${request.url.slice(0, 100)}`),
     ),
   );
-  // A load balancer's connections move to another replica with their next request.
+  // During a shutdown close each connection, so that a load balancer's next request uses another replica.
   app.addHook('onSend', async (_request, reply) => {
     if (service.draining) reply.header('Connection', 'close');
   });
@@ -139,7 +139,7 @@ function addInference(app: FastifyInstance, service: Service, options: HttpOptio
   const started = new WeakMap<FastifyRequest, bigint>();
   for (const path of modelPaths('/infer')) {
     app.post<{ Params: ModelParams }>(path, {
-      // Before the body is read: what it may take is reserved, or the request is refused.
+      // Reserve memory for the body before it is read, or refuse the request.
       onRequest: async (request, reply) => {
         started.set(request, process.hrtime.bigint());
         const announced = Number(request.headers['content-length'] ?? options.maxBodyBytes);
@@ -197,12 +197,12 @@ function findModel(
   return service.findModel(params.model, params.version ?? '');
 }
 
-/** The protocol's error object, and what tells clients to come again. */
+/** Sends the protocol's error object; for errors that may pass also the header Retry-After. */
 function sendError(service: Service, reply: FastifyReply, error: unknown): FastifyReply {
   const { status, message, kind } = describeError(error);
   if (kind === 'internal') service.log.error({ err: error }, 'a request failed');
   if (kind === 'busy' || kind === 'unavailable') reply.header('Retry-After', 1);
-  // The rest of a body that was refused is not read.
+  // If the body was refused before its end, close the connection instead of reading the rest.
   if (!reply.request.raw.complete) reply.header('Connection', 'close');
   return reply.status(status).send({ error: message });
 }
@@ -212,7 +212,7 @@ function describeError(error: unknown): { status: number; message: string; kind?
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
     return { status: 413, message: 'the body is larger than this server takes' };
   }
-  // Fastify's own: a body that is shorter than announced, a URL that cannot be decoded.
+  // Fastify's own errors: a body shorter than its Content-Length, or a URL that cannot be decoded.
   if (code?.startsWith('FST_') === true && statusCode !== undefined && statusCode < 500) {
     return { status: statusCode, message: (error as Error).message };
   }
@@ -225,7 +225,7 @@ const brokenRequests: Record<string, [status: string, message: string]> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request did not arrive in time'],
 };
 
-/** Answers what is no HTTP request that a handler could be called for. */
+/** Answers a request that Node.js cannot parse, for which Fastify calls no handler. */
 function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();

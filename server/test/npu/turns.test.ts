@@ -26,7 +26,7 @@ test('several NPUs take turns, and give the same bits', async () => {
   expect(used).toEqual(['npu:0', 'npu:1', 'npu:0', 'npu:1']);
 });
 
-test('requests run on both at the same time; none shares a run unless told so', async () => {
+test('requests run on both at the same time; none shares a run by default', async () => {
   const server = await serve('--device', 'npu:0,npu:1', '--runs-per-device', '1');
   const gate = new Gate(server);
   const open = [1, 2, 3].map(() => postBinary(server.base, 'conditioning', inputs));
