@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LineProcess } from './line-process.js';
@@ -31,6 +32,14 @@ export function buildLimits(): void {
 export function limitsProcess(): LineProcess {
   buildLimits();
   return new LineProcess(program, []);
+}
+
+/** Another process that keeps every core at work until the returned function ends it. */
+export async function busyMachine(): Promise<() => Promise<void>> {
+  buildLimits();
+  const child = new LineProcess(program, ['--busy', String(availableParallelism())]);
+  await child.ask('begun');
+  return () => child.close();
 }
 
 /**

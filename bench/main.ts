@@ -9,6 +9,7 @@ import { writeChart } from './chart.js';
 import { buildLimits } from './limits.js';
 import { describeMachine } from './machine.js';
 import { judge, type Mark } from './marks.js';
+import { runsCommand } from './runs/command.js';
 import { caseText, markdownReport, replaceGenerated, verdictTable, type Report } from './report.js';
 import type { CaseRequest } from './run-case.js';
 import type { CaseResult } from './types.js';
@@ -120,7 +121,7 @@ async function run(filters: string[], options: Options): Promise<void> {
       await formatted(options.markdown, replaceGenerated(text, markdownReport(report, chart))),
     );
   }
-  if (options.check !== undefined && report.verdicts.some(({ reached }) => !reached)) {
+  if (options.check !== undefined && report.verdicts.some(({ reached }) => reached === false)) {
     process.exitCode = 1;
   }
 }
@@ -154,4 +155,5 @@ await new Command('bench')
   .option('--from <file>', 'the figures of an earlier --json, instead of measuring')
   .option('--check <file>', 'exit status 1 unless all marks of the file are reached')
   .action(run)
+  .addCommand(runsCommand())
   .parseAsync();

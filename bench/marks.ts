@@ -1,3 +1,4 @@
+import { median } from './measure.js';
 import type { CaseResult, Row } from './types.js';
 
 /** A goal of the benchmark: a row of the product compared with a peer's best row, or with a limit. */
@@ -20,7 +21,8 @@ export interface Verdict {
   title: string;
   /** Undefined if this run has no such figure. */
   value?: number;
-  reached: boolean;
+  /** Undefined: the limit scattered too far in this run to judge by it. */
+  reached: boolean | undefined;
   /** What was compared, for the reader. */
   text: string;
 }
@@ -31,10 +33,50 @@ export function bestOf(result: CaseResult, name: string): Row | undefined {
     .sort((a, b) => a.median - b.median)[0];
 }
 
+/** The limit that binds a row: of those for its dtype the one that takes longest. */
 export function limitOf(result: CaseResult, row: Row): Row | undefined {
-  return result.rows.find(
-    ({ side, limits }) => side === 'limit' && limits!.includes(row.dtype ?? ''),
-  );
+  return result.rows
+    .filter(({ side, limits }) => side === 'limit' && limits!.includes(row.dtype ?? ''))
+    .sort((a, b) => b.median - a.median)[0];
+}
+
+/**
+ * How many times as fast as `against` a row is: the median over the rounds, each of which measured
+ * both. The machine's speed changes between rounds, not within one.
+ */
+export function ratio(against: Row, row: Row): number {
+  if (against.figures.length !== row.figures.length) return against.median / row.median;
+  return median(against.figures.map((figure, round) => figure / row.figures[round]!));
+}
+
+/** How far the middle half of a row's samples is apart, as a part of their median. */
+export function scatter({ figures, median: middle }: Row): number {
+  const sorted = [...figures].sort((a, b) => a - b);
+  const at = (part: number): number => sorted[Math.round(part * (sorted.length - 1))]!;
+  return (at(0.75) - at(0.25)) / middle;
+}
+
+/** If a limit scatters more than this, marks that are a share of it are not judged. */
+const mostScatter = 0.1;
+
+/** The machine's memory has two speeds, for minutes; so far apart, a range is two states. */
+const stateGap = 1.3;
+
+/**
+ * The shares of the limit, of rounds in the machine's faster and slower state; one if there is no
+ * gap in the limit's samples.
+ */
+export function shares(limit: Row, row: Row): number[] {
+  if (limit.figures.length !== row.figures.length) return [ratio(limit, row)];
+  const pairs = limit.figures
+    .map((figure, round) => ({ figure, share: figure / row.figures[round]! }))
+    .sort((a, b) => a.figure - b.figure);
+  const fewest = 3;
+  for (let i = fewest; i <= pairs.length - fewest; i++) {
+    if (pairs[i]!.figure < stateGap * pairs[i - 1]!.figure) continue;
+    return [pairs.slice(0, i), pairs.slice(i)].map((some) => median(some.map((p) => p.share)));
+  }
+  return [median(pairs.map(({ share }) => share))];
 }
 
 function judgeOne(mark: Mark, results: CaseResult[]): Verdict | undefined {
@@ -58,8 +100,12 @@ function judgeOne(mark: Mark, results: CaseResult[]): Verdict | undefined {
     const text = `no figure for ${row === undefined ? mark.row : (mark.peer ?? 'the limit')}`;
     return { mark, title, reached: false, text };
   }
-  const value = against.median / row.median;
-  return { mark, title, value, reached: value >= mark.atLeast, text: against.name };
+  const value = ratio(against, row);
+  const text = against.name;
+  if (mark.peer === undefined && scatter(against) > mostScatter) {
+    return { mark, title, value, reached: undefined, text };
+  }
+  return { mark, title, value, reached: value >= mark.atLeast, text };
 }
 
 /** A verdict for each mark whose case was measured. */

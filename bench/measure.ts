@@ -1,11 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { busyMachine } from './limits.js';
 import type { Case, CaseContext, CaseResult, Row, Runner } from './types.js';
 
 /** Threads of a pool spin for a while after their work. The next runner is measured after this pause. */
 const settle = 12;
 /** The length of a sample. Short calls are repeated, and the sample is their mean. */
 const sampleNanoseconds = 2e6;
+/** On a busy machine a sample has to span several time slices of the scheduler. */
+const busySampleNanoseconds = 2e7;
 const preliminaryRounds = 4;
+/** Calls that tell how long one takes. */
+const probes = 8;
 /** Calls that take longer are measured without warm-up calls after the pause. */
 const longNanoseconds = 3e7;
 /** Calls that take longer are measured less often. */
@@ -52,15 +57,19 @@ interface Plan {
   samples: number[];
 }
 
-async function plan(runner: Runner, unit: string, idle: number | undefined): Promise<Plan> {
+async function plan(runner: Runner, { unit, idle, busy }: Case): Promise<Plan> {
   const once = { runner, calls: 1, warm: 0, most: Infinity, samples: [] };
   if (unit !== 'ns' || runner.once === true) return once;
   await runner.sample(1);
-  const [first] = await runner.sample(1);
-  if (first! > longNanoseconds && first! <= slowNanoseconds) return once;
+  let [first] = await runner.sample(1);
   if (first! > slowNanoseconds) return { ...once, most: slowSamples };
+  if (first! > longNanoseconds) return once;
   if (idle !== undefined) return once;
-  const calls = Math.min(Math.max(Math.round(sampleNanoseconds / first!), 1), 40);
+  // The quickest of some calls: one that was disturbed must not make every sample a single call.
+  first = Math.min(first!, ...(await runner.sample(probes)));
+  const wanted = busy === true ? busySampleNanoseconds : sampleNanoseconds;
+  const most = busy === true ? 400 : 40;
+  const calls = Math.min(Math.max(Math.round(wanted / first), 1), most);
   return { ...once, calls, warm: Math.max(Math.ceil(calls / 2), 1) };
 }
 
@@ -88,6 +97,7 @@ function row({ runner, samples }: Plan): Row {
     min: Math.min(...samples),
     max: Math.max(...samples),
     samples: samples.length,
+    figures: samples,
   };
 }
 
@@ -135,10 +145,12 @@ export async function measure(
 ): Promise<CaseResult> {
   const runners = await item.runners(context);
   const missing = context.peers ? missingPeers.splice(0) : [];
+  let endBusy: (() => Promise<void>) | undefined;
   try {
     const differences = await compare(runners);
+    if (item.busy === true) endBusy = await busyMachine();
     const plans: Plan[] = [];
-    for (const runner of runners) plans.push(await plan(runner, item.unit, item.idle));
+    for (const runner of runners) plans.push(await plan(runner, item));
 
     const names = new Set(runners.filter(({ side }) => side === 'peer').map(({ name }) => name));
     const preliminary: Plan[] = [];
@@ -165,6 +177,7 @@ export async function measure(
     const { id, title, group, unit, note } = item;
     return { id, title, group, unit, threads: context.threads, rounds, note, rows, missing };
   } finally {
+    await endBusy?.();
     for (const runner of runners) await runner.close?.();
   }
 }

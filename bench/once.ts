@@ -2,7 +2,8 @@
 //
 // Computes a PatchEmbed in a process of its own and prints what that cost, as JSON.
 import { readFileSync } from 'node:fs';
-import { dataOf, type Data, type PatchWork } from './work.js';
+import { type Data } from './data.js';
+import { dataOf, type PatchWork } from './work.js';
 
 export interface OnceReport {
   /** Nanoseconds from loading the library to a layer or session that is ready. */

@@ -12,6 +12,9 @@ export type {
   Tensor as TensorType,
 } from '../lib/index.js';
 
+/** Every export by its name. */
+export const library = require('../dist/index.js') as typeof Library;
+
 export const {
   CaptionProjection,
   LatteEmbeddings,
@@ -19,8 +22,9 @@ export const {
   Tensor,
   TimestepEmbedding,
   get2dSincosPosEmbed,
+  get3dSincosPosEmbed,
   memoryUsage,
-} = require('../dist/index.js') as typeof Library;
+} = library;
 export const { randomNormal } = require('../dist/cli/random.js') as typeof Random;
 export const { writeSafetensors } =
   require('../dist/checkpoint/write-safetensors.js') as typeof Safetensors;

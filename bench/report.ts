@@ -1,5 +1,5 @@
 import { markdownTable } from 'markdown-table';
-import { bestOf, limitOf, type Verdict } from './marks.js';
+import { bestOf, limitOf, shares, type Verdict } from './marks.js';
 import type { Machine } from './machine.js';
 import type { CaseResult, Row, Unit } from './types.js';
 
@@ -40,7 +40,7 @@ function rowCells(row: Row, result: CaseResult): string[] {
     formatFigure(row.median, unit),
     `${formatFigure(row.min, unit)} – ${formatFigure(row.max, unit)}`,
     row === reference ? '1' : times(row.median / reference.median),
-    limit === undefined ? '' : percent(limit.median / row.median),
+    limit === undefined ? '' : shares(limit, row).map(percent).join(' / '),
   ];
 }
 
@@ -87,6 +87,11 @@ function fasterPeers(result: CaseResult): string[] {
   });
 }
 
+function verdictText(reached: boolean | undefined): string {
+  if (reached === undefined) return 'not judged: the limit scattered';
+  return reached ? 'reached' : '**not reached**';
+}
+
 export function verdictTable(verdicts: Verdict[]): string {
   const head = ['shape', 'row', 'against', 'to reach', 'measured', ''];
   const rows = verdicts.map(({ mark, title, value, reached, text }) => {
@@ -97,7 +102,7 @@ export function verdictTable(verdicts: Verdict[]): string {
       text,
       `≥ ${show(mark.atLeast)}`,
       value === undefined ? '–' : show(value),
-      value === undefined ? 'not measured' : reached ? 'reached' : '**not reached**',
+      value === undefined ? 'not measured' : verdictText(reached),
     ];
   });
   return markdownTable([head, ...rows], {
@@ -121,7 +126,7 @@ export function markdownReport(report: Report, chart: string | undefined): strin
   if (chart !== undefined) parts.push(`![The product beside its peers](${chart})`);
   if (report.verdicts.length > 0) {
     parts.push('## Marks', verdictTable(report.verdicts));
-    const missed = report.verdicts.filter(({ reached, mark }) => !reached && mark.note);
+    const missed = report.verdicts.filter(({ reached, mark }) => reached === false && mark.note);
     const notes = [...new Set(missed.map(({ mark }) => mark.note!))].map((note) => {
       const shapes = missed
         .filter(({ mark }) => mark.note === note)

@@ -33,6 +33,8 @@ export interface Case {
   unit: Unit;
   /** Milliseconds without work before each measured call: what a call costs after idling. */
   idle?: number;
+  /** Whether another process keeps every core at work meanwhile. */
+  busy?: boolean;
   /** The number of rounds, for cases in which a round takes seconds. */
   rounds?: number;
   /** A line for the reader, under the table. */
@@ -57,6 +59,8 @@ export interface Row {
   min: number;
   max: number;
   samples: number;
+  /** Every sample, in the order of the rounds: ratios are taken round by round. */
+  figures: number[];
   dtype?: string;
   limits?: string[];
   /** Largest difference to the product's first runner, relative to its largest value. */

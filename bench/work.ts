@@ -1,8 +1,10 @@
 import { latteCases } from '../test/parity/latte-cases.js';
-import { randomNormal, get2dSincosPosEmbed } from './product.js';
+import { linear, random, sizeOf, type Data } from './data.js';
+import { familyData, type FamilyWork } from './family-work.js';
+import { get2dSincosPosEmbed } from './product.js';
 
-/** What product and peers compute in a case: a layer of Latte-XL's kind, with its sizes. */
-export type Work = PatchWork | CaptionWork | TimestepWork | ConditioningWork;
+/** What product and peers compute in a case: a layer of Latte-XL's kind, or of a sibling's. */
+export type Work = PatchWork | CaptionWork | TimestepWork | ConditioningWork | FamilyWork;
 
 export interface PatchWork {
   layer: 'PatchEmbed';
@@ -38,17 +40,6 @@ export interface ConditioningWork {
   caption: CaptionWork;
 }
 
-export interface Array32 {
-  data: Float32Array<ArrayBuffer>;
-  shape: number[];
-}
-
-/** Weights by the reference's names, and inputs in the order of the layer's arguments. */
-export interface Data {
-  weights: Record<string, Array32>;
-  inputs: Record<string, Array32>;
-}
-
 /** A case of the parity table, as peers take it. */
 export function workOf(id: keyof typeof latteCases): PatchWork | CaptionWork | TimestepWork {
   const one = latteCases[id];
@@ -75,25 +66,6 @@ export function workOf(id: keyof typeof latteCases): PatchWork | CaptionWork | T
       return { layer: 'TimestepEmbedding', rows, inFeatures, dim };
     }
   }
-}
-
-const seed = 7;
-
-export const sizeOf = (shape: readonly number[]): number =>
-  shape.reduce((size, extent) => size * extent, 1);
-
-function random(name: string, shape: number[], deviation = 1): Array32 {
-  const data = randomNormal(sizeOf(shape), seed, name);
-  if (deviation !== 1) for (let i = 0; i < data.length; i++) data[i]! *= deviation;
-  return { data, shape };
-}
-
-/** Weights that keep the variance of their input, and a bias. */
-function linear(name: string, outputs: number, ...inputs: number[]): Record<string, Array32> {
-  return {
-    [`${name}.weight`]: random(`${name}.weight`, [outputs, ...inputs], sizeOf(inputs) ** -0.5),
-    [`${name}.bias`]: random(`${name}.bias`, [outputs], 0.1),
-  };
 }
 
 export function latentShape({ batch, channels, height, width }: PatchWork): number[] {
@@ -131,6 +103,8 @@ export function timestepsOf({ steps }: ConditioningWork): number[] {
 
 export function dataOf(work: Work): Data {
   switch (work.layer) {
+    case 'Family':
+      return familyData(work);
     case 'PatchEmbed':
       return {
         weights: linear('proj', work.dim, work.channels, work.patch, work.patch),

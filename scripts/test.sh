@@ -119,8 +119,11 @@ if [ "$built" = yes ]; then
     device layers lifecycle native checkpoint/{golden,latte,resources,transformer} \
     parity/{golden,golden-family,parity,residency}.test.ts || true
   # One round says nothing of speed: that it runs, and that the peers compute the same.
-  check 'Benchmarks' bench/run.sh patch-1 caption-120 timestep event-loop memory \
+  check 'Benchmarks' bench/run.sh patch-1 caption-120 timestep-2 event-loop memory \
+    sd3-patch cogvideox-patch flux-image sana-condition \
     --rounds 1 --python none --chart build/benchmarks.svg || true
+  check 'Whole runs' bench/run.sh runs --small --prompts 2 || true
+  check 'System calls of a forward' scripts/count-system-calls.sh --check 8 || true
 
   # The NPU path, on a simulated CANN installation: the whole suite on a 910B with the kernels plugin;
   # what computes without it, without the fused kernel, and on the first 910.

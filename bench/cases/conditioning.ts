@@ -15,12 +15,12 @@ import {
   type TensorType,
 } from '../product.js';
 import type { Case, Runner } from '../types.js';
+import { type Data } from '../data.js';
 import {
   dataOf,
   outputShape,
   timestepsOf,
   type ConditioningWork,
-  type Data,
   type PatchWork,
 } from '../work.js';
 
@@ -41,7 +41,7 @@ function configOf({ patch, caption }: ConditioningWork): object {
 }
 
 /** The layers of a checkpoint with these weights. */
-async function load(work: ConditioningWork, data: Data): Promise<LatteType> {
+export async function load(work: ConditioningWork, data: Data): Promise<LatteType> {
   const folder = mkdtempSync(join(tmpdir(), 'latte-bench-'));
   try {
     writeFileSync(join(folder, 'config.json'), JSON.stringify(configOf(work)));
@@ -61,7 +61,10 @@ async function load(work: ConditioningWork, data: Data): Promise<LatteType> {
 }
 
 /** [(B·F), C, H, W] as a video [B, C, F, H, W]. */
-function asVideo(values: Float32Array, { batch, channels, height, width }: PatchWork): TensorType {
+export function asVideo(
+  values: Float32Array,
+  { batch, channels, height, width }: PatchWork,
+): TensorType {
   const videos = batch / frames;
   const plane = height * width;
   const video = new Float32Array(values.length);

@@ -10,13 +10,8 @@ import {
   type TensorType,
 } from '../product.js';
 import type { Runner } from '../types.js';
-import {
-  outputShape,
-  type CaptionWork,
-  type Data,
-  type PatchWork,
-  type TimestepWork,
-} from '../work.js';
+import { type Data } from '../data.js';
+import { outputShape, type CaptionWork, type PatchWork, type TimestepWork } from '../work.js';
 
 export type LayerWork = PatchWork | CaptionWork | TimestepWork;
 
@@ -109,12 +104,12 @@ export type Manner = 'out' | 'pooled' | 'first use' | 'forward';
 const manners: Record<Manner, string> = {
   out: 'forwardSync into out',
   pooled: 'forwardSync, pooled result',
-  'first use': 'forwardSync, memory never used before',
+  'first use': 'forwardSync, memory new to the process',
   forward: 'await forward into out',
 };
 
 /** The first tolerance is that of float32; half types round input, weights and result. */
-const tolerances: Record<FloatDType, number> = {
+export const tolerances: Record<FloatDType, number> = {
   float32: 1e-3,
   float16: 5e-3,
   bfloat16: 4e-2,

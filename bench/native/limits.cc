@@ -5,8 +5,9 @@
 //   read    bytes of a buffer that was read just before: the speed of the cache that holds it
 //   fma     float32 operations (a fused multiply-add counts two), from registers
 //   bf16    operations of the bfloat16 dot product instruction, from registers
-// `info` answers the instruction set that it chose. The clock starts when all threads are running:
-// the cost of waking them is not in these figures.
+// `limits --busy <threads>` instead keeps the processor at work for as long as its standard input
+// is open: a machine that others use, too. `info` answers the instruction set that it chose. The
+// clock starts when all threads are running: the cost of waking them is not in these figures.
 #include <sched.h>
 #include <sys/mman.h>
 
@@ -230,7 +231,21 @@ double run(const Kernels& kernels, const std::string& kind, int threads, double 
 
 }  // namespace
 
-int main() {
+/// Keeps so many threads at work until standard input ends, which it does with the parent at last.
+int stay_busy(int threads) {
+  for (int t = 0; t < threads; ++t) {
+    std::thread([] {
+      for (volatile uint64_t turns = 0;; turns = turns + 1) {
+      }
+    }).detach();
+  }
+  for (std::string line; std::getline(std::cin, line);) std::cout << "busy" << std::endl;
+  std::_Exit(0);
+}
+
+int main(int count, char** arguments) {
+  if (count == 3 && std::string(arguments[1]) == "--busy")
+    return stay_busy(std::atoi(arguments[2]));
   const Kernels kernels = choose();
   std::string kind;
   while (std::cin >> kind) {

@@ -1,5 +1,5 @@
 import proto from 'onnx-proto';
-import type { Array32 } from '../work.js';
+import type { Array32 } from '../data.js';
 
 const { onnx } = proto;
 

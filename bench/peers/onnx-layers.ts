@@ -1,51 +1,27 @@
+import type { Data } from '../data.js';
 import {
   latentShape,
   outputShape,
   positionTable,
-  sizeOf,
   tokensOf,
-  type Array32,
   type CaptionWork,
   type ConditioningWork,
-  type Data,
   type PatchWork,
   type TimestepWork,
   type Work,
 } from '../work.js';
+import { familyModels } from './onnx-family.js';
 import { OnnxGraph } from './onnx-graph.js';
-
-export interface Model {
-  variant: string;
-  bytes: Uint8Array;
-  outputs: Record<string, number[]>;
-}
-
-/** [rows, columns] → [columns, rows]. */
-function transposed({ data }: Array32, rows: number, columns: number): Array32 {
-  const result = new Float32Array(data.length);
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) result[c * rows + r] = data[r * columns + c]!;
-  }
-  return { data: result, shape: [columns, rows] };
-}
-
-type Product = 'Gemm' | 'MatMul';
-
-/** x·Wᵀ + b; Gemm takes the weights as they are stored, MatMul has them transposed beforehand. */
-function linear(graph: OnnxGraph, kind: Product, x: string, data: Data, name: string): string {
-  const weight = data.weights[`${name}.weight`]!;
-  const bias = graph.floats(data.weights[`${name}.bias`]!);
-  if (kind === 'Gemm') {
-    return graph.node('Gemm', [x, graph.floats(weight), bias], { transB: 1 });
-  }
-  const [rows, columns] = weight.shape as [number, number];
-  const product = graph.node('MatMul', [x, graph.floats(transposed(weight, rows, columns))]);
-  return graph.node('Add', [product, bias]);
-}
-
-function silu(graph: OnnxGraph, x: string): string {
-  return graph.node('Mul', [x, graph.node('Sigmoid', [x])]);
-}
+import {
+  linear,
+  products,
+  silu,
+  sinusoid,
+  timestepMlp,
+  transposed,
+  type Model,
+  type Product,
+} from './onnx-parts.js';
 
 function patchEmbed(
   graph: OnnxGraph,
@@ -101,27 +77,6 @@ function captionProjection(
   return graph.reshape(x, [batch, tokens, dim]);
 }
 
-function timestepMlp(graph: OnnxGraph, kind: Product, x: string, data: Data, prefix = ''): string {
-  const hidden = silu(graph, linear(graph, kind, x, data, `${prefix}linear_1`));
-  return linear(graph, kind, hidden, data, `${prefix}linear_2`);
-}
-
-/** [cos | sin] of the timesteps, 256 channels. */
-function sinusoid(graph: OnnxGraph, timestep: string, batch: number): string {
-  const frequencies = Float32Array.from({ length: 128 }, (_, i) =>
-    Math.exp((-Math.log(10000) * i) / 128),
-  );
-  const angles = graph.node('Mul', [
-    graph.reshape(timestep, [batch, 1]),
-    graph.floats({ data: frequencies, shape: [1, 128] }),
-  ]);
-  return graph.node('Concat', [graph.node('Cos', [angles]), graph.node('Sin', [angles])], {
-    axis: 1,
-  });
-}
-
-const products: Product[] = ['Gemm', 'MatMul'];
-
 function patchModels(work: PatchWork, data: Data): Model[] {
   return (['Conv', 'patchify + MatMul'] as const).map((kind) => {
     const graph = new OnnxGraph();
@@ -150,33 +105,71 @@ function timestepModels(work: TimestepWork, data: Data): Model[] {
   });
 }
 
-/** The whole conditioning of one denoising step. */
-function conditioningModels({ patch, caption }: ConditioningWork, data: Data): Model[] {
-  const graph = new OnnxGraph();
-  const latent = graph.input('latent', latentShape(patch));
-  const captions = graph.input('caption', [caption.batch, caption.tokens, caption.inFeatures]);
-  const timestep = graph.input('timestep', [caption.batch]);
-  const tokens = patchEmbed(graph, 'patchify + MatMul', latent, patch, data, 'pos_embed.');
-  const embeds = captionProjection(graph, 'MatMul', captions, caption, data, 'caption_projection.');
+/** Sinusoid, embedder and modulation of a number of timesteps; outputs have the product's names. */
+function modulationOf(
+  graph: OnnxGraph,
+  timesteps: number,
+  dim: number,
+  data: Data,
+): Record<string, number[]> {
+  const timestep = graph.input('timestep', [timesteps]);
   const embedded = timestepMlp(
     graph,
     'Gemm',
-    sinusoid(graph, timestep, caption.batch),
+    sinusoid(graph, timestep, timesteps),
     data,
     'adaln_single.emb.timestep_embedder.',
   );
+  const outputs = { modulation: [timesteps, 6 * dim], embedded_timestep: [timesteps, dim] };
   const modulation = linear(graph, 'Gemm', silu(graph, embedded), data, 'adaln_single.linear');
-  const outputs = {
-    tokens: [patch.batch, sizeOf(tokensOf(patch)), patch.dim],
-    caption_embeds: [caption.batch, caption.tokens, caption.dim],
-    modulation: [caption.batch, 6 * patch.dim],
-    embedded_timestep: [caption.batch, patch.dim],
-  };
-  graph.output(tokens, 'tokens', outputs.tokens);
-  graph.output(embeds, 'caption_embeds', outputs.caption_embeds);
   graph.output(modulation, 'modulation', outputs.modulation);
   graph.output(embedded, 'embedded_timestep', outputs.embedded_timestep);
+  return outputs;
+}
+
+function captionOf(graph: OnnxGraph, work: CaptionWork, data: Data): Record<string, number[]> {
+  const caption = graph.input('caption', [work.batch, work.tokens, work.inFeatures]);
+  const embeds = captionProjection(graph, 'MatMul', caption, work, data, 'caption_projection.');
+  const outputs = { caption_embeds: outputShape(work) };
+  graph.output(embeds, 'caption_embeds', outputs.caption_embeds);
+  return outputs;
+}
+
+function latentOf(graph: OnnxGraph, work: PatchWork, data: Data): Record<string, number[]> {
+  const latent = graph.input('latent', latentShape(work));
+  const outputs = { tokens: outputShape(work) };
+  const tokens = patchEmbed(graph, 'patchify + MatMul', latent, work, data, 'pos_embed.');
+  graph.output(tokens, 'tokens', outputs.tokens);
+  return outputs;
+}
+
+/** One denoising step's conditioning, all of it computed anew. */
+function conditioningModels({ patch, caption }: ConditioningWork, data: Data): Model[] {
+  const graph = new OnnxGraph();
+  const outputs = {
+    ...latentOf(graph, patch, data),
+    ...captionOf(graph, caption, data),
+    ...modulationOf(graph, caption.batch, patch.dim, data),
+  };
   return [{ variant: 'one graph a step', bytes: graph.bytes(), outputs }];
+}
+
+/** The same as two graphs, as `prepare` and `embedLatent` split it: once a prompt, and once a step. */
+export function runModels(
+  { patch, caption, steps }: ConditioningWork,
+  data: Data,
+): [once: Model, step: Model] {
+  const once = new OnnxGraph();
+  const prepared = {
+    ...captionOf(once, caption, data),
+    ...modulationOf(once, steps, patch.dim, data),
+  };
+  const step = new OnnxGraph();
+  const outputs = latentOf(step, patch, data);
+  return [
+    { variant: 'once a prompt', bytes: once.bytes(), outputs: prepared },
+    { variant: 'once a step', bytes: step.bytes(), outputs },
+  ];
 }
 
 /** All graphs that may be the fastest one for this work. */
@@ -190,5 +183,7 @@ export function modelsOf(work: Work, data: Data): Model[] {
       return timestepModels(work, data);
     case 'Conditioning':
       return conditioningModels(work, data);
+    case 'Family':
+      return familyModels(work, data);
   }
 }

@@ -1,8 +1,10 @@
 import * as ort from 'onnxruntime-node';
 import { clockedAsync } from '../measure.js';
 import type { Runner } from '../types.js';
-import { sizeOf, type Data, type Work } from '../work.js';
-import { modelsOf, type Model } from './onnx-layers.js';
+import { joined, sizeOf, type Data } from '../data.js';
+import { type Work } from '../work.js';
+import { modelsOf } from './onnx-layers.js';
+import type { Model } from './onnx-parts.js';
 
 export const onnxName = 'onnxruntime-node';
 
@@ -42,7 +44,6 @@ export async function onnxRunners(work: Work, data: Data, threads: number): Prom
           new ort.Tensor('float32', new Float32Array(sizeOf(shape)), shape),
         ]),
       );
-      const first = Object.keys(model.outputs)[0]!;
       for (const fetches of [undefined, given]) {
         const run = (): Promise<ort.InferenceSession.OnnxValueMapType> =>
           fetches === undefined ? session.run(feeds) : session.run(feeds, fetches);
@@ -57,7 +58,9 @@ export async function onnxRunners(work: Work, data: Data, threads: number): Prom
             }),
           result: async () => {
             const outputs = await run();
-            return Float32Array.from(outputs[first]!.data as Float32Array);
+            return joined(
+              Object.keys(model.outputs).map((name) => outputs[name]!.data as Float32Array),
+            );
           },
           close,
         });

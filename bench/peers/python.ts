@@ -2,10 +2,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { familyPositions } from '../family-work.js';
 import { LineProcess } from '../line-process.js';
 import { missingPeers } from '../measure.js';
 import type { Runner } from '../types.js';
-import { positionTable, timestepsOf, type Data, type Work } from '../work.js';
+import { type Data } from '../data.js';
+import { positionTable, timestepsOf, type Work } from '../work.js';
 import { modelsOf } from './onnx-layers.js';
 
 const folder = fileURLToPath(new URL('../python', import.meta.url));
@@ -36,6 +38,13 @@ function writeJob(to: string, work: Work, data: Data, job: object): void {
     const patch = work.layer === 'PatchEmbed' ? work : work.patch;
     const table = positionTable(patch);
     arrays.positions = { data: table, shape: [1, table.length / patch.dim, patch.dim] };
+  }
+  if (work.layer === 'Family' && 'proj.weight' in data.weights) {
+    const table = familyPositions(work, data);
+    const dim = data.weights['proj.weight'].shape[0]!;
+    if (table !== undefined) {
+      arrays.positions = { data: table, shape: [1, table.length / dim, dim] };
+    }
   }
   for (const [name, { data: values }] of Object.entries(arrays)) {
     writeFileSync(join(to, `${name}.bin`), values);
@@ -118,10 +127,8 @@ export async function pythonRunners(
       missingPeers.push(`${name}: seconds for each step’s PatchEmbed alone, as measured above`);
       continue;
     }
-    if (framework === 'mindspore' && work.layer === 'Conditioning') {
-      missingPeers.push(`${name}: the run takes minutes; see its PatchEmbed above`);
-      continue;
-    }
+    // Its layers are written for Latte's.
+    if (framework === 'mindspore' && work.layer === 'Family') continue;
     const graphs = framework === 'openvino' ? modelsOf(work, data).length : 1;
     for (let model = 0; model < graphs; model++) {
       const to = temporary();

@@ -54,6 +54,14 @@ def load(job, arrays, _folder):
     weights = {name: torch.from_numpy(array).to(dtype) for name, array in arrays.items()}
     work = job["work"]
     x = weights[job["inputs"][0]]
+    if work["layer"] == "Family":
+        from family_torch import LAYERS  # which imports this module
+
+        family = LAYERS[work["op"]]
+        # Numbers such as timesteps stay float32.
+        numbers = [name for name, given in work["inputs"].items() if "values" in given]
+        inputs = {name: weights[name] for name in job["inputs"]}
+        inputs.update({name: torch.from_numpy(arrays[name]) for name in numbers})
 
     def run():
         with torch.inference_mode():
@@ -61,6 +69,8 @@ def load(job, arrays, _folder):
                 return patch_embed(x, weights, work)
             if work["layer"] == "CaptionProjection":
                 return caption_projection(x, weights)
+            if work["layer"] == "Family":
+                return family(inputs, weights, work["options"])
             if work["layer"] == "TimestepEmbedding":
                 return timestep_embedding(x, weights)
             for t in job["timesteps"]:
@@ -68,7 +78,8 @@ def load(job, arrays, _folder):
                 tokens = conditioning(x, weights["caption"], step, weights, work)
             return tokens
 
-    def as_float32(tensor):
-        return tensor.float().contiguous().numpy()
+    def as_float32(result):
+        tensors = result if isinstance(result, tuple) else (result,)
+        return torch.cat([tensor.float().flatten() for tensor in tensors]).numpy()
 
     return torch.__version__, run, as_float32

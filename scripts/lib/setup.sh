@@ -61,6 +61,8 @@ _latte_missing() {
         if ! _latte_has valgrind || [ ! -e /usr/include/valgrind/callgrind.h ]; then
           if [ "$manager" = dnf ]; then echo valgrind valgrind-devel; else echo valgrind; fi
         fi
+        # Counts a forward's system calls.
+        _latte_has strace || echo strace
         # The service is tested behind it.
         _latte_has haproxy || echo haproxy
         # For node-gyp, whose way into the build is tested too, is tested as well.

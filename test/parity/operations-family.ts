@@ -2,9 +2,10 @@ import * as latte from '../../lib/index.js';
 import type { DType, Tensor } from '../../lib/index.js';
 import { converted, stored, type Approx } from '../reference/array.js';
 import * as reference from '../reference/family.js';
-import { mlpParameters, type Weights } from '../reference/layers.js';
+import type { Weights } from '../reference/layers.js';
 import type { Float } from '../reference/rounding.js';
 import type { AnyLayer, Inputs, Operation, Options } from './operation.js';
+import { familyParameters } from './parameters-family.js';
 
 const floats: readonly DType[] = ['float32', 'float16', 'bfloat16'];
 
@@ -76,16 +77,14 @@ export const familyOperations = {
     },
   },
   Linear: operation(latte.Linear, {
-    parameters: ({ inFeatures, outFeatures, bias }) =>
-      reference.linearParameters('', inFeatures!, outFeatures!, bias),
+    parameters: familyParameters.Linear,
     arguments: 'positions',
     expected: (_, weights, { input }, dtype) => [
       reference.project(converted(input!, dtype), weights, '', dtype),
     ],
   }),
   PixArtAlphaTextProjection: operation(latte.PixArtAlphaTextProjection, {
-    parameters: ({ inFeatures, hiddenSize, outFeatures }) =>
-      mlpParameters('', inFeatures!, hiddenSize!, outFeatures ?? hiddenSize!),
+    parameters: familyParameters.PixArtAlphaTextProjection,
     arguments: 'positions',
     expected: ({ actFn }, weights, { caption }, dtype) => {
       const act = actFn === undefined || actFn === 'gelu_tanh' ? 'gelu-tanh' : 'silu';
@@ -93,8 +92,7 @@ export const familyOperations = {
     },
   }),
   CombinedTimestepTextProjEmbeddings: operation(latte.CombinedTimestepTextProjEmbeddings, {
-    parameters: ({ embeddingDim, pooledProjectionDim }) =>
-      reference.textParameters(embeddingDim!, pooledProjectionDim!, false),
+    parameters: familyParameters.CombinedTimestepTextProjEmbeddings,
     arguments: 'names',
     expected: (_, weights, inputs, dtype) => [
       reference.combinedText(weights, inputs as never, dtype),
@@ -103,8 +101,7 @@ export const familyOperations = {
   CombinedTimestepGuidanceTextProjEmbeddings: operation(
     latte.CombinedTimestepGuidanceTextProjEmbeddings,
     {
-      parameters: ({ embeddingDim, pooledProjectionDim }) =>
-        reference.textParameters(embeddingDim!, pooledProjectionDim!, true),
+      parameters: familyParameters.CombinedTimestepGuidanceTextProjEmbeddings,
       arguments: 'names',
       expected: (_, weights, inputs, dtype) => [
         reference.combinedText(weights, inputs as never, dtype),
@@ -112,39 +109,33 @@ export const familyOperations = {
     },
   ),
   SanaCombinedTimestepGuidanceEmbeddings: operation(latte.SanaCombinedTimestepGuidanceEmbeddings, {
-    parameters: ({ embeddingDim }) => reference.sanaParameters(embeddingDim!),
+    parameters: familyParameters.SanaCombinedTimestepGuidanceEmbeddings,
     arguments: 'names',
     expected: (options, weights, inputs, dtype) =>
       reference.sana(weights, inputs as never, dtype, hiddenOf(options, dtype)),
   }),
   QwenTimestepProjEmbeddings: operation(latte.QwenTimestepProjEmbeddings, {
-    parameters: ({ embeddingDim, useAdditionalTCond }) =>
-      reference.qwenParameters(embeddingDim!, useAdditionalTCond ?? false),
+    parameters: familyParameters.QwenTimestepProjEmbeddings,
     arguments: 'names',
     expected: (options, weights, inputs, dtype) => [
       reference.qwen(weights, inputs as never, dtype, hiddenOf(options, dtype)),
     ],
   }),
   WanTimeTextImageEmbedding: operation(latte.WanTimeTextImageEmbedding, {
-    parameters: (options) => reference.wanParameters(options as never),
+    parameters: familyParameters.WanTimeTextImageEmbedding,
     arguments: 'names',
     expected: (options, weights, inputs, dtype) =>
       reference.wan(options as never, weights, inputs as never, dtype),
   }),
   PatchEmbed3d: operation(latte.PatchEmbed3d, {
-    parameters: (given) => {
-      const { embedDim, inChannels, patchSize, bias } =
-        given as unknown as reference.PatchEmbed3dOptions;
-      const weight: [string, number[]] = ['proj.weight', [embedDim, inChannels, ...patchSize]];
-      return bias === false ? [weight] : [weight, ['proj.bias', [embedDim]]];
-    },
+    parameters: familyParameters.PatchEmbed3d,
     arguments: 'positions',
     expected: (options, weights, { latent }, dtype) => [
       reference.patchEmbed3d(options as never, weights, latent!, dtype),
     ],
   }),
   CogVideoXPatchEmbed: operation(latte.CogVideoXPatchEmbed, {
-    parameters: (options) => reference.cogVideoXParameters(options as never),
+    parameters: familyParameters.CogVideoXPatchEmbed,
     arguments: 'positions',
     expected: (options, weights, inputs, dtype) => [
       reference.cogVideoXPatchEmbed(options as never, weights, inputs as never, dtype),
