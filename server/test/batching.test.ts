@@ -21,7 +21,8 @@ async function bitsAloneAndBatched(
   requests: readonly (readonly BinaryInput[])[],
 ): Promise<void> {
   const [device] = chooseDevices('auto');
-  const repository = await Repository.load([{ name: 'm', folder }], [device!], {});
+  const repository = new Repository([device!]);
+  await repository.load([{ name: 'm', folder }], {});
   const served = repository.find(`m.${model}`)!;
   const weights = served.replicas.get(device!)!;
   const jobs = requests.map((inputs) =>

@@ -18,12 +18,13 @@ export interface RunningServer {
 }
 
 /**
- * Loads the weights, listens, and tests every model on every device. The server is ready after the tests.
+ * Listens, loads the weights, and tries every model on every device. It is live from the first, so that
+ * large weights do not look like a server that hangs, and ready at the end.
  * @throws Error if a checkpoint, a device or an address cannot be used.
  */
 export async function startServer(options: CommandOptions, log: Logger): Promise<RunningServer> {
   const devices = chooseDevices(options.device);
-  const repository = await Repository.load(options.model, devices, { dtype: options.dtype });
+  const repository = new Repository(devices);
   const service = new Service(
     repository,
     {
@@ -57,8 +58,10 @@ export async function startServer(options: CommandOptions, log: Logger): Promise
     });
     await http.listen({ host: options.host, port: options.http });
     const grpcPort = await listenGrpc(grpc, options.host, options.grpc);
-    await service.selfTest();
     const httpPort = (http.server.address() as AddressInfo).port;
+    log.info({ http: httpPort, grpc: grpcPort }, 'listening: the weights are being loaded');
+    await repository.load(options.model, { dtype: options.dtype });
+    await service.selfTest();
     const [httpServer, grpcServer] = [http, grpc];
     const shutDown = (): Promise<void> => drain(service, httpServer, grpcServer, options);
     return { service, httpPort, grpcPort, shutDown };

@@ -42,21 +42,24 @@ export function chooseDevices(value: string): string[] {
   return [...new Set(value.split(','))];
 }
 
-/** All served models, with their weights on every device. */
+/** All that is served, with its weights on every device. Without models until {@link load} resolves. */
 export class Repository {
   readonly devices: readonly string[];
-  /** In the order of the index. */
-  readonly models: readonly ServedModel[];
-  readonly #byName: ReadonlyMap<string, ServedModel>;
+  #models: readonly ServedModel[] = [];
+  #byName: ReadonlyMap<string, ServedModel> = new Map();
 
-  private constructor(
-    deviceNames: readonly string[],
-    models: readonly ServedModel[],
-    aliases: ReadonlyMap<string, ServedModel>,
-  ) {
+  constructor(deviceNames: readonly string[]) {
     this.devices = deviceNames;
-    this.models = models;
-    this.#byName = new Map([...aliases, ...models.map((model) => [model.name, model] as const)]);
+  }
+
+  /** In the order of the index. */
+  get models(): readonly ServedModel[] {
+    return this.#models;
+  }
+
+  /** Whether the weights are there. */
+  get loaded(): boolean {
+    return this.#models.length > 0;
   }
 
   /**
@@ -64,11 +67,10 @@ export class Repository {
    * (`conditioning`); with several checkpoints, the checkpoint's name stands before
    * (`latte.conditioning`). The long name, and `latte` for `latte.conditioning`, can be used in both cases.
    */
-  static async load(
+  async load(
     sources: readonly ModelSource[],
-    deviceNames: readonly string[],
     options: { dtype?: FloatDType; signal?: AbortSignal },
-  ): Promise<Repository> {
+  ): Promise<void> {
     const names = new Set(sources.map(({ name }) => name));
     if (names.size < sources.length) {
       throw new Error('two checkpoints have the same name: give names, --model name=folder');
@@ -79,12 +81,12 @@ export class Repository {
     try {
       for (const { name, folder } of sources) {
         const replicas = new Map<string, LatteEmbeddings>();
-        for (const device of deviceNames) {
+        for (const device of this.devices) {
           const latte = await LatteEmbeddings.fromPretrained(folder, { device, ...options });
           loaded.push(latte);
           replicas.set(device, latte);
         }
-        for (const model of await modelsOf(replicas.get(deviceNames[0]!)!)) {
+        for (const model of await modelsOf(replicas.get(this.devices[0]!)!)) {
           const long = `${name}.${model.name}`;
           const served = { name: sources.length === 1 ? model.name : long, model, replicas };
           models.push(served);
@@ -96,7 +98,8 @@ export class Repository {
       for (const latte of loaded) latte.dispose();
       throw error;
     }
-    return new Repository(deviceNames, models, aliases);
+    this.#byName = new Map([...aliases, ...models.map((model) => [model.name, model] as const)]);
+    this.#models = models;
   }
 
   find(name: string): ServedModel | undefined {

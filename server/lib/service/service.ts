@@ -42,7 +42,7 @@ export class Service {
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly #options: ServiceOptions;
-  readonly #statistics: ReadonlyMap<ServedModel, ModelStatistics>;
+  readonly #statistics = new WeakMap<ServedModel, ModelStatistics>();
   #tested = false;
   #draining = false;
 
@@ -50,12 +50,11 @@ export class Service {
     this.repository = repository;
     this.log = log;
     this.#options = options;
-    this.#statistics = new Map(repository.models.map((served) => [served, new ModelStatistics()]));
     this.budget = new Budget(options.memoryBytes);
     this.scheduler = new Scheduler(repository.devices, options, {
       onRun: (jobs, report) => {
         const served = repository.models.find(({ model }) => model === jobs[0]!.model)!;
-        this.#statistics.get(served)!.addRun(report.batch, report.times);
+        this.statisticsOf(served).addRun(report.batch, report.times);
         const { input, infer, output } = report.times;
         const { name: model } = served;
         this.metrics.batchRequests.observe({ model }, report.batch);
@@ -97,8 +96,11 @@ export class Service {
     this.#draining = true;
   }
 
-  /** @throws ProtocolError 'notFound'. */
+  /** @throws ProtocolError 'notFound'; 'unavailable' until the weights are loaded. */
   findModel(name: string, version: string): ServedModel {
+    if (!this.repository.loaded) {
+      throw new ProtocolError('unavailable', 'the weights are being loaded');
+    }
     const served = this.repository.find(name);
     if (served === undefined)
       throw new ProtocolError('notFound', `there is no model ${show(name)}`);
@@ -110,7 +112,12 @@ export class Service {
   }
 
   statisticsOf(served: ServedModel): ModelStatistics {
-    return this.#statistics.get(served)!;
+    let statistics = this.#statistics.get(served);
+    if (statistics === undefined) {
+      statistics = new ModelStatistics();
+      this.#statistics.set(served, statistics);
+    }
+    return statistics;
   }
 
   /**
