@@ -6,7 +6,7 @@ namespace latte::ascend {
 void AscendQueue::add_views(const OperandView& a, const OperandView& b, const OperandView& out) {
   run({"aclnnAdd",
        acl_.aclnnAdd,
-       true,
+       /*repeatable=*/true,
        {a, b},
        {out},
        [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {

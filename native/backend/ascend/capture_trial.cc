@@ -16,10 +16,11 @@ namespace {
 /// A product [16, 16] in float16, which every chip has.
 constexpr int64_t kSize = 16;
 constexpr size_t kProductBytes = kSize * kSize * sizeof(uint16_t);
-/// Room for each operand, result and workspace: more than the small ones here need.
-constexpr size_t kPlace = size_t{64} << 10;
+/// The bytes of the slot for each operand, result and workspace: more than the small ones here
+/// need.
+constexpr size_t kSlotBytes = size_t{64} << 10;
 
-/// Devices of the first generation are not tried.
+/// No trial is made on chips of the first generation.
 constexpr bool kFirstGeneration = false;
 
 class CaptureTrial {
@@ -52,11 +53,11 @@ class CaptureTrial {
     if (!context_.ends_within(milliseconds)) {
       return "a replay did not end within " + std::to_string(milliseconds) + " ms";
     }
-    const auto result = [&](Place place, size_t run) { return context_.result() + at(place, run); };
+    const auto result = [&](Slot slot, size_t run) { return context_.result() + at(slot, run); };
     const bool same =
         std::memcmp(result(kProduct, 0), result(kProduct, 1), kProductBytes) == 0 &&
         std::memcmp(result(kOutput, 0), result(kOutput, 1), kernel_case_.output_bytes) == 0;
-    // All bits of what was never written are set.
+    // All bits are set in memory that was never written.
     uint16_t first = 0;
     std::memcpy(&first, result(kProduct, 0), sizeof first);
     if (first == 0xffff) return "the product that is captured is not computed";
@@ -64,27 +65,29 @@ class CaptureTrial {
   }
 
  private:
-  /// In the trial's memory; those that are written come twice, for each run.
-  enum Place : size_t { kLeft, kRight, kInput, kOtherInput, kProduct, kOutput, kWorkspace };
+  /// The slots of the trial's memory. Those from kProduct on are written, and exist twice: for run
+  /// 0, which launches, and run 1, which is captured and replayed.
+  enum Slot : size_t { kLeft, kRight, kInput, kOtherInput, kProduct, kOutput, kWorkspace };
 
-  static size_t at(Place place, size_t run) {
-    return (place < kProduct ? place : kProduct + 3 * run + (place - kProduct)) * kPlace;
+  /// The offset of a slot, in bytes.
+  static size_t at(Slot slot, size_t run) {
+    return (slot < kProduct ? slot : kProduct + 3 * run + (slot - kProduct)) * kSlotBytes;
   }
-  void* device(Place place, size_t run = 0) { return context_.device() + at(place, run); }
+  void* device(Slot slot, size_t run = 0) { return context_.device() + at(slot, run); }
 
   void fill() {
-    context_.allocate(at(kWorkspace, 1) + kPlace);
-    std::memset(context_.host(), 0xff, at(kWorkspace, 1) + kPlace);
-    for (const Place place : {kLeft, kRight}) {
+    context_.allocate(at(kWorkspace, 1) + kSlotBytes);
+    std::memset(context_.host(), 0xff, at(kWorkspace, 1) + kSlotBytes);
+    for (const Slot slot : {kLeft, kRight}) {
       for (size_t i = 0; i < kSize * kSize; ++i) {
         // 1 to 1.5, in steps of 1/64.
-        const auto bits = static_cast<uint16_t>(0x3c00 + 16 * ((i * (place + 3)) % 32));
-        std::memcpy(context_.host() + at(place, 0) + i * sizeof bits, &bits, sizeof bits);
+        const auto bits = static_cast<uint16_t>(0x3c00 + 16 * ((i * (slot + 3)) % 32));
+        std::memcpy(context_.host() + at(slot, 0) + i * sizeof bits, &bits, sizeof bits);
       }
     }
     for (size_t i = 0; i < kernel_case_.inputs.size(); ++i) {
       const auto& input = kernel_case_.inputs[i];
-      std::memcpy(context_.host() + at(static_cast<Place>(kInput + i), 0), input.data(),
+      std::memcpy(context_.host() + at(static_cast<Slot>(kInput + i), 0), input.data(),
                   input.size());
     }
   }
@@ -96,7 +99,7 @@ class CaptureTrial {
     executors_.run(
         {"aclnnMm",
          acl_.aclnnMm,
-         true,
+         /*repeatable=*/true,
          {square(device(kLeft)), square(device(kRight))},
          {square(device(kProduct, run))},
          [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
@@ -110,7 +113,7 @@ class CaptureTrial {
   }
 
   void* workspace(size_t bytes, size_t run) {
-    if (bytes > kPlace) fail(ErrorCode::kState, "a small product wants ", bytes, " bytes");
+    if (bytes > kSlotBytes) fail(ErrorCode::kState, "a small product wants ", bytes, " bytes");
     return device(kWorkspace, run);
   }
 
@@ -119,7 +122,7 @@ class CaptureTrial {
   std::unique_ptr<const KernelBinary> kernels_;
   TrialCase kernel_case_;
   ExecutorCache executors_;
-  GraphHandle graph_;  // goes before what its launches use
+  GraphHandle graph_;  // destroyed before what its launches use
 };
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/// `prefix` with at least one digit behind it.
+/// Whether `name` is `prefix` followed by a digit.
 bool is_numbered(std::string_view name, std::string_view prefix) {
   return name.starts_with(prefix) && name.size() > prefix.size() && is_digit(name[prefix.size()]);
 }

@@ -1,8 +1,9 @@
-// The condition embedding as two products. The first multiplies the sinusoids of a sample's
-// numbers, side by side, by a matrix whose diagonal blocks are all first linears. The second
-// multiplies the result by the second linears, one above the other, and so adds their results. The
-// zeros between the blocks cost a few MB of memory and microseconds of reading; they save about ten
-// launches. A timestep embedding on its own has its biases folded into the weights in bfloat16.
+// condition_embedding as two products. The first multiplies the sinusoids of a sample's numbers,
+// side by side, by a matrix whose diagonal blocks are all first linears. The second multiplies the
+// result by the second linears, stacked, and so adds their results. The zeros between the blocks
+// cost a few MB of memory and microseconds of reading; they save about ten launches.
+//
+// linear_pair is here, too. In bfloat16 both operations may fold the biases into the weights.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -15,7 +16,7 @@ namespace latte::ascend {
 
 namespace {
 
-/// Beyond these the zeros cost more than launches do.
+/// Beyond these the zeros cost more than the launches that they save.
 constexpr int64_t kMostSamples = 256;
 constexpr size_t kMostBytes = size_t{64} << 20;
 
@@ -25,34 +26,36 @@ const Ascend& ascend(const LinearWeights* weights) { return static_cast<const As
 
 size_t elements(int64_t rows, int64_t columns) { return static_cast<size_t>(rows * columns); }
 
-/// A bfloat16 product takes its bias as float32, by a kernel each time (docs/ascend-operations.md).
-/// So the biases are columns of the weights instead, and a sample has one number more: 0, whose
-/// cosines are 1.
+/// Whether the biases are folded into the weights. CANN converts the bias of a bfloat16 product to
+/// float32 by one more kernel each time (docs/ascend-operations.md). Instead the biases become
+/// columns of the weights, and a sample gets one more number: 0, whose cosines, 1, select them.
 bool folds_biases(const ConditionEmbeddingArgs& args) {
   return args.linear_1->dtype == DType::kBFloat16 && args.activation == Activation::kSilu &&
          args.sinusoids->dim >= 2;
 }
 
-/// SiLU(1.28125) is 1.0026, in bfloat16 1: what multiplies the second bias.
+/// SiLU(1.28125) = 1.0026, which bfloat16 rounds to 1: the hidden feature that selects the second
+/// bias.
 constexpr float kSiluMakesOne = 1.28125F;
-/// Features beside those of a layer: one is used, and the rows stay aligned to 32 bytes.
+/// Features that are added for a folded bias. One of them is used; 16 keep rows aligned to 32
+/// bytes.
 constexpr int64_t kBeside = 16;
 
-/// Of a sample: the timestep, the sizes', and 0 if the biases are folded.
+/// How many numbers a sample has: the timestep, the sizes, and a 0 if the biases are folded.
 int64_t numbers_of(const ConditionEmbeddingArgs& args) {
   int64_t numbers = folds_biases(args) ? 2 : 1;
   for (const auto& size : args.sizes) numbers += size.values;
   return numbers;
 }
 
-/// The merged linears of a first one, without those from before the device's last reset.
+/// The cache of linears that were merged with `first`. Emptied first if the device was reset since.
 auto& merged_with(const Ascend& first, uint64_t resets) {
   if (first.merged_resets != resets) first.merged.clear();
   first.merged_resets = resets;
   return first.merged;
 }
 
-/// The start of a part's key: what it is, and numbers that decide its launches.
+/// Text for a part's key: a word, and numbers on which its launches depend.
 std::string part_key(const char* what, std::initializer_list<int64_t> numbers) {
   std::string key = what;
   for (const int64_t number : numbers) key += ' ' + std::to_string(number);
@@ -61,7 +64,7 @@ std::string part_key(const char* what, std::initializer_list<int64_t> numbers) {
 
 }  // namespace
 
-/// A linear on the host, in float32: its blocks are put together there.
+/// A linear on the host, in float32. Merged linears are assembled here.
 struct HostLinear {
   explicit HostLinear(int64_t out, int64_t in)
       : out_features(out), in_features(in), weight(elements(out, in)), bias(elements(out, 1)) {}
@@ -88,7 +91,7 @@ struct HostLinear {
     return host;
   }
 
-  /// Puts a linear at these rows and columns; biases of the same row add up.
+  /// Copies a linear's weight to this row and column, and adds its bias to the bias.
   void put(const HostLinear& block, int64_t row, int64_t column) {
     for (int64_t i = 0; i < block.out_features; ++i) {
       std::copy_n(&block.weight[elements(i, block.in_features)], block.in_features,
@@ -97,7 +100,7 @@ struct HostLinear {
     }
   }
 
-  /// Makes the bias a column of the weight, whose input has to be 1.
+  /// Moves the bias into a column of the weight; the input of that column has to be 1.
   void fold_bias(int64_t column) {
     for (int64_t i = 0; i < out_features; ++i) {
       weight[elements(i, in_features) + static_cast<size_t>(column)] = bias[static_cast<size_t>(i)];
@@ -156,7 +159,7 @@ const MergedLinears* AscendQueue::merged_linears(const ConditionEmbeddingArgs& a
 }
 
 const MergedLinears* AscendQueue::folded_linears(const Ascend& first, const Ascend& second) {
-  // Tells this pair from merged linears, whose last number is how their biases are folded.
+  // Distinguishes this entry from those of merged_linears(), which have 0, 1 or 2 here.
   constexpr uint64_t kPair = 3;
   std::vector<uint64_t> ids = {second.id, kPair};
   auto& known = merged_with(first, resources_.resets);
@@ -241,7 +244,7 @@ bool AscendQueue::linear_pair(const LinearArgs& first, const LinearArgs& second)
     linear(pair_2);
   };
   if (!replays) {
-    run_launches(part, nullptr);
+    run_launches(part, /*scratch_sizes=*/nullptr);
     return true;
   }
   const auto number = [](Activation activation) { return static_cast<int64_t>(activation); };
@@ -261,7 +264,8 @@ const MergedLinears* AscendQueue::folded_for(const LinearArgs& first, const Line
       second.input_activation != Activation::kNone) {
     return nullptr;
   }
-  // Zero times what is not finite would be NaN instead of the one that the second bias meets.
+  // A folded bias needs an exact 1 as its input. In a row with an infinity or NaN that input would
+  // be 0·∞ = NaN.
   const auto finite = [](uint16_t bits) { return std::isfinite(bfloat_to_float(bits)); };
   if (!std::all_of(samples, samples + elements(first.rows(), weights_1.in_features), finite)) {
     return nullptr;
@@ -282,10 +286,11 @@ const void* AscendQueue::widened(const uint16_t* samples, int64_t rows, int64_t 
 
 bool AscendQueue::condition_embedding(const ConditionEmbeddingArgs& args) {
   if (args.batch() == 0 || args.batch() > kMostSamples) return false;
-  // One embedding has nothing to merge with: it is here to be replayed.
+  // A timestep alone has nothing to be merged with. It still gains from being replayed.
   const bool merges = !args.sizes.empty() || folds_biases(args);
   if (!merges && !resources_.graphs.on()) return false;
-  // Numbers that only the device knows would have to be gathered there, by an operation each.
+  // The numbers of an input, as float32; empty if the host has no copy of them. On the device each
+  // input would need an operation to arrange its numbers.
   const auto host_floats = [&](const TensorView& numbers) {
     std::vector<float> floats(static_cast<size_t>(numbers.size()));
     const void* host = uploads_.host_copy(numbers.data, numbers.bytes());
@@ -304,7 +309,7 @@ bool AscendQueue::condition_embedding(const ConditionEmbeddingArgs& args) {
   }
   for (size_t i = 0; i < columns.size(); ++i) {
     if (values[i] > 0 && columns[i].empty()) return false;
-    // A zero between the blocks times NaN would be NaN in the channels of other numbers, too.
+    // Between the blocks, 0·NaN is NaN: it would spread to the channels of other numbers.
     const bool finite = std::all_of(columns[i].begin(), columns[i].end(),
                                     [](float number) { return std::isfinite(number); });
     if (!finite) return false;
@@ -314,7 +319,7 @@ bool AscendQueue::condition_embedding(const ConditionEmbeddingArgs& args) {
   const Ascend& linear_1 = merges ? merged->first : ascend(args.linear_1);
   const Ascend& linear_2 = merges ? merged->second : ascend(args.linear_2);
 
-  // A sample's numbers side by side.
+  // [batch, width]: the numbers of a sample side by side.
   const int64_t width = numbers_of(args), batch = args.batch(), count = batch * width;
   std::vector<float> numbers(elements(count, 1));
   for (int64_t sample = 0; sample < batch; ++sample) {
@@ -364,8 +369,9 @@ bool AscendQueue::condition_embedding(const ConditionEmbeddingArgs& args) {
     part.launch = run_linears;
   }
   if (!by_kernel && !projects_on_host(projection)) {
-    // What the operations of CANN compute is decided by the host, from the numbers.
-    run_launches(part, nullptr);
+    // Here timestep_projection() chooses its operations by the values of the numbers, so its
+    // launches cannot be replayed with others.
+    run_launches(part, /*scratch_sizes=*/nullptr);
     return true;
   }
   part.weights = {&ascend(args.linear_1), &ascend(args.linear_2)};

@@ -1,5 +1,5 @@
-// Small tables that live on a device for as long as it is open: what does not change from one work
-// to the next is copied there once.
+// Small tables of floats in device memory. They do not change from one work to the next, so they
+// are copied once and kept while the device is open.
 #pragma once
 
 #include <functional>
@@ -12,15 +12,16 @@
 
 namespace latte::ascend {
 
-/// Copies of constants in device memory, by value. On the device's thread.
+/// Copies of constants in device memory, found by their values. Used on the device's thread.
 class ConstantCache {
  public:
   explicit ConstantCache(DeviceMemory& memory) : memory_(memory) {}
 
-  /// The floats in device memory; `copy(to)` brings them there the first time.
+  /// The address of these floats in device memory. If they are not there yet, calls copy(to), which
+  /// copies them to `to`.
   const void* get(const std::vector<float>& values, const std::function<void(void*)>& copy) {
     const size_t bytes = values.size() * sizeof(float);
-    // By their bits: NaN is no key, being neither more nor less than anything.
+    // The key is their bits: a map of floats could not find NaN, which compares with nothing.
     std::string key(reinterpret_cast<const char*>(values.data()), bytes);
     const auto found = kept_.find(key);
     if (found != kept_.end()) return found->second->data();
@@ -28,7 +29,8 @@ class ConstantCache {
     copy(buffer->data());
     return kept_.emplace(std::move(key), std::move(buffer)).first->second->data();
   }
-  /// What was on its way may not have arrived: to be called after an asynchronous error, too.
+  /// Forgets all copies. Call it also after an asynchronous error: copies under way at that time
+  /// may not have arrived.
   void clear() { kept_.clear(); }
 
  private:

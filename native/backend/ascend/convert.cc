@@ -1,11 +1,11 @@
-// convert: aclnnCast, or on the host if the values are there.
+// convert: by aclnnCast, or on the host if the host has a copy of the values.
 #include "backend/ascend/queue.h"
 
 namespace latte::ascend {
 
 namespace {
 
-/// Up to here a conversion on the host costs less than a launch.
+/// Up to so many bytes a conversion on the host costs less than a launch.
 constexpr size_t kHostConversionBytes = size_t{16} << 10;
 
 }  // namespace
@@ -14,8 +14,8 @@ void AscendQueue::convert(const TensorView& from, const TensorView& to) {
   check_cancelled();
   if (from.size() == 0) return;
   const void* host = uploads_.host_copy(from.data, from.bytes());
-  // float64 is rounded once on the host; the device would go by way of float32. The first Ascend
-  // 910 does not know bfloat16.
+  // The host rounds float64 once; the device would convert it to float32 first and round twice.
+  // Chips of the first generation have no bfloat16.
   const bool only_here =
       from.dtype == DType::kFloat64 || (resources_.float16_only && from.dtype == DType::kBFloat16);
   if (host != nullptr && (only_here || from.bytes() <= kHostConversionBytes)) {
@@ -23,7 +23,7 @@ void AscendQueue::convert(const TensorView& from, const TensorView& to) {
     const TensorView converted{to, staging(to.bytes())};
     run_and_wait(resources_.host, [&](Queue& queue) { queue.convert(source, converted); });
     overwrite(to.data, to.bytes());
-    // Nobody looks into scratch memory after the work; a result has to be there.
+    // Scratch memory is copied only if an operation reads it. A result must be copied in any case.
     return is_scratch(to.data, to.bytes()) ? upload_later(to, converted.data)
                                            : copy_to_device(to, converted.data);
   }
@@ -34,7 +34,7 @@ void AscendQueue::convert(const TensorView& from, const TensorView& to) {
   const aclDataType dtype = acl_dtype(to.dtype);
   run({"aclnnCast",
        acl_.aclnnCast,
-       true,
+       /*repeatable=*/true,
        {OperandView::flat(from)},
        {OperandView::flat(to)},
        [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {

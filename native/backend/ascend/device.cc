@@ -9,14 +9,14 @@ namespace latte::ascend {
 
 namespace {
 
-/// Memory that another part of the process owns.
+/// Device memory that another part of the process owns (Device::borrow).
 class BorrowedBuffer final : public Buffer {
  public:
   BorrowedBuffer(DeviceThread& thread, void* memory, size_t bytes, aclrtEvent event)
       : thread_(thread), memory_(memory), bytes_(bytes), event_(event) {}
   void* data() const override { return memory_; }
   size_t bytes() const override { return bytes_; }
-  /// If this fails, the next work tries again.
+  /// Makes the stream wait for the event, once. If that fails, the next work tries again.
   void await_content() override {
     if (event_ == nullptr) return;
     thread_.run_after(event_);
@@ -27,7 +27,7 @@ class BorrowedBuffer final : public Buffer {
   DeviceThread& thread_;
   void* memory_;
   size_t bytes_;
-  aclrtEvent event_;  // the device's thread's; null: the stream is behind it
+  aclrtEvent event_;  // used on the device's thread; null: there is none to wait for any more
 };
 
 int32_t cores_of(const AclFunctions& acl, int32_t device, aclDeviceInfo kind) {
@@ -36,8 +36,8 @@ int32_t cores_of(const AclFunctions& acl, int32_t device, aclDeviceInfo kind) {
   return static_cast<int32_t>(cores);
 }
 
-/// Bytes of the L2 cache; those of the first Ascend 910, which has the smallest, if CANN does not
-/// return it.
+/// The bytes of the L2 cache. If CANN does not return them, those of the first Ascend 910, which
+/// has the smallest one.
 int64_t l2_bytes_of(const AclFunctions& acl, int32_t device) {
   int64_t bytes = 0;
   const auto index = static_cast<uint32_t>(device);
@@ -47,7 +47,8 @@ int64_t l2_bytes_of(const AclFunctions& acl, int32_t device) {
 
 }  // namespace
 
-/// A work on its way: its queue holds what it uses until it has landed.
+/// A work on its way through the device's thread. Its queue holds the memory that it uses until it
+/// has landed.
 class AscendDevice::AscendFlight final : public Flight {
  public:
   AscendFlight(AscendDevice& device, std::shared_ptr<Work> work)
@@ -69,7 +70,7 @@ class AscendDevice::AscendFlight final : public Flight {
 
   void land(const std::optional<Error>& error) override {
     if (queue_ && !error) queue_->finish();
-    // The queue's memory is free before the work ends.
+    // The queue gives its memory back before the work ends.
     queue_.reset();
     work_->finish(error);
   }
@@ -106,7 +107,7 @@ DeviceThread::Hooks AscendDevice::hooks() {
   };
   hooks.failed = [this](bool stopped) {
     graphs_.context_ends(stopped);
-    // Executors are of the context; copies of constants may not have arrived.
+    // Executors belong to the context. Constants may not have arrived on the device.
     executors_.clear();
     constant_cache_.clear();
     ++resets_;
@@ -132,7 +133,7 @@ void AscendDevice::drop_cancelled() noexcept {
   try {
     thread_.drop_cancelled();
   } catch (...) {
-    // No memory: they end when their turn comes.
+    // Without memory for this, cancelled works end when their turn comes.
   }
 }
 
@@ -140,7 +141,7 @@ void AscendDevice::drop_graphs() noexcept {
   try {
     thread_.post([this] { graphs_.drop_expired(); });
   } catch (...) {
-    // No memory: they end before the device's memory is next given back.
+    // Without memory for this, the graphs end before device memory is next given back.
   }
 }
 
@@ -160,7 +161,7 @@ void AscendDevice::opened() {
   cores_.cube = cores_of(acl_, index_, ACL_DEVICE_INFO_AI_CORE_NUM);
   cores_.vector = cores_of(acl_, index_, ACL_DEVICE_INFO_VECTOR_CORE_NUM);
   l2_bytes_ = l2_bytes_of(acl_, index_);
-  look_at_memory();
+  update_memory_info();
   probe_.write(thread_);
   ladder_.climb(acl_, thread_, sources_, chip_);
   if (ladder_.captures()) {
@@ -181,12 +182,13 @@ void AscendDevice::opening_failed() {
   memory_.release();
 }
 
-void AscendDevice::look_at_memory() {
+void AscendDevice::update_memory_info() {
   size_t free = 0;
   size_t total = 0;
   LATTE_ACL(acl_, aclrtGetMemInfo, ACL_HBM_MEM, &free, &total);
   memory_free_ = free;
-  // The same each time: written before the device is open, and read by other threads afterwards.
+  // The total never changes. It is written only before the device is open, and read by other
+  // threads only afterwards, so it needs no lock.
   if (memory_total_ == 0) memory_total_ = total;
 }
 
@@ -197,13 +199,15 @@ DeviceInfo AscendDevice::info() const {
   info.soc = chip_.soc;
   if (thread_.is_open()) {
     info.memory = DeviceInfo::Memory{memory_free_, memory_total_};
-    // For the next time: nobody waits for the device here.
+    // Updates the figure for the next call: info() does not wait for the device.
     auto& self = const_cast<AscendDevice&>(*this);
-    const auto look = [&self] {
-      self.will_look_ = false;
-      self.look_at_memory();
+    const auto update = [&self] {
+      self.update_is_posted_ = false;
+      self.update_memory_info();
     };
-    if (!will_look_.exchange(true) && !self.thread_.post(look)) will_look_ = false;
+    if (!update_is_posted_.exchange(true) && !self.thread_.post(update)) {
+      update_is_posted_ = false;
+    }
   }
   return info;
 }
@@ -220,8 +224,8 @@ void AscendDevice::check_dtype(DType dtype) const {
 }
 
 std::shared_ptr<Buffer> AscendDevice::allocate_staging(size_t bytes) {
-  // The pool may be asked on any thread, the runtime may not; the device's thread then copies from
-  // ordinary memory into a pinned block, which is there the next time.
+  // The pool may be used on any thread, ACL may not. Without a pinned block in the pool, ordinary
+  // memory serves: the device's thread then copies it to a pinned block, which stays in the pool.
   if (auto pinned = memory_.take_pinned(bytes)) return pinned;
   return host_.allocate(bytes);
 }

@@ -1,4 +1,4 @@
-// One Ascend NPU: a thread that owns it, its memory, and its operations.
+// One Ascend NPU as a device: the thread that owns it, its memory, and its caches.
 #pragma once
 
 #include <atomic>
@@ -17,9 +17,10 @@
 
 namespace latte::ascend {
 
+/// An NPU. See backend.h for the functions that it overrides.
 class AscendDevice final : public Device {
  public:
-  /// The device opens at its first work, copy or allocation.
+  /// Starts the device's thread. The device opens at its first work, copy or allocation.
   AscendDevice(const AclFunctions& acl, Device& host, int32_t index, Chip chip,
                KernelSources sources);
 
@@ -39,24 +40,25 @@ class AscendDevice final : public Device {
   std::shared_ptr<const PreparedPositions> prepare_positions(PositionTable table) override;
   std::shared_ptr<Buffer> borrow(void* memory, size_t bytes, void* event) override;
 
-  /// Which of our kernels this device found to work when it opened.
+  /// Which of our kernels this device uses. Determined when it opens.
   struct FoundKernels {
     bool any = false;
-    std::string rung;    // as KernelLadder's
-    std::string reason;  // why not more of them
+    std::string rung;    // KernelLadder::rung()
+    std::string reason;  // KernelLadder::reason()
   };
   /// Null if the device is not open.
   const FoundKernels* kernels() const { return thread_.is_open() ? &found_kernels_ : nullptr; }
 
   /// Whether forwards are captured and replayed.
   bool captures() const { return graphs_.on(); }
-  /// Why they are not, or not always; empty if they are.
+  /// Why forwards are not, or not always, captured; else empty.
   std::string capture_reason() const { return graphs_.reason(); }
-  /// Weights are gone: soon ends the graphs that read them. On any thread.
+  /// To be called, on any thread, when weights were destroyed. Makes the device's thread destroy
+  /// the graphs that read them.
   void drop_graphs() noexcept;
 
-  /// Lands what is in flight, then gives back everything that belongs to ACL. Returns false if
-  /// something had to be left to the end of the process: ACL must not be finalised then.
+  /// Waits for the works in flight, then gives back everything that belongs to ACL. Returns false
+  /// if something had to be left to the end of the process; then ACL must not be finalised.
   bool close();
 
  private:
@@ -66,8 +68,9 @@ class AscendDevice final : public Device {
   void opened();
   void recovered();
   void opening_failed();
-  void look_at_memory();
-  /// Copies by way of pinned memory, and waits. On the device's thread.
+  /// Asks ACL how much device memory is free. On the device's thread.
+  void update_memory_info();
+  /// Copies through pinned memory, and waits. On the device's thread.
   void copy_now(void* to, const void* from, size_t bytes, aclrtMemcpyKind kind);
   std::shared_ptr<Buffer> to_device(const TensorView& host, DType dtype);
 
@@ -81,17 +84,17 @@ class AscendDevice final : public Device {
   FoundKernels found_kernels_;  // not changed once the device is open
   CoreCounts cores_;
   size_t memory_total_ = 0;
-  std::atomic<size_t> memory_free_ = 0;  // when the device's thread last looked
-  mutable std::atomic<bool> will_look_ = false;
+  std::atomic<size_t> memory_free_ = 0;  // at the last update_memory_info()
+  mutable std::atomic<bool> update_is_posted_ = false;
   int64_t l2_bytes_ = 0;
-  uint64_t resets_ = 0;  // on the device's thread
+  uint64_t resets_ = 0;  // failures after which the context was destroyed; on the device's thread
   ExecutorCache executors_;
   DeviceMemory memory_;
   ConstantCache constant_cache_;
-  Graphs graphs_;  // end before the memory that they use
+  Graphs graphs_;  // destroyed before the memory that they use
   MemoryProbe probe_;
-  // The thread uses everything above: it is made last and ends first. DeviceMemory has a reference
-  // to it, which it does not use before.
+  // The thread uses everything above, so it is constructed last and destroyed first. DeviceMemory
+  // has a reference to it, which it does not use before it is constructed.
   DeviceThread thread_;
 };
 

@@ -7,20 +7,22 @@ namespace latte::ascend {
 
 namespace {
 
-/// A graph takes streams of the device, of which there are some hundreds, and memory.
+/// The most graphs of one layer, and of a device. Each takes memory, and some of the device's few
+/// hundred streams.
 constexpr std::ptrdiff_t kMostOfLayer = 4;
 constexpr std::ptrdiff_t kMost = 32;
-/// Parts that are remembered without a graph: what runs with ever new sizes must not fill memory.
+/// The most parts that are remembered without a graph. Without a bound, forwards with ever new
+/// sizes would fill the memory.
 constexpr std::ptrdiff_t kMostRemembered = 256;
-/// A graph that was used within so many runs makes no room for another: capturing anew time after
-/// time would cost more than launches do.
+/// A graph that was replayed within so many runs is not destroyed to make room for another:
+/// frequent captures would cost more than launches.
 constexpr uint64_t kInUse = 64;
-/// So many failures without a replay in between that ends well: capturing does not work here.
+/// After so many failures without a successful replay in between, graphs are switched off.
 constexpr int kMostFailures = 3;
 
 }  // namespace
 
-/// Of the entries that meet the condition; end() if there is none.
+/// Of the entries that meet the condition, the one used longest ago; end() if there is none.
 template <class Condition>
 Graphs::Entries::iterator Graphs::used_longest_ago(const Condition& meets) {
   auto oldest = entries_.end();
@@ -75,7 +77,8 @@ bool Graphs::may_capture(Entry& entry) {
   const auto of_layer = [&](const Entry& other) {
     return is_captured(other) && other.layer == entry.layer;
   };
-  /// Whether there are fewer than `most` of them, if need be without the one used longest ago.
+  // Whether fewer than `most` entries meet the condition, if need be after the one used longest ago
+  // was erased.
   const auto has_room = [&](const auto& condition, std::ptrdiff_t most) {
     if (std::count_if(entries_.begin(), entries_.end(), condition) < most) return true;
     const auto oldest = used_longest_ago(condition);
@@ -95,7 +98,7 @@ void Graphs::add(Entry& entry, std::shared_ptr<Graph> graph) {
 }
 
 void Graphs::capture_failed(Entry& entry, const Error& error) {
-  // The device's memory may suffice the next time.
+  // Next time there may be enough memory.
   if (error.code() == ErrorCode::kOutOfMemory) return;
   entry.refused = true;
   if (error.code() == ErrorCode::kDevice) count_failure(error.what());
@@ -126,7 +129,7 @@ void Graphs::drop_expired() {
 }
 
 void Graphs::context_ends(bool stopped) {
-  // Those that somebody holds beside this list were on their way.
+  // A graph with more references than the entry's and this one is held by a work in flight.
   bool running = false;
   for (const auto& weak : living_) {
     if (const auto graph = weak.lock()) {

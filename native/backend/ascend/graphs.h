@@ -1,5 +1,5 @@
-// Parts of forwards that were captured: each is replayed as one submission instead of a launch per
-// operation. What a captured part reads and writes lies in blocks of its own.
+// Parts of forwards that were captured. Each is replayed as one submission instead of a launch per
+// operation. A captured part reads and writes memory of its own.
 #pragma once
 
 #include <atomic>
@@ -16,11 +16,11 @@
 
 namespace latte::ascend {
 
-/// One captured part. Its end belongs to the device's thread, after its last replay has ended.
+/// One captured part. It must be destroyed on the device's thread, after its last replay has ended.
 struct Graph {
   std::shared_ptr<Buffer> input, output;
   std::vector<std::shared_ptr<Buffer>> scratch;
-  GraphHandle handle;  // goes before the blocks that its launches use
+  GraphHandle handle;  // destroyed before the blocks that its launches use
 };
 
 /// The graphs of one device. Used on the device's thread; on() and reason() may be called on any.
@@ -29,43 +29,44 @@ class Graphs {
   /// A part that has run at least once.
   struct Entry {
     std::string key;
-    uint64_t layer = 0;
-    std::vector<std::weak_ptr<const void>> weights;  // which the graph reads
+    uint64_t layer = 0;                              // the id of the part's first weights
+    std::vector<std::weak_ptr<const void>> weights;  // those that the graph reads
     std::shared_ptr<Graph> graph;                    // null: not captured
-    bool refused = false;                            // it cannot be captured
+    bool refused = false;                            // whether a capture has failed
     uint64_t runs = 0;
-    uint64_t last_run = 0;  // in runs of all parts
+    uint64_t last_run = 0;  // counted in runs of all parts
   };
 
-  /// A device starts without graphs.
+  /// Graphs are off until the device's trial has succeeded.
   void switch_on();
   void switch_off(const std::string& reason);
   bool on() const { return on_; }
-  /// Why nothing is captured, or what could not be; empty if all could.
+  /// Why nothing is captured, or why something could not be; else empty.
   std::string reason() const;
 
   /// Counts a run of a part. The entry lives until the next call of visit(), drop_expired(),
   /// context_ends() or clear(), and for as long as all `weights` live.
   Entry& visit(const std::string& key, uint64_t layer,
                const std::vector<std::weak_ptr<const void>>& weights);
-  /// Whether a part should be captured now: it has run before, and there is room for its graph. May
-  /// end the graph that was used longest ago.
+  /// Whether to capture a part now: it has run before, and there is room for its graph. May destroy
+  /// the graph that was used longest ago to make room.
   bool may_capture(Entry& entry);
+  /// Keeps the graph of an entry.
   void add(Entry& entry, std::shared_ptr<Graph> graph);
-  /// A part could not be captured: it is not tried again.
+  /// To be called if a part could not be captured. It is tried again only if memory was lacking.
   void capture_failed(Entry& entry, const Error& error);
-  /// A replay was refused: its graph ends, and may be made anew.
+  /// To be called if ACL refused a replay. Destroys the graph, which may be captured anew.
   void replay_failed(Entry& entry, const Error& error);
-  /// A replay has ended well.
+  /// To be called if a replay has succeeded.
   void succeeded() { failures_ = 0; }
 
-  /// Ends graphs whose weights are gone.
+  /// Destroys graphs whose weights are gone.
   void drop_expired();
-  /// The context is going to be destroyed after a failure. `stopped`: its tasks do not end, and its
-  /// graphs end with it; to ask ACL for their end would wait for replays
-  /// (docs/ascend-operations.md).
+  /// To be called before a context is destroyed after a failure. If `stopped`, its tasks never end:
+  /// then the graphs are left to end with the context, because aclmdlRIDestroy would wait for their
+  /// replays (docs/ascend-operations.md).
   void context_ends(bool stopped);
-  /// Ends all graphs, which must not be running.
+  /// Destroys all graphs, which must not be running.
   void clear();
 
  private:
@@ -82,9 +83,9 @@ class Graphs {
   std::string reason_;
   Entries entries_;
   std::unordered_map<std::string, Entries::iterator> by_key_;
-  std::vector<std::weak_ptr<Graph>> living_;  // also those that only works in flight hold
-  uint64_t runs_ = 0;
-  int failures_ = 0;  // since a replay has last ended well
+  std::vector<std::weak_ptr<Graph>> living_;  // including those that only works in flight hold
+  uint64_t runs_ = 0;                         // of all parts
+  int failures_ = 0;                          // since the last replay that succeeded
 };
 
 }  // namespace latte::ascend

@@ -21,8 +21,8 @@ struct Parameter {
   size_t bytes;
 };
 
-/// A kernel's arguments belong to the runtime until it has copied them, which it has when the
-/// launch returns; the handle ends with the next aclrtKernelArgsInit of the function.
+/// Launches `blocks` blocks of a kernel. The runtime has copied the arguments when the launch
+/// returns. Their handle needs no end: the next aclrtKernelArgsInit of the function reuses it.
 int launch(const AclFunctions& acl, aclrtFuncHandle function, aclrtStream stream, uint32_t blocks,
            std::initializer_list<Parameter> parameters) {
   aclrtArgsHandle arguments = nullptr;

@@ -1,5 +1,6 @@
-// The device binary with the Ascend C kernels, launched through ACL's public functions: without a
-// device allocation per launch, without messages, and without generated code on the host.
+// The device binary: our Ascend C kernels in one file, launched through ACL's public functions.
+// Such a launch allocates no device memory and prints nothing, and the host needs no generated
+// code.
 #pragma once
 
 #include <memory>
@@ -10,15 +11,15 @@
 
 namespace latte::ascend {
 
-/// Belongs to the context that is current when it is loaded.
+/// The kernels of the device binary. It belongs to the context that is current when it is loaded.
 class KernelBinary final : public Kernels {
  public:
-  /// LATTE_ASCEND_KERNEL_BINARY ('off': none), or latte_ascend_kernels.o beside the plugin. Empty
-  /// if there is no such file.
+  /// The path in LATTE_ASCEND_KERNEL_BINARY ('off': none), else latte_ascend_kernels.o beside the
+  /// plugin. Empty if there is no such file.
   static std::string find(const std::string& plugin_path);
-  /// Throws ERR_VALUE if LATTE_ASCEND_KERNEL_BINARY is the path of a file that is not there.
+  /// Throws ERR_VALUE if LATTE_ASCEND_KERNEL_BINARY is the path of a file that does not exist.
   static void check_setting();
-  /// Throws ERR_DEVICE with the function that failed.
+  /// Loads the binary into the current context. Throws ERR_DEVICE if this CANN cannot.
   static std::unique_ptr<const KernelBinary> load(const AclFunctions& acl, const std::string& path);
 
   explicit KernelBinary(const AclFunctions& acl) : acl_(acl) {}

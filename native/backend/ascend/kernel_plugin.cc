@@ -22,8 +22,8 @@ std::string own_folder() {
   return slash == std::string::npos ? "" : file.substr(0, slash + 1);
 }
 
-/// Beside the addon, or in a folder of the user, which outlives an installation of the package
-/// (scripts/build-ascend-kernels.sh).
+/// The file beside the addon; if there is none, the one in the user's folder, which outlives an
+/// installation of the package (scripts/build-ascend-kernels.sh).
 std::string default_path() {
   std::string beside = own_folder() + kFileName;
   if (access(beside.c_str(), R_OK) == 0) return beside;
@@ -41,7 +41,7 @@ std::string default_path() {
 
 void KernelPlugin::check_setting() {
   const auto given = setting(kVariable);
-  // The loader looks for a bare name in places of its own.
+  // A name without a folder is searched by the loader, so it cannot be checked here.
   if (!given || given->find('/') == std::string::npos) return;
   if (access(given->c_str(), R_OK) != 0) refuse_setting(kVariable, "off or a file", *given);
 }

@@ -1,5 +1,5 @@
-// The plugin with the Ascend C kernels: built on hosts with CANN, found at run time, optional. It
-// launches its kernels through functions that CANN's build generates.
+// The plugin: an optional shared library with our Ascend C kernels, built on a host with CANN and
+// found at run time. It launches the kernels through functions that CANN's build generates.
 #pragma once
 
 #include <memory>
@@ -9,16 +9,17 @@
 
 namespace latte::ascend {
 
+/// The kernels of the plugin.
 class KernelPlugin final : public Kernels {
  public:
-  /// From LATTE_ASCEND_KERNELS ('off': none), from beside the addon, or from the user's folder.
-  /// Null with a reason if there is none, or one of another version. To be called after aclInit:
-  /// what CANN's build puts into such a library registers its kernels as it is loaded. It is never
-  /// unloaded.
+  /// Loads the file that LATTE_ASCEND_KERNELS names ('off': none), else the one beside the addon or
+  /// in the user's folder. Sets `path`. Returns null, and sets `reason`, if there is none or if it
+  /// has another version. To be called after aclInit, because such a library registers its kernels
+  /// while it is loaded. It is never unloaded.
   static std::unique_ptr<const KernelPlugin> load(std::string& path, std::string& reason);
 
-  /// Throws ERR_VALUE if LATTE_ASCEND_KERNELS is the path of a file that is not there. Whether the
-  /// file is a plugin shows when an NPU is opened.
+  /// Throws ERR_VALUE if LATTE_ASCEND_KERNELS is the path of a file that does not exist. Does not
+  /// check whether the file is a plugin: load() does.
   static void check_setting();
 
   explicit KernelPlugin(const latte_kernels& kernels) : kernels_(kernels) {}

@@ -1,4 +1,5 @@
-// Our Ascend C kernels as the device's operations call them, whichever way launches them.
+// Our Ascend C kernels as operations call them, for both ways of launching (KernelBinary,
+// KernelPlugin).
 #pragma once
 
 #include "backend/ascend/acl/acl_api.h"
@@ -6,8 +7,8 @@
 
 namespace latte::ascend {
 
-/// Each function puts one kernel on the stream and returns 0, or the code of the failure. Pointers
-/// are device memory; the tiling is read before the function returns.
+/// Each function launches one kernel on the stream and returns 0, or ACL's code of the failure.
+/// Pointers are device memory. The tiling is read before the function returns.
 class Kernels {
  public:
   Kernels() = default;

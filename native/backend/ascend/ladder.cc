@@ -13,24 +13,24 @@ namespace latte::ascend {
 
 namespace {
 
-bool capture_wanted() { return flag_setting("LATTE_ASCEND_CAPTURE", true); }
+bool capture_wanted() { return flag_setting("LATTE_ASCEND_CAPTURE", /*unset=*/true); }
 
-bool fused_wanted() { return flag_setting("LATTE_ASCEND_FUSED_PATCH", true); }
+bool fused_wanted() { return flag_setting("LATTE_ASCEND_FUSED_PATCH", /*unset=*/true); }
 
-/// How long the cases of one rung may take, in milliseconds: they take a few, and loading the
-/// kernels at their first launch some more.
+/// How long the cases of one rung may take, in milliseconds. They take a few milliseconds, plus the
+/// loading of the kernels at their first launch.
 int32_t deadline() {
   constexpr int kMost = 1'000'000;
   return number_setting("LATTE_ASCEND_TRIAL_MS", kMost).value_or(10'000);
 }
 
-/// Cases on a context of their own, which is current while this lives.
+/// Runs cases in a context of their own, which is the current one while this object lives.
 class Trial {
  public:
   Trial(const AclFunctions& acl, DeviceThread& thread) : acl_(acl), context_(acl, thread) {}
   Trial(const Trial&) = delete;
   ~Trial() {
-    // Also after a launch that failed: what came before it still runs.
+    // Waits also after a failed launch, because the launches before it still run.
     if (context_.hangs()) {
       (void)binary_.release();
     } else {
@@ -38,13 +38,13 @@ class Trial {
     }
   }
 
-  /// Kernels of the binary at `path`, for this context.
+  /// Loads the device binary at `path` into this context.
   const Kernels& load(const std::string& path) {
     binary_ = KernelBinary::load(acl_, path);
     return *binary_;
   }
 
-  /// Why the kernels cannot be used; empty if all cases are right.
+  /// Runs the cases. Returns why the kernels cannot be used; empty if all results are right.
   std::string compute(const Kernels& kernels, const std::vector<TrialCase>& cases) {
     size_t bytes = 0;
     for (const TrialCase& trial : cases) {
@@ -60,7 +60,7 @@ class Trial {
         offset += padded(input.size());
       }
       outputs.push_back(offset);
-      // What a kernel leaves out is NaN.
+      // All bits set is NaN: what a kernel does not write is wrong.
       std::memset(context_.host() + offset, 0xff, trial.output_bytes);
       offset += padded(trial.output_bytes);
     }
@@ -98,7 +98,7 @@ class Trial {
   std::unique_ptr<const KernelBinary> binary_;
 };
 
-/// Why a way of launching does not serve; empty if the cases are right.
+/// Why the kernels, launched from the binary or by the plugin, cannot be used; empty if they can.
 std::string try_cases(const AclFunctions& acl, DeviceThread& thread, const KernelSources& sources,
                       bool binary, const std::vector<TrialCase>& cases) {
   try {
@@ -123,13 +123,14 @@ void KernelLadder::climb(const AclFunctions& acl, DeviceThread& thread,
   capture_reason_ = reason_not_to_capture(acl, thread, sources, chip);
 }
 
-/// Empty if launches can be captured.
+/// Why launches cannot be captured; empty if they can.
 std::string KernelLadder::reason_not_to_capture(const AclFunctions& acl, DeviceThread& thread,
                                                 const KernelSources& sources,
                                                 const Chip& chip) const {
   if (!capture_wanted()) return "switched off by LATTE_ASCEND_CAPTURE=0";
   if (flag_setting("LATTE_ASCEND_SYNC")) return "LATTE_ASCEND_SYNC=1 waits after each operation";
-  // What CANN 8.1 documents; newer releases name the 310P and 950, too (docs/ascend.md).
+  // CANN 8.1 documents captures for these chips; newer releases also for 310P and 950
+  // (docs/ascend.md).
   if (!chip.runs_kernels()) return "not tried on " + chip.soc;
   if (kernels_ != nullptr && binary_ == nullptr) {
     return "the plugin's launch functions allocate memory, which cannot be captured";

@@ -1,7 +1,7 @@
-// Which of our kernels a device uses. At opening it tries the plain kernels: launched from the
-// device binary, and if these fail, through the plugin's generated functions. If one of the two
-// ways works, it tries the fused projection, too, launched that way. If neither works, layers use
-// CANN's operations alone.
+// The choice of our kernels for a device. When the device opens, it tries the plain kernels: first
+// launched from the device binary, then, if these fail, through the plugin's generated functions.
+// If one of the two ways works, it also tries the fused projection, launched that way. If neither
+// works, layers use only CANN's operations.
 #pragma once
 
 #include <memory>
@@ -15,37 +15,40 @@
 
 namespace latte::ascend {
 
-/// What the process found before a device is opened.
+/// The files with our kernels that the process has found.
 struct KernelSources {
-  const KernelPlugin* plugin = nullptr;
-  std::string binary;  // a path, or empty
+  const KernelPlugin* plugin = nullptr;  // null: none
+  std::string binary;                    // the path of the device binary, or empty
 };
 
+/// The kernels that one device uses, and whether it captures. A rung is one choice of kernels and
+/// of the way to launch them; the best that works is used.
 class KernelLadder {
  public:
-  /// Throws ERR_VALUE if a variable that switches a rung cannot be honoured.
+  /// Throws ERR_VALUE if a variable that switches a rung has an invalid value.
   static void check_settings();
-  /// On the device's thread. Each rung computes small cases on a context of its own within a
-  /// deadline, and compares. If a rung fails, tries the next one instead of throwing.
+  /// Chooses, on the device's thread. Each rung computes small cases in a context of its own within
+  /// a deadline, and compares the results. If a rung fails, tries the next one instead of throwing.
   void climb(const AclFunctions& acl, DeviceThread& thread, const KernelSources& sources,
              const Chip& chip);
-  /// Reloads the binary into the current context after its old context was destroyed.
+  /// Reloads the device binary into the current context, after its old context was destroyed.
   void renew(const AclFunctions& acl, const KernelSources& sources);
-  /// Gives back what belongs to the current context, before that ends.
+  /// Gives back what belongs to the current context. To be called before that context ends.
   void close() {
     kernels_ = nullptr;
     binary_.reset();
   }
 
-  /// Null: CANN's operations alone.
+  /// Null: only CANN's operations are used.
   const Kernels* kernels() const { return kernels_; }
+  /// Whether the fused projection is used.
   bool fused() const { return fused_; }
-  /// Why rungs were left; empty if none was.
+  /// Why better rungs are not used; empty if the best one is.
   const std::string& reason() const { return reason_; }
-  /// 'fused', 'kernels' or 'operations', and the way of launching.
+  /// 'fused' or 'kernels' with the way of launching, or 'operations'.
   std::string rung() const;
 
-  /// Whether launches may be captured and replayed, and if not, why.
+  /// Whether launches may be captured and replayed.
   bool captures() const { return capture_reason_.empty(); }
   const std::string& capture_reason() const { return capture_reason_; }
 

@@ -1,4 +1,5 @@
-// layer_norm: aclnnLayerNorm, in scratch memory and back.
+// layer_norm: aclnnLayerNorm into scratch memory, and a copy back, because the operation does not
+// work in place.
 #include <cstring>
 
 #include "backend/ascend/queue.h"
@@ -8,7 +9,8 @@ namespace latte::ascend {
 void AscendQueue::normalise(const LayerNormArgs& args, void* out) {
   const TensorView& x = args.x;
   const int64_t dim = x.shape.back(), rows = x.size() / dim;
-  // Without these CANN would fill memory with ones and zeros anew at each run.
+  // Without a weight or bias CANN would fill memory with ones or zeros at each run, so they are
+  // constants here.
   const auto parameter = [&](const std::optional<TensorView>& given, float otherwise) {
     const void* data =
         given ? given->data : constant(std::vector<float>(static_cast<size_t>(dim), otherwise));
@@ -17,7 +19,7 @@ void AscendQueue::normalise(const LayerNormArgs& args, void* out) {
   const double epsilon = args.epsilon;
   OperationCall call{"aclnnLayerNorm",
                      acl_.aclnnLayerNorm,
-                     true,
+                     /*repeatable=*/true,
                      {OperandView::dense(x.dtype, {rows, dim}, x.data), parameter(args.weight, 1),
                       parameter(args.bias, 0)},
                      {OperandView::dense(x.dtype, {rows, dim}, out)},

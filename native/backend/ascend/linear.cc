@@ -1,12 +1,13 @@
-// linear on aclnn: a matrix product with its bias, an activation, and the way into the output.
+// linear by aclnn operations: a matrix product with its bias, an activation, and a strided copy or
+// sum into the output.
 #include "backend/ascend/queue.h"
 
 namespace latte::ascend {
 
 namespace {
 
-/// float32 products stay float32: 1 and 3 would round the operands to HF32 on 910B
-/// (docs/ascend-operations.md).
+/// CANN's cubeMathType: float32 products stay float32. 1 and 3 would round the operands to HF32 on
+/// the 910B (docs/ascend-operations.md).
 constexpr int8_t kKeepDtype = 0;
 
 size_t bytes_of(int64_t elements, DType dtype) {
@@ -24,7 +25,7 @@ void AscendQueue::product(const void* x, int64_t rows, const AscendLinearWeights
                           void* out) {
   const int64_t in = weights.in_features, features = weights.out_features;
   const OperandView input = OperandView::dense(weights.dtype, {rows, in}, x);
-  // Wᵀ as a view: the product takes it without a copy.
+  // Wᵀ is a strided view of W, which the product reads without a copy.
   OperandView transposed =
       OperandView::dense(weights.dtype, {in, features}, weights.weight->data());
   transposed.strides = {1, in};
@@ -32,7 +33,7 @@ void AscendQueue::product(const void* x, int64_t rows, const AscendLinearWeights
   if (!weights.has_bias) {
     run({"aclnnMm",
          acl_.aclnnMm,
-         true,
+         /*repeatable=*/true,
          {input, transposed},
          {output},
          [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
@@ -43,7 +44,7 @@ void AscendQueue::product(const void* x, int64_t rows, const AscendLinearWeights
   const OperandView bias = OperandView::dense(weights.dtype, {features}, weights.bias->data());
   run({"aclnnAddmm",
        acl_.aclnnAddmm,
-       true,
+       /*repeatable=*/true,
        {bias, input, transposed},
        {output},
        [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
@@ -58,7 +59,7 @@ void AscendQueue::activate(Activation activation, const OperandView& x, const Op
   const auto unary = [&](const char* name, AclnnRun launch, Make make) {
     run({name,
          launch,
-         true,
+         /*repeatable=*/true,
          {x},
          {y},
          [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
@@ -68,7 +69,7 @@ void AscendQueue::activate(Activation activation, const OperandView& x, const Op
   const auto gelu = [&](int64_t approximate) {
     OperationCall call{"aclnnGeluV2",
                        acl_.aclnnGeluV2,
-                       true,
+                       /*repeatable=*/true,
                        {x},
                        {y},
                        [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
@@ -90,7 +91,7 @@ void AscendQueue::activate(Activation activation, const OperandView& x, const Op
     case Activation::kRelu:
       return run({"aclnnRelu",
                   acl_.aclnnRelu,
-                  true,
+                  /*repeatable=*/true,
                   {x},
                   {y},
                   [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {
@@ -131,13 +132,13 @@ void AscendQueue::linear(const LinearArgs& args) {
 
   const int64_t inner = output.inner_rows;
   const OperandView result = OperandView::dense(dtype, {rows / inner, inner, features}, y);
-  OperandView place = result;
-  place.data = output.data;
-  place.strides = {output.outer_stride, inner == 1 ? features : output.inner_stride, 1};
+  OperandView target = result;
+  target.data = output.data;
+  target.strides = {output.outer_stride, inner == 1 ? features : output.inner_stride, 1};
   if (output.accumulate) {
-    add_views(place, result, place);
+    add_views(target, result, target);
   } else {
-    copy_view(result, place);
+    copy_view(result, target);
   }
 }
 

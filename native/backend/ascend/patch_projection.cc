@@ -1,5 +1,6 @@
-// The patch projection: patches gathered into rows, then a matrix product. Never aclnnConvolution:
-// it would compute float32 in fewer bits (docs/ascend-operations.md).
+// patch_projection: by the fused kernel, or by gathering the patches into rows and a matrix
+// product. aclnnConvolution is not used: it would compute float32 in fewer bits
+// (docs/ascend-operations.md).
 #include <algorithm>
 
 #include "backend/ascend/queue.h"
@@ -8,9 +9,10 @@ namespace latte::ascend {
 
 namespace {
 
-/// How many images go through the operations at a time, so that what one operation writes is still
-/// in the L2 cache when the next one reads it. A quarter of the cache is left to other operands.
-/// Pieces are as equal as possible, and as few: each reads the position table again.
+/// How many images go through the operations at a time. With few enough, what one operation writes
+/// is still in the L2 cache when the next one reads it. A quarter of the cache is left to other
+/// operands. Pieces are as few as possible, since each reads the position table again, and of about
+/// equal size.
 int64_t images_of_piece(int64_t images, int64_t bytes_of_image, int64_t l2_bytes) {
   const int64_t piece_bytes = l2_bytes / 4 * 3;
   const int64_t pieces = std::max(int64_t{1}, (images * bytes_of_image - 1) / piece_bytes + 1);
@@ -19,9 +21,9 @@ int64_t images_of_piece(int64_t images, int64_t bytes_of_image, int64_t l2_bytes
 
 }  // namespace
 
-/// Without the plugin the gather is one strided copy: [outer, inner, h, w, C, p, p] of the latent
-/// into dense rows. Patches of several frames have one axis more: [outer, images of it, h, w, C,
-/// frames, height, width], the most that aclnn takes.
+/// Without the plugin's kernel the gather is one strided copy: [outer, inner, h, w, C, p, p] of the
+/// latent into dense rows. Patches of several frames have one more axis: [outer, images, h, w, C,
+/// frames, height, width]. aclnn takes no more than these eight axes.
 void AscendQueue::gather_patches(const PatchProjectionArgs& args, void* patches) {
   if (plugin_patchify(args, patches)) return;
   const LatentView& latent = args.latent;
@@ -47,8 +49,8 @@ void AscendQueue::gather_patches(const PatchProjectionArgs& args, void* patches)
   copy_view(pixels, rows);
 }
 
-/// For half types without the plugin the table is rounded, once: a mixed addition would be two
-/// kernels with a pass in float32 between them (docs/ascend-operations.md).
+/// For half types without the plugin the table is rounded once and kept. CANN computes an addition
+/// of mixed types by two kernels with float32 between them (docs/ascend-operations.md).
 OperandView AscendQueue::addend(const AscendPositions& positions, DType dtype) {
   const std::vector<int64_t> shape = {positions.rows, positions.dim};
   if (dtype == DType::kFloat32 || resources_.kernels != nullptr) {
@@ -94,13 +96,15 @@ void AscendQueue::patch_projection(const PatchProjectionArgs& args) {
   OperandView table;
   if (positions != nullptr) table = addend(*positions, dtype);
   const int steps = 1 + (args.layer_norm ? 1 : 0) + (args.channels_first ? 1 : 0);
-  // Bytes alive per image: a step's input and output, plus a float32 copy if the sum is mixed.
+  // The bytes in use per image: a step's input and output, plus a float32 copy if the sum has mixed
+  // types.
   const bool mixed = positions != nullptr && table.dtype != acl_dtype(dtype);
   const int64_t alive = (steps > 1 ? 2 : 1) + (mixed ? 2 : 0);
   const int64_t image_bytes = static_cast<int64_t>(bytes(per_image, dim)) * alive;
   const int64_t piece =
       one_step ? images_in_all : images_of_piece(images_in_all, image_bytes, resources_.l2_bytes);
-  // The last step writes the output; the addition is in place.
+  // Each step but the last writes scratch memory; the last writes the output. The addition of
+  // positions is in place, so it is no step.
   std::vector<void*> between;
   for (int step = 1; step < steps; ++step)
     between.push_back(scratch(bytes(piece * per_image, dim)));

@@ -1,5 +1,5 @@
-// The operations that the plugin's kernels take over. Each function returns false if there is no
-// kernel for the case: aclnn operations then compute it.
+// Operations computed by our kernels. Each function returns false if no kernel supports the case;
+// then its caller uses aclnn operations.
 #include "backend/ascend/kernels/tiling.h"
 #include "backend/ascend/queue.h"
 
@@ -7,7 +7,7 @@ namespace latte::ascend {
 
 namespace {
 
-/// From the first pixel of a latent to its last.
+/// The bytes from the first pixel of a latent to its last.
 size_t latent_bytes(const LatentView& latent) {
   const int64_t last = (latent.outer - 1) * latent.outer_stride +
                        (latent.inner - 1) * latent.inner_stride +
@@ -15,7 +15,7 @@ size_t latent_bytes(const LatentView& latent) {
   return static_cast<size_t>(last + latent.height * latent.width) * item_size(latent.dtype);
 }
 
-/// The plugin's kernels know square patches of one frame.
+/// The kernels support square patches of one frame.
 bool has_plugin_patch(PatchSize patch) { return patch.frames == 1 && patch.height == patch.width; }
 
 }  // namespace
@@ -54,7 +54,8 @@ bool AscendQueue::plugin_patchify(const PatchProjectionArgs& args, void* patches
 const void* AscendQueue::fused_operand_of(const AscendLinearWeights& weights,
                                           const AscendPositions* positions,
                                           const latte_fused_tiling& tiling) {
-  // With a table: its grid gives the other sizes. Without: the ones of each token are all there is.
+  // The parts of the tiling on which the operand depends. With a table, the table's grid decides
+  // the number of tokens; without one, it decides how many ones the left operand has.
   const FusedLayout layout{positions == nullptr ? 0 : positions->id,
                            positions == nullptr ? tiling.tile_tokens : tiling.tile_rows,
                            tiling.tile_dim};
@@ -79,7 +80,7 @@ const void* AscendQueue::fused_operand_of(const AscendLinearWeights& weights,
     copy_to_device({spec, operand->data()}, packed.data());
   }
   constexpr size_t kMostLayouts = 8;
-  // Works on the stream may still read what is dropped.
+  // Works on the stream may still read the operands that are dropped, so this work keeps them.
   if (operands.size() == kMostLayouts) {
     for (auto& [key, old] : operands) held_.push_back(std::move(old));
     operands.clear();

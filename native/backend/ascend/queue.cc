@@ -14,13 +14,13 @@ bool synchronise_always() {
   return always;
 }
 
-/// Of both addresses of a copy (docs/ascend-operations.md).
+/// Asynchronous copies need both addresses aligned like this (docs/ascend-operations.md).
 bool is_copy_aligned(const void* address) { return reinterpret_cast<uintptr_t>(address) % 64 == 0; }
 
 }  // namespace
 
 void AscendQueue::check_cancelled() const {
-  if (capturing_ != nullptr) return;  // what is captured is not this work's
+  if (capturing_ != nullptr) return;  // the launches that are captured serve later works, too
   if (cancelled_ != nullptr && cancelled_->load(std::memory_order_relaxed)) {
     fail(ErrorCode::kAborted, "the operation was aborted");
   }
@@ -74,7 +74,8 @@ TensorView AscendQueue::upload(const TensorView& host) {
 }
 
 void AscendQueue::upload_later(const TensorView& to, const void* host) {
-  // What continues an upload of the same scratch joins it: one copy, from an aligned address.
+  // An upload that continues another one in the same scratch block is joined with it. That makes
+  // one copy of two, and its address is aligned.
   const Uploads::Upload* before = uploads_.before(to);
   if (before == nullptr || !is_scratch(before->device, before->bytes + to.bytes())) {
     return uploads_.add(to, host);
@@ -95,14 +96,16 @@ bool AscendQueue::is_scratch(const void* address, size_t bytes) const {
   });
 }
 
-void AscendQueue::make(const std::vector<Uploads::Upload>& pending) {
+void AscendQueue::copy_uploads(const std::vector<Uploads::Upload>& pending) {
   for (const Uploads::Upload& upload : pending) copy_to_device(upload.tensor(), upload.host);
 }
 
-void AscendQueue::read(const void* address, size_t bytes) { make(uploads_.read(address, bytes)); }
+void AscendQueue::read(const void* address, size_t bytes) {
+  copy_uploads(uploads_.read(address, bytes));
+}
 
 void AscendQueue::overwrite(const void* address, size_t bytes) {
-  make(uploads_.overwrite(address, bytes));
+  copy_uploads(uploads_.overwrite(address, bytes));
 }
 
 void AscendQueue::copy_to_device(const TensorView& to, const void* host) {
@@ -114,7 +117,7 @@ void AscendQueue::copy_to_device(const TensorView& to, const void* host) {
     copy_to_device(aligned, host);
     return copy_elements(OperandView::flat(aligned), OperandView::flat(to));
   }
-  // The device copies asynchronously from pinned memory alone.
+  // The device copies asynchronously only from pinned memory.
   if (!resources_.memory.is_pinned(host, bytes) || !is_copy_aligned(host)) {
     std::byte* pinned = staging(bytes);
     std::memcpy(pinned, host, bytes);
@@ -179,10 +182,10 @@ void AscendQueue::copy_view(const OperandView& from, const OperandView& to) {
 }
 
 void AscendQueue::copy_elements(const OperandView& from, const OperandView& to) {
-  // Both are inputs to the operation.
+  // aclnnInplaceCopy takes both as inputs.
   run({"aclnnInplaceCopy",
        acl_.aclnnInplaceCopy,
-       false,
+       /*repeatable=*/false,
        {to, from},
        {},
        [&](const auto& t, uint64_t* bytes, aclOpExecutor** executor) {

@@ -1,4 +1,5 @@
-// The operations of a work, on a device's stream. On the device's thread.
+// The queue of one work on an NPU: it launches the work's operations on the device's stream. Used
+// on the device's thread.
 #pragma once
 
 #include <array>
@@ -20,33 +21,34 @@
 
 namespace latte::ascend {
 
-/// What a device's queues share.
+/// What the queues of a device share.
 struct QueueResources {
   const AclFunctions& acl;
-  Device& host;  // of the host's memory: converts and projects what the NPU does not
+  Device& host;  // the CPU: converts and projects what the NPU does not
   const std::string& device_name;
   DeviceMemory& memory;
   ExecutorCache& executors;
   ConstantCache& constant_cache;
   Graphs& graphs;
-  const Kernels* kernels;  // null: none, or not for this chip
+  const Kernels* kernels;  // null: none, or none that work on this chip
   bool fused;              // whether the fused projection is one of them
   CoreCounts cores;
-  DeviceThread& thread;  // every wait for the stream goes through it
+  DeviceThread& thread;  // all waits for the stream go through it
   aclrtStream stream;
-  bool float16_only;  // the first Ascend 910
-  uint64_t resets;    // how often the stream failed; copies under way at that time were lost
+  bool float16_only;  // Chip::float16_only()
+  uint64_t resets;    // how often the stream has failed; copies under way at that time were lost
   int64_t l2_bytes;   // of the L2 cache
 };
 
-/// What the operand of the fused projection depends on beside the weights: the position table's id
-/// (0: none), rows of tokens of a tile, and columns of a product.
+/// What the fused projection's operand depends on, apart from the weights: the id of the position
+/// table (0: none), the rows of tokens of a tile (its tokens without a table), and the columns of a
+/// product.
 using FusedLayout = std::array<uint64_t, 3>;
 
 struct HostLinear;
 struct MergedLinears;
 
-/// Weights as they came: [out, in] and [out] in device memory.
+/// Weights in device memory, not repacked: weight [out, in] and bias [out].
 class AscendLinearWeights final : public LinearWeights,
                                   public std::enable_shared_from_this<AscendLinearWeights> {
  public:
@@ -54,36 +56,40 @@ class AscendLinearWeights final : public LinearWeights,
   ~AscendLinearWeights() override;
   Device* device = nullptr;
   std::shared_ptr<Buffer> weight, bias;
-  /// For the fused projection, since the device's last reset. On the device's thread.
+  /// A cache of operands of the fused projection; null for one that has a value that is not finite.
+  /// Valid while fused_resets is the device's count of resets. Used on the device's thread.
   mutable std::map<FusedLayout, std::shared_ptr<Buffer>> fused_operands;
   mutable uint64_t fused_resets = 0;
-  uint64_t id = 0;  // never that of other weights, also not of ones that are gone
-  mutable std::atomic<bool> captured = false;  // a graph was made that reads them
-  /// This linear, merged with those of these ids, since the device's last reset. On the device's
-  /// thread.
+  uint64_t id = 0;  // unique in the process; also ids of destroyed weights are not used again
+  mutable std::atomic<bool> captured = false;  // whether a captured graph reads these weights
+  /// A cache of this linear merged with others, by their ids. Valid while merged_resets is the
+  /// device's count of resets. Used on the device's thread.
   mutable std::map<std::vector<uint64_t>, std::shared_ptr<const MergedLinears>> merged;
   mutable uint64_t merged_resets = 0;
   void unpack(void* weight_out, void* bias_out) const override;
 };
 
-/// Several linears as one, with zeros where an input has no part in an output.
+/// Two linears that compute several pairs of linears at once (see condition_embedding.cc).
 struct MergedLinears {
   AscendLinearWeights first, second;
 };
 
-/// A position table in device memory, whole: [rows, dim] float32.
+/// A position table in device memory.
 class AscendPositions final : public PreparedPositions {
  public:
-  uint64_t id = 0;  // never that of another table, also not of one that is gone
+  uint64_t id = 0;  // unique in the process; also ids of destroyed tables are not used again
   int64_t rows = 0, dim = 0;
-  std::shared_ptr<Buffer> whole;
-  /// The table rounded to a half type, since the device's last reset. On the device's thread.
+  std::shared_ptr<Buffer> whole;  // [rows, dim], float32
+  /// A cache of the table rounded to half types. Valid while rounded_resets is the device's count
+  /// of resets. Used on the device's thread.
   mutable std::map<DType, std::shared_ptr<Buffer>> rounded;
   mutable uint64_t rounded_resets = 0;
-  /// The table on the host if it is separable: the fused projection folds it into its product.
+  /// The table on the host, if it is separable. The fused projection folds it into its operand.
   std::optional<PositionTable> separable;
 };
 
+/// Runs operations as launches of our kernels and of aclnn operations, or on the host. Each
+/// operation's file has the member functions that belong to it.
 class AscendQueue final : public Queue {
  public:
   AscendQueue(const QueueResources& resources, const CancelFlag* cancelled)
@@ -103,54 +109,59 @@ class AscendQueue final : public Queue {
   void convert(const TensorView& from, const TensorView& to) override;
   void repeat_rows(const TensorView& from, int64_t times, const TensorView& to) override;
 
-  /// Copies downloaded bytes from pinned memory to their tensors. Call it when the stream has run
-  /// the downloads.
+  /// Copies downloaded bytes from pinned memory to their tensors. To be called after the stream has
+  /// run the downloads.
   void finish();
 
-  /// A part of a forward that may be captured: launches that read one dense tensor, weights and
-  /// constants, and write another one.
+  /// A part of a forward that may be captured and replayed. Its launches read one dense input,
+  /// weights and constants, and write one dense output.
   struct ReplayedPart {
-    std::string key;  // tells apart all launches that differ in more than addresses
-    std::vector<const AscendLinearWeights*> weights;  // the first one's id is the layer's
+    std::string key;  // equal only for parts whose launches differ in nothing but addresses
+    std::vector<const AscendLinearWeights*> weights;  // the first one's id stands for the layer
     TensorSpec input;
-    const void* host = nullptr;  // the input on the host, if that knows it
-    void* device = nullptr;      // its place in the device's memory, if it has one
+    const void* host = nullptr;  // the input on the host; null if the host has no copy
+    void* device = nullptr;      // the input on the device; null if it is only on the host
     TensorView output;
-    std::function<void(void* input, void* output)> launch;
+    std::function<void(void* input, void* output)> launch;  // launches it on these addresses
   };
 
  private:
+  /// A copy that finish() has to make.
   struct Download {
     const void* staging;
     void* host;
     size_t bytes;
   };
 
-  /// Makes the uploads that lie in this memory: an operation is going to read it.
+  /// To be called before an operation reads this memory: copies the uploads in it that are pending.
   void read(const void* address, size_t bytes);
-  /// The same, and the host's copies count no longer: an operation is going to write it.
+  /// To be called before an operation writes this memory: does what read() does, and forgets the
+  /// host's copies of this memory.
   void overwrite(const void* address, size_t bytes);
-  /// Copies uploads that an operation needs.
-  void make(const std::vector<Uploads::Upload>& pending);
-  /// Device memory that is to have these elements, which stay where they are until the work is
-  /// done.
+  /// Copies uploads to the device.
+  void copy_uploads(const std::vector<Uploads::Upload>& pending);
+  /// Notes an upload, which is copied when an operation reads `to`. The elements at `host` must not
+  /// change until the work is done.
   void upload_later(const TensorView& to, const void* host);
-  /// Whether memory is one block of scratch().
+  /// Whether this memory lies in one block that this queue holds, as those of scratch().
   bool is_scratch(const void* address, size_t bytes) const;
-  /// Copies at once. Uploads in `to` stay as they are: the caller calls overwrite() if `to` gets
-  /// other content than an upload's.
+  /// Launches a copy now. Does not change what is known about uploads: the caller calls overwrite()
+  /// unless the copy is itself an upload.
   void copy_to_device(const TensorView& to, const void* host);
   void copy_on_device(const TensorView& from, const TensorView& to);
+  /// Pinned host memory that is valid until the work is done.
   std::byte* staging(size_t bytes);
 
+  /// Launches one aclnn operation.
   void run(const OperationCall& call);
   /// Runs a part: as one replay if it was captured, else launch by launch.
   void run_part(const ReplayedPart& part);
+  /// Appends the sizes of the blocks that the launches take to `scratch_sizes`, if it is not null.
   void run_launches(const ReplayedPart& part, std::vector<size_t>* scratch_sizes);
   void replay(Graphs::Entry& entry, const ReplayedPart& part);
-  /// Captures a part that has just been run, with scratch blocks of these sizes.
+  /// Captures a part that has just run, and gives its launches scratch blocks of these sizes.
   std::shared_ptr<Graph> capture(const ReplayedPart& part, const std::vector<size_t>& scratch);
-  /// Throws ERR_STATE while launches are captured: `what` is nothing that can be.
+  /// Throws ERR_STATE if launches are being captured, because `what` cannot be captured.
   void refuse_in_capture(const char* what) const;
   void check_cancelled() const;
   /// y = activation(x), as one aclnn operation.
@@ -158,55 +169,60 @@ class AscendQueue final : public Queue {
   /// out [rows, out_features] = x·Wᵀ + b
   void product(const void* x, int64_t rows, const AscendLinearWeights& weights, void* out);
   void copy_view(const OperandView& from, const OperandView& to);
-  /// The same, without overwrite().
+  /// The same, without overwrite(): for `to` that is the target of an upload.
   void copy_elements(const OperandView& from, const OperandView& to);
   void add_views(const OperandView& a, const OperandView& b, const OperandView& out);
-  /// args.x normalised, in `out`.
+  /// Writes args.x, normalised, to `out`.
   void normalise(const LayerNormArgs& args, void* out);
+  /// patches [tokens, C·frames·height·width]
   void gather_patches(const PatchProjectionArgs& args, void* patches);
   bool plugin_patchify(const PatchProjectionArgs& args, void* patches);
   bool fused_patch_projection(const PatchProjectionArgs& args);
+  /// The fused projection's operand in device memory; null if it has a value that is not finite.
   const void* fused_operand_of(const AscendLinearWeights& weights, const AscendPositions* positions,
                                const latte_fused_tiling& tiling);
   bool plugin_timestep_projection(const TimestepProjectionArgs& args);
   void project_on_host(const TimestepProjectionArgs& args, const std::vector<float>& timesteps);
-  /// Sinusoids of the host, in pinned memory.
+  /// Sinusoids that the host computes, in pinned memory.
   const std::byte* sinusoids_on_host(const TimestepProjectionArgs& args,
                                      const std::vector<float>& timesteps);
+  /// Whether our kernel supports the projection.
   bool projects_by_kernel(const TimestepProjectionArgs& args) const;
-  /// Whether few enough sinusoids are wanted for the host, if that knows the timesteps.
+  /// Whether there are so few sinusoids that the host computes them, if it has the timesteps.
   static bool projects_on_host(const TimestepProjectionArgs& args);
   const void* copied_to_staging(const std::vector<float>& values);
-  /// These floats in device memory, copied there once.
+  /// These floats in device memory; they are copied there the first time.
   const void* constant(const std::vector<float>& values);
-  /// A position table as an addend of tokens of this dtype.
+  /// A position table as it is added to tokens of this dtype.
   OperandView addend(const AscendPositions& positions, DType dtype);
-  /// The two linears of a condition embedding as one each; null if they would be too large.
+  /// All first and all second linears of a condition embedding as one linear each; null if these
+  /// would be too large.
   const MergedLinears* merged_linears(const ConditionEmbeddingArgs& args);
-  /// The folded linears of a pair, if that may have them; else null. `samples` [rows, in_features].
+  /// folded_linears() of a pair if the biases can be folded for these samples [rows, in_features];
+  /// else null.
   const MergedLinears* folded_for(const LinearArgs& first, const LinearArgs& second,
                                   const uint16_t* samples);
-  /// Samples with a 1 and zeros beside each, in pinned memory.
+  /// In pinned memory, samples [rows, width] of bfloat16, each followed by a 1 and zeros.
   const void* widened(const uint16_t* samples, int64_t rows, int64_t width);
-  /// Two linears with their biases as columns of the weights; null if they would be too large.
+  /// Two linears whose biases are columns of their weights; null if these would be too large.
   const MergedLinears* folded_linears(const AscendLinearWeights& first,
                                       const AscendLinearWeights& second);
-  /// In device memory, of the dtype of `like`.
+  /// Copies two linears to device memory, in the dtype of `like`.
   std::shared_ptr<const MergedLinears> to_device(const AscendLinearWeights& like,
                                                  const HostLinear& first, const HostLinear& second);
-  /// After each operation, where LATTE_ASCEND_SYNC asks for it.
+  /// Called after each operation. If LATTE_ASCEND_SYNC is 1, waits for the stream.
   void after(const char* operation);
 
   const QueueResources resources_;
   const AclFunctions& acl_;
   const CancelFlag* cancelled_;
-  std::vector<std::shared_ptr<Buffer>> held_;
+  std::vector<std::shared_ptr<Buffer>> held_;  // scratch and pinned memory, until the work is done
   Uploads uploads_;
   std::vector<Download> downloads_;
-  std::vector<std::shared_ptr<Graph>> replayed_;  // not destroyed before they have run
-  std::vector<size_t>* scratch_sizes_ = nullptr;  // notes what scratch() gives, if not null
-  Graph* capturing_ = nullptr;                    // whose blocks scratch() gives, if not null
-  size_t captured_blocks_ = 0;                    // that it has given
+  std::vector<std::shared_ptr<Graph>> replayed_;  // kept until they have run
+  std::vector<size_t>* scratch_sizes_ = nullptr;  // scratch() appends its sizes, if not null
+  Graph* capturing_ = nullptr;                    // the graph that is captured, or null
+  size_t captured_blocks_ = 0;                    // its scratch blocks that scratch() has returned
 };
 
 }  // namespace latte::ascend

@@ -1,6 +1,6 @@
 // A part of a forward as one submission: captured after its second run, replayed from the third on.
-// Between aclmdlRICaptureBegin and aclmdlRICaptureEnd there is nothing but launches: blocks are
-// taken before, and the copies of input and result are not part of it.
+// Only launches may come between aclmdlRICaptureBegin and aclmdlRICaptureEnd. So memory is
+// allocated before, and the input and the result are copied outside of the captured graph.
 #include "backend/ascend/acl/capture.h"
 #include "backend/ascend/queue.h"
 
@@ -8,17 +8,17 @@ namespace latte::ascend {
 
 namespace {
 
-/// A pointer that has a value for as long as this lives, and is null afterwards.
+/// Sets a pointer to `value` for as long as this object lives, and to null afterwards.
 template <class T>
 class Lent {
  public:
-  Lent(T*& place, T* value) : place_(place) { place_ = value; }
-  ~Lent() { place_ = nullptr; }
+  Lent(T*& pointer, T* value) : pointer_(pointer) { pointer_ = value; }
+  ~Lent() { pointer_ = nullptr; }
   Lent(const Lent&) = delete;
   Lent& operator=(const Lent&) = delete;
 
  private:
-  T*& place_;
+  T*& pointer_;
 };
 
 }  // namespace
@@ -27,7 +27,7 @@ void AscendQueue::refuse_in_capture(const char* what) const {
   if (capturing_ != nullptr) fail(ErrorCode::kState, what, " cannot be captured");
 }
 
-/// Launch by launch, in scratch memory.
+/// Runs a part launch by launch. An input that is only on the host is uploaded to scratch memory.
 void AscendQueue::run_launches(const ReplayedPart& part, std::vector<size_t>* scratch_sizes) {
   TensorView input{part.input, part.device};
   if (input.data == nullptr) {
@@ -40,20 +40,22 @@ void AscendQueue::run_launches(const ReplayedPart& part, std::vector<size_t>* sc
 
 void AscendQueue::run_part(const ReplayedPart& part) {
   Graphs& graphs = resources_.graphs;
-  // Executors are kept for addresses of a remainder; the blocks of a graph have none.
+  // An executor is kept for one remainder of its addresses modulo 32, and capture() needs a kept
+  // one. The blocks of a graph are aligned, so only launches on aligned addresses keep executors
+  // that fit.
   const auto is_aligned = [](const void* address) {
     return reinterpret_cast<uintptr_t>(address) % 64 == 0;
   };
   if (!graphs.on() || !is_aligned(part.device) || !is_aligned(part.output.data)) {
-    return run_launches(part, nullptr);
+    return run_launches(part, /*scratch_sizes=*/nullptr);
   }
   std::vector<std::weak_ptr<const void>> weights;
   for (const AscendLinearWeights* used : part.weights) weights.push_back(used->weak_from_this());
   Graphs::Entry& entry = graphs.visit(part.key, part.weights.front()->id, weights);
   if (entry.graph != nullptr) return replay(entry, part);
-  if (!graphs.may_capture(entry)) return run_launches(part, nullptr);
+  if (!graphs.may_capture(entry)) return run_launches(part, /*scratch_sizes=*/nullptr);
 
-  // The forward's own result comes from launches once more: a capture that fails costs it nothing.
+  // This forward's result comes from launches once more, so a capture that fails does not harm it.
   std::vector<size_t> sizes;
   run_launches(part, &sizes);
   try {

@@ -15,6 +15,7 @@ namespace latte::ascend {
 
 namespace {
 
+/// The state behind the functions of runtime.h.
 class Runtime {
  public:
   Device& open_device(int index, Device& host) {
@@ -71,7 +72,8 @@ class Runtime {
       if (device) all_given_back = device->close() && all_given_back;
     }
     if ((initialised_ || counted_) && all_given_back) {
-      // Where the runtime counts, ours is one of the references: ACL ends with the last.
+      // A runtime with aclFinalizeReference counts the calls of aclInit: this gives ours back, and
+      // ACL ends with the last one.
       uint64_t references = 0;
       if (acl_.aclFinalizeReference != nullptr)
         acl_.aclFinalizeReference(&references);
@@ -86,6 +88,7 @@ class Runtime {
   }
 
  private:
+  /// Loads and initialises CANN once; `found_` keeps the result.
   void probe() {
     if (probed_) return;
     probed_ = true;
@@ -115,8 +118,9 @@ class Runtime {
 
   void initialise() {
     const aclError status = acl_.aclInit(nullptr);
-    // Another user of this process was first, who ends ACL, too. A runtime that counts has counted
-    // our call all the same, and would never end unless we take it back.
+    // If another part of this process has initialised ACL, that part finalises it, too. A runtime
+    // that counts has counted our call all the same; shut_down() gives it back, or ACL would never
+    // end.
     const bool repeated = status == ACL_ERROR_REPEAT_INITIALIZE;
     if (!repeated) check(acl_, "aclInit", status);
     initialised_ = !repeated;
@@ -139,7 +143,8 @@ class Runtime {
     }
     plugin_ = KernelPlugin::load(found_.kernels_plugin_path, found_.kernels_reason);
     found_.kernels_plugin = plugin_ != nullptr;
-    // A binary has no version of its own: it is the one that was built with the plugin.
+    // The device binary has no version of its own. It is used only with the plugin that was built
+    // together with it.
     if (plugin_ != nullptr) kernel_binary_ = KernelBinary::find(found_.kernels_plugin_path);
   }
 
@@ -160,8 +165,8 @@ class Runtime {
   std::mutex mutex_;
   AclFunctions acl_;
   bool probed_ = false;
-  bool initialised_ = false;  // our aclInit was the first
-  bool counted_ = false;      // it was not, and has to be given back
+  bool initialised_ = false;  // whether our aclInit was the first
+  bool counted_ = false;      // whether it was not the first, but was counted
   NpuDiagnostics found_;
   Chip chip_;
   std::unique_ptr<const KernelPlugin> plugin_;
@@ -169,7 +174,7 @@ class Runtime {
   std::map<int, std::unique_ptr<AscendDevice>> devices_;
 };
 
-/// Never destroyed: threads of the process may use it until its very end.
+/// Never destroyed: threads may use it until the process ends.
 Runtime& runtime() {
   static auto* instance = new Runtime;
   return *instance;

@@ -1,4 +1,4 @@
-// The sinusoidal timestep projection: a kernel of ours, or aclnn operations.
+// timestep_projection: by our kernel, on the host, or by aclnn operations.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -9,11 +9,11 @@ namespace latte::ascend {
 
 namespace {
 
-/// aclnnSin and aclnnCos are documented up to here (docs/ascend-operations.md).
+/// The largest argument for which aclnnSin and aclnnCos are documented (docs/ascend-operations.md).
 constexpr float kLargestArgument = 65504.0f;
 
-/// Up to so many sinusoids of timesteps that the host knows, computing them there and copying them
-/// costs less than the launches of the operations.
+/// If the host has the timesteps and there are at most so many sinusoids, computing them there and
+/// copying them costs less than launching the operations.
 constexpr int64_t kHostSinusoids = int64_t{64} << 10;
 
 }  // namespace
@@ -46,7 +46,7 @@ void AscendQueue::timestep_projection(const TimestepProjectionArgs& args) {
   const int64_t count = args.count(), dim = sinusoids.dim, half = dim / 2;
   if (half > 0 && plugin_timestep_projection(args)) return;
 
-  // Whether the arguments are within the operations' range is known on the host alone.
+  // The host has to know the timesteps, to tell whether all arguments are in the operations' range.
   std::vector<float> timesteps(static_cast<size_t>(count));
   const size_t bytes = timesteps.size() * sizeof(float);
   if (const void* host = uploads_.host_copy(args.timesteps.data, bytes)) {
@@ -80,7 +80,7 @@ void AscendQueue::timestep_projection(const TimestepProjectionArgs& args) {
   OperandView angles = floats({count, half}, scratch_floats(count * half));
   run({"aclnnMul",
        acl_.aclnnMul,
-       true,
+       /*repeatable=*/true,
        {floats({count, 1}, args.timesteps.data), floats({1, half}, constant(frequencies))},
        {angles},
        [&](const auto& t, uint64_t* size, aclOpExecutor** executor) {
@@ -91,7 +91,7 @@ void AscendQueue::timestep_projection(const TimestepProjectionArgs& args) {
     const ScalarHandle scalar = create_scalar(acl_, sinusoids.scale);
     run({"aclnnMuls",
          acl_.aclnnMuls,
-         false,
+         /*repeatable=*/false,
          {angles},
          {scaled},
          [&](const auto& t, uint64_t* size, aclOpExecutor** executor) {
@@ -112,7 +112,7 @@ void AscendQueue::timestep_projection(const TimestepProjectionArgs& args) {
   const auto unary = [&](const char* name, AclnnRun launch, auto make, const OperandView& out) {
     run({name,
          launch,
-         true,
+         /*repeatable=*/true,
          {angles},
          {out},
          [&](const auto& t, uint64_t* size, aclOpExecutor** executor) {

@@ -43,7 +43,7 @@ double value_at(const std::byte* bytes, size_t index, DType dtype) {
   return dtype == DType::kFloat16 ? half_to_float(bits) : bfloat_to_float(bits);
 }
 
-/// Numbers that every dtype has exactly: multiples of 1/64 between -1 and 1.
+/// Pseudo-random numbers that every dtype represents exactly: multiples of 1/64 between -1 and 1.
 std::vector<float> numbers(int64_t count, uint32_t seed) {
   std::vector<float> values;
   values.reserve(static_cast<size_t>(count));
@@ -54,7 +54,8 @@ std::vector<float> numbers(int64_t count, uint32_t seed) {
   return values;
 }
 
-/// Half a unit of the dtype at `value`, and what float32 sums and sines may lose.
+/// Whether the difference is at most half a unit of the dtype at `value`, plus the error that
+/// float32 sums and sines may have.
 bool is_close(double actual, double value, DType dtype) {
   const double half_unit = dtype == DType::kFloat32   ? 0
                            : dtype == DType::kFloat16 ? 0x1p-11
@@ -157,7 +158,7 @@ TrialCase fused_case(DType dtype) {
   positions.width = kColumns;
   positions.columns = numbers(kColumns * kDim / 2, 4);
   positions.rows = numbers(kRows * kDim / 2, 5);
-  // Not exact in 16 bits: the parts of the table have something to do.
+  // Thirds are not exact in 16 bits, so the table needs all of its parts.
   for (float& value : positions.columns) value /= 3;
   const auto tiling = fused_tiling(kCores, latent->view, kPatch, kDim, &positions);
   TrialCase trial;

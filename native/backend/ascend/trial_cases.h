@@ -1,4 +1,5 @@
-// Small cases of our kernels, with what they must give: a device tries them before it uses them.
+// Small cases of our kernels, with a check of the results. A device runs them before it uses the
+// kernels.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +12,12 @@
 
 namespace latte::ascend {
 
+/// One case: one launch of one kernel.
 struct TrialCase {
-  std::string name;
-  std::vector<std::vector<std::byte>> inputs;
+  std::string name;                            // in messages
+  std::vector<std::vector<std::byte>> inputs;  // the bytes of each
   size_t output_bytes = 0;
-  /// Launches on the stream; `inputs` and `output` are device memory.
+  /// Launches the kernel on the stream. `inputs` and `output` are device memory.
   std::function<int(const Kernels& kernels, aclrtStream stream,
                     const std::vector<const void*>& inputs, void* output)>
       launch;
@@ -23,10 +25,10 @@ struct TrialCase {
   std::function<bool(const std::byte* output)> is_right;
 };
 
-/// Sinusoids and patches in each dtype. The tilings are those of a device with two cores, so that
-/// one case has whole tiles and a smaller one at the end.
+/// timestep_projection and patchify in each dtype. The tilings are for a device with two cores, so
+/// that a case has whole tiles and a smaller one at the end.
 std::vector<TrialCase> plain_trial_cases();
-/// The fused projection in each dtype, likewise.
+/// The fused patch_projection in each dtype, with the same tilings.
 std::vector<TrialCase> fused_trial_cases();
 
 }  // namespace latte::ascend

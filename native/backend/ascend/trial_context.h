@@ -1,5 +1,4 @@
-// A context of its own for a trial, with memory on both sides. What a hanging task uses is left to
-// it.
+// A context for a trial of kernels or captures, with memory on the device and on the host.
 #pragma once
 
 #include <cstddef>
@@ -8,27 +7,30 @@
 
 namespace latte::ascend {
 
+/// If a task hangs, the context and the memory are never given back, because the task may use them.
 class TrialContext {
  public:
   TrialContext(const AclFunctions& acl, DeviceThread& thread)
       : acl_(acl), context_(thread.scratch_context()) {}
   TrialContext(const TrialContext&) = delete;
-  /// Waits also for tasks of a trial that has failed: they still use the memory.
+  /// Waits for the tasks of a trial that has failed, too: they still use the memory.
   ~TrialContext();
 
   aclrtStream stream() const { return context_.stream(); }
-  /// Once. The same number of bytes on the device, to be copied there, and to be copied back.
+  /// Allocates `bytes` on the device, and twice as many on the host: for host(), which is copied to
+  /// the device, and for result(), which is copied back. To be called once.
   void allocate(size_t bytes);
   std::byte* device() const { return device_; }
   std::byte* host() const { return host_; }
   const std::byte* result() const { return host_ + bytes_; }
   void copy_in() { copy(device_, host_, ACL_MEMCPY_HOST_TO_DEVICE); }
   void copy_out() { copy(host_ + bytes_, device_, ACL_MEMCPY_DEVICE_TO_HOST); }
-  /// Whether all tasks end within these milliseconds. Throws the failure of one.
+  /// Waits for all tasks; returns whether they end within so many milliseconds. If a task fails,
+  /// throws its error.
   bool ends_within(int32_t milliseconds);
-  /// Nothing that the tasks may use must be given back.
+  /// Whether the tasks did not end in time. Then nothing that they may use must be given back.
   bool hangs() const { return hangs_; }
-  /// To be called before what the tasks use is given back.
+  /// Waits for all tasks, however long that takes. To be called before what they use is given back.
   void wait();
 
  private:

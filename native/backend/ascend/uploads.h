@@ -1,4 +1,5 @@
-// Which device memory of a work has a copy on the host, and what of it was copied to the device.
+// Which device memory of a work has a copy on the host, and which of these copies have already been
+// copied to the device.
 #pragma once
 
 #include <map>
@@ -8,11 +9,12 @@
 
 namespace latte::ascend {
 
-/// The inputs of a work, and what was computed from one on the host. An upload is copied only if an
-/// operation reads it: a value that is converted on the host first is never copied as it came. The
-/// class knows addresses alone and copies nothing itself. Uploads never overlap.
+/// The host inputs of a work, and what the host computed from them. An upload is copied to the
+/// device only when an operation reads it: an input that the host converts first is never copied
+/// itself. This class only keeps addresses; AscendQueue copies. Uploads never overlap.
 class Uploads {
  public:
+  /// Device memory that is to have the elements at `host`.
   struct Upload {
     void* device;
     const void* host;
@@ -25,19 +27,19 @@ class Uploads {
     }
   };
 
-  /// Notes that `to`, device memory, shall have the elements at `host`. No earlier upload may
-  /// overlap it. A tensor of no elements is ignored.
+  /// Notes that `to`, in device memory, is to have the elements at `host`. No earlier upload may
+  /// overlap it. A tensor without elements is ignored.
   void add(const TensorView& to, const void* host);
-  /// The upload that ends where `to` begins, has its dtype and was not copied yet; null: none. The
-  /// pointer is valid until the next call of another member function.
+  /// The upload that ends where `to` begins, has its dtype and was not copied yet; null if there is
+  /// none. The pointer is valid until the next call that is not const.
   const Upload* before(const TensorView& to) const;
   /// An operation is going to read this memory. Returns the uploads in it that were not copied yet,
   /// in ascending order of addresses; from now on they count as copied.
   std::vector<Upload> read(const void* address, size_t bytes);
-  /// An operation is going to write this memory. Returns what read() returns, because the write may
-  /// leave gaps; host copies of all uploads in it are forgotten.
+  /// An operation is going to write this memory. Returns what read() returns, because the operation
+  /// may not write all of it, and forgets the host copies of all uploads in it.
   std::vector<Upload> overwrite(const void* address, size_t bytes);
-  /// The host's copy of device memory; null if one upload does not cover all of it.
+  /// The host's copy of device memory; null if no single upload covers all of it.
   const void* host_copy(const void* address, size_t bytes) const;
 
  private:
@@ -47,7 +49,7 @@ class Uploads {
   };
   using Entries = std::map<const char*, Entry>;
 
-  /// The first upload that ends behind `address`.
+  /// The first upload that ends after `address`.
   Entries::iterator first_behind(const char* address);
 
   Entries entries_;  // by device address

@@ -1,8 +1,8 @@
-// What we use of CANN's C interface, declared in our own words: no header of CANN is needed to
+// The part of CANN's C interface that we use, declared here, so that no header of CANN is needed to
 // build. Names and values are CANN's; test/twin/abi_check.cc compares all of them with the real
 // headers (docs/ascend.md records which).
 //
-// Each X(name, result, parameters) is one function of a library's dlopen table.
+// Each X(name, result, parameters) is one function that is looked up in a library.
 #pragma once
 
 #include <cstddef>
@@ -15,9 +15,9 @@ using aclnnStatus = int32_t;
 using aclrtContext = void*;
 using aclrtStream = void*;
 using aclrtEvent = void*;
-using aclmdlRI = void*;  // a model runtime instance: captured work
+using aclmdlRI = void*;  // a model runtime instance: captured launches
 
-// Kernels of a binary of one's own.
+// For kernels in a device binary of our own.
 using aclrtBinHandle = void*;
 using aclrtFuncHandle = void*;
 using aclrtArgsHandle = void*;
@@ -59,7 +59,7 @@ enum aclDeviceInfo : int {
 enum aclmdlRICaptureMode : unsigned { ACL_MODEL_RI_CAPTURE_MODE_THREAD_LOCAL = 1 };
 
 constexpr uint32_t ACL_EVENT_SYNC = 0x00000001;
-/// For aclrtSetStreamFailureMode; the default is to continue.
+/// For aclrtSetStreamFailureMode; by default a stream continues after a failure.
 constexpr uint64_t ACL_STOP_ON_FAILURE = 1;
 
 constexpr aclError ACL_SUCCESS = 0;
@@ -76,7 +76,7 @@ constexpr aclError ACL_ERROR_RT_STREAM_SYNC_TIMEOUT = 507046;
 constexpr aclError ACL_ERROR_RT_DEVICE_MEM_ERROR = 507053;
 constexpr aclError ACL_ERROR_RT_HBM_MULTI_BIT_ECC_ERROR = 507054;
 constexpr aclError ACL_ERROR_RT_DRV_INTERNAL_ERROR = 507899;
-// aclnn's own (aclnn/opdev/op_errno.h of 8.1.RC1): the kernels of an operator are not installed.
+// Codes of aclnn (opdev/op_errno.h of 8.1.RC1): the kernels of an operator are not installed.
 constexpr aclnnStatus ACLNN_ERR_INNER_FIND_KERNEL_ERROR = 561003;
 constexpr aclnnStatus ACLNN_ERR_INNER_OPP_KERNEL_PKG_NOT_FOUND = 561112;
 
@@ -114,7 +114,7 @@ constexpr aclnnStatus ACLNN_ERR_INNER_OPP_KERNEL_PKG_NOT_FOUND = 561112;
     (void* to, size_t most, const void* from, size_t count, aclrtMemcpyKind kind,             \
      aclrtStream stream))
 
-// The same library; not in every release.
+// Of the same library, but not in every release.
 #define LATTE_ACL_RUNTIME_OPTIONAL(X)                                                              \
   X(aclFinalizeReference, aclError, (uint64_t * references))                                       \
   X(aclrtSetStreamFailureMode, aclError, (aclrtStream stream, uint64_t mode))                      \
@@ -157,7 +157,7 @@ constexpr aclnnStatus ACLNN_ERR_INNER_OPP_KERNEL_PKG_NOT_FOUND = 561112;
 
 // libopapi.so, or libopapi_math.so, libopapi_nn.so … in newer releases. Every operation is two
 // functions: XGetWorkspaceSize(parameters, uint64_t* bytes, aclOpExecutor** executor), then
-// X(workspace, bytes, executor, stream). Each Y(name, parameters of the first).
+// X(workspace, bytes, executor, stream). Each Y(name, parameters) has those of the first.
 #define LATTE_ACLNN_OPERATIONS(Y)                                                                 \
   Y(aclnnMm, const aclTensor* self, const aclTensor* mat2, aclTensor* out, int8_t cube_math_type) \
   Y(aclnnAddmm, const aclTensor* self, const aclTensor* mat1, const aclTensor* mat2,              \

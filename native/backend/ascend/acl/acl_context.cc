@@ -4,13 +4,13 @@ namespace latte::ascend {
 
 namespace {
 
-/// False if this runtime cannot stop a stream on failure: the function came after its release, or
-/// the device's firmware is older (docs/ascend-operations.md).
+/// Makes the stream stop on failure. Returns false if this CANN release or the device's firmware is
+/// too old for it (docs/ascend-operations.md).
 bool stop_on_failure(const AclFunctions& acl, aclrtStream stream) {
   if (acl.aclrtSetStreamFailureMode == nullptr) return false;
   const aclError status = acl.aclrtSetStreamFailureMode(stream, ACL_STOP_ON_FAILURE);
   if (status == ACL_ERROR_RT_FEATURE_NOT_SUPPORT) {
-    acl.aclGetRecentErrMsg();  // clears the message, which would be taken for the next failure's
+    acl.aclGetRecentErrMsg();  // clears the message, so that no later error carries it
     return false;
   }
   check(acl, "aclrtSetStreamFailureMode", status);
@@ -61,7 +61,7 @@ ScratchContext::~ScratchContext() {
     abandoned_ = true;
     context_.abandon();
   } else {
-    // Also waits for tasks that nobody has waited for: their memory is the caller's.
+    // Waits for tasks for which nobody has waited: the caller frees their memory after this.
     failed_ = failed_ || acl_.aclrtSynchronizeStream(context_.stream()) != ACL_SUCCESS;
     if (failed_) acl_.aclGetRecentErrMsg();
     failed_ ? context_.destroy_failed() : context_.destroy();

@@ -1,14 +1,15 @@
-// A context with one stream. A failed task ends both: an Ascend device recovers in a new context.
+// Contexts with one stream each. After a failed task a context is replaced by a new one.
 #pragma once
 
 #include "backend/ascend/acl/acl_handle.h"
 
 namespace latte::ascend {
 
+/// A context and its stream.
 class StreamContext {
  public:
   StreamContext() = default;
-  /// Creates both. The context becomes the calling thread's current one.
+  /// Creates both. The context becomes the current one of the calling thread.
   StreamContext(const AclFunctions& acl, int32_t device);
   StreamContext(StreamContext&&) noexcept = default;
   StreamContext& operator=(StreamContext&&) noexcept = default;
@@ -16,32 +17,33 @@ class StreamContext {
   aclrtContext context() const { return context_.get(); }
   aclrtStream stream() const { return stream_.get(); }
   /// Whether a failed task stops the stream and fails the whole context. If not, later tasks run,
-  /// and the events behind the failed one complete without an error: then a successful
-  /// aclrtSynchronizeStream is the only proof that tasks succeeded.
+  /// and the events after the failed task complete without an error. Then only a successful
+  /// aclrtSynchronizeStream proves that tasks succeeded.
   bool stops_on_failure() const { return stops_on_failure_; }
 
   // destroy() and destroy_failed() need this context to be current.
 
   /// Destroys stream and context. The stream must have been synchronised.
   void destroy();
-  /// The same after a failure: waits for no task, since those behind the failed one never run.
+  /// The same after a failure. Waits for no task, because those after the failed one never run.
   void destroy_failed();
-  /// Leaves stream and context to the end of the process: a task on the stream does not end.
+  /// Gives up stream and context without destroying them, because a task on the stream does not
+  /// end.
   void abandon();
 
  private:
   const AclFunctions* acl_ = nullptr;
   ContextHandle context_;
-  StreamHandle stream_;  // goes before its context
+  StreamHandle stream_;  // destroyed before its context
   bool stops_on_failure_ = false;
 };
 
-/// A context for one trial of work that may fail or never end: nothing of it touches the device's
-/// own context, which is the current one again afterwards. To be used on the device's thread
+/// A context for a trial of tasks that may fail or never end. They do not affect the device's own
+/// context, which becomes the current one again afterwards. To be used on the device's thread
 /// (DeviceThread::scratch_context).
 class ScratchContext {
  public:
-  /// `current` becomes the calling thread's context again at the end. `abandoned` is set if the
+  /// The destructor makes `current` the calling thread's context again. It sets `abandoned` if this
   /// context had to be abandoned.
   ScratchContext(const AclFunctions& acl, int32_t device, aclrtContext current, bool& abandoned);
   ~ScratchContext();
@@ -49,9 +51,10 @@ class ScratchContext {
   ScratchContext& operator=(const ScratchContext&) = delete;
 
   aclrtStream stream() const { return context_.stream(); }
-  /// Waits for the stream's tasks. Returns false if they did not end in time: the context is then
-  /// abandoned, and the memory that the tasks use must never be freed or used again. Throws the
-  /// failure of a task. (Runtimes without aclrtSynchronizeStreamWithTimeout wait without a limit.)
+  /// Waits for the stream's tasks. If a task fails, throws its error. Returns false if the tasks
+  /// did not end in time. Then the context is abandoned, and the memory that the tasks use must
+  /// never be freed or used again. Without aclrtSynchronizeStreamWithTimeout it waits without a
+  /// limit.
   bool synchronise_within(int32_t milliseconds);
 
  private:

@@ -1,5 +1,5 @@
-// ACL's handles, each given back by its owner's end. All of them belong to the thread whose current
-// context they were made in, and end there.
+// Owners of ACL's handles. A handle belongs to the context that was current when it was created. It
+// must be destroyed on the thread that has this context.
 #pragma once
 
 #include <memory>
@@ -9,8 +9,8 @@
 
 namespace latte::ascend {
 
-/// Owns one handle; `destroy` is the member of AclFunctions that destroys it. If that fails,
-/// nothing can be done about it, and the code is dropped.
+/// Owns one handle. `destroy` is the member of AclFunctions that destroys it; its code is ignored,
+/// because nothing can be done about a failure.
 template <class Handle, auto destroy>
 class AclHandle {
  public:
@@ -27,10 +27,11 @@ class AclHandle {
   AclHandle& operator=(const AclHandle&) = delete;
   ~AclHandle() { reset(); }
 
+  /// Destroys the handle.
   void reset() {
     if (handle_ != nullptr) (acl_->*destroy)(std::exchange(handle_, nullptr));
   }
-  /// The handle, which the caller gives back from now on, or nobody.
+  /// Returns the handle without destroying it: from now on the caller owns it.
   Handle release() { return std::exchange(handle_, nullptr); }
   Handle get() const { return handle_; }
   explicit operator bool() const { return handle_ != nullptr; }
@@ -55,7 +56,7 @@ inline ContextHandle create_context(const AclFunctions& acl, int32_t device) {
   return {acl, context};
 }
 
-// On failure these two return null and set no code.
+// aclCreateScalar and aclCreateIntArray return null on failure, and no code.
 
 inline ScalarHandle create_scalar(const AclFunctions& acl, float value) {
   aclScalar* scalar = acl.aclCreateScalar(&value, ACL_FLOAT);

@@ -10,18 +10,19 @@ namespace latte::ascend {
 
 namespace {
 
-/// Libraries that hold a set of functions between them.
+/// The names of libraries that together have a set of functions.
 using Group = std::vector<const char*>;
 
+/// Whether dlopen()'s message means that the file does not exist.
 bool is_absent(const std::string& path, const std::string& message) {
   return message.starts_with(path + ": cannot open shared object file");
 }
 
-/// The open libraries of one group. They stay open: CANN's libraries start threads and install
-/// handlers as they are loaded, and do not survive being unloaded.
+/// The open libraries of one group. They are never closed: CANN's libraries start threads and
+/// install handlers while they are loaded, so unloading them would crash.
 class OpenGroup {
  public:
-  /// Throws nothing: `load` has the reason of a failure.
+  /// Opens all libraries of the group. On failure returns false and sets the reason in `load`.
   bool open(const std::string& folder, const Group& names, AclLoad& load) {
     for (const char* name : names) {
       const std::string path = folder + name;
@@ -57,7 +58,7 @@ class OpenGroup {
   }
 
  private:
-  /// Where the loader found a library that was named without a folder.
+  /// The path at which the loader found a library that was named without a folder.
   static std::string path_of(void* library, const std::string& otherwise) {
     struct link_map* map = nullptr;
     if (dlinfo(library, RTLD_DI_LINKMAP, &map) != 0 || map == nullptr) return otherwise;
@@ -68,7 +69,8 @@ class OpenGroup {
   std::vector<std::string> paths_;
 };
 
-/// Where the libraries may lie; "" leaves it to the loader (LD_LIBRARY_PATH, ld.so.conf).
+/// The folders in which the libraries may be; "" means the loader's own (LD_LIBRARY_PATH,
+/// ld.so.conf).
 std::vector<std::string> folders() {
   std::vector<std::string> found;
   for (const char* variable : {"ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME"}) {
@@ -76,12 +78,14 @@ std::vector<std::string> folders() {
     if (home != nullptr && *home != '\0') found.push_back(std::string(home) + "/lib64/");
   }
   found.emplace_back("");
-  // Newer releases install themselves in the first of these folders, older ones in the second.
+  // Newer releases are installed in the first of these folders, older ones in the second.
   found.emplace_back("/usr/local/Ascend/cann/lib64/");
   found.emplace_back("/usr/local/Ascend/ascend-toolkit/latest/lib64/");
   return found;
 }
 
+/// Sets `function` to a symbol of the group. If there is none, returns false and sets the reason in
+/// `load`.
 template <class Function>
 bool resolve(const OpenGroup& group, const char* symbol, Function& function, AclLoad& load) {
   // POSIX allows dlsym's void* to be cast to a function pointer.
@@ -125,8 +129,9 @@ bool resolve_operations(const OpenGroup& group, AclFunctions& acl, AclLoad& load
 
 using Resolve = bool (*)(const OpenGroup&, AclFunctions&, AclLoad&);
 
-/// Uses the first of `groups` that opens and is complete. On failure `load` reports the first group
-/// that exists but fails; if none exists, the last one, which users know.
+/// Uses the first of `groups` that opens and is complete. On failure sets in `load` the reason of
+/// the first group that exists but fails. If none exists, it is that of the last group, whose
+/// libraries users know best.
 bool open_first(const std::string& folder, const std::vector<Group>& groups, Resolve resolve_all,
                 AclFunctions& acl, AclLoad& load) {
   std::optional<AclLoad> broken;
@@ -153,7 +158,7 @@ bool open_first(const std::string& folder, const std::vector<Group>& groups, Res
 AclLoad load_acl(AclFunctions& acl) {
   AclLoad first_failure;
   for (const std::string& folder : folders()) {
-    // One installation has all three: parts of two are never mixed.
+    // All three groups must come from one folder: parts of two installations are never mixed.
     AclLoad load;
     acl = {};
     std::string runtime;

@@ -1,4 +1,4 @@
-// CANN's libraries, opened at run time: the addon links none of them and works without them.
+// Opens CANN's libraries at run time. The addon does not link them and works without them.
 #pragma once
 
 #include <memory>
@@ -25,16 +25,17 @@ struct AclFunctions {
 #undef LATTE_MEMBER
 };
 
-/// What came of opening the libraries.
+/// The result of opening the libraries.
 struct AclLoad {
-  bool complete = false;
-  std::string path;            // of the runtime library, or of the one that could not be had
-  std::string loader_message;  // the loader's, or which symbol is missing
-  bool absent = false;         // there is no such file, rather than one that does not serve
+  bool complete = false;       // whether all functions were found
+  std::string path;            // of the runtime library, or of the library that failed
+  std::string loader_message;  // the loader's message, or the symbol that is missing
+  bool absent = false;         // whether the library that failed does not exist
 };
 
-/// Opens libacl_rt or libascendcl, libnnopbase, and the operations' libraries (the split ones or
-/// the whole one, never both), from ASCEND_HOME_PATH's lib64 or wherever the loader finds them.
+/// Opens libacl_rt or libascendcl, libnnopbase, and the operations' libraries: the split ones or
+/// the whole one, never both. Looks in ASCEND_HOME_PATH's lib64 first, then where the loader looks,
+/// then in CANN's default folders.
 AclLoad load_acl(AclFunctions& acl);
 
 }  // namespace latte::ascend

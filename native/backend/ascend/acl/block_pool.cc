@@ -4,7 +4,7 @@
 
 namespace latte::ascend {
 
-/// Returns to the pool when the last reference goes, on whichever thread; that asks nothing of ACL.
+/// A block in use. The destructor gives it back to the pool, on any thread, without a call of ACL.
 class BlockPool::Block final : public Buffer {
  public:
   Block(std::shared_ptr<BlockPool> pool, void* memory, size_t capacity, size_t bytes)
@@ -20,7 +20,8 @@ class BlockPool::Block final : public Buffer {
 };
 
 size_t BlockPool::size_class(size_t bytes) {
-  // Steps of a quarter of a power of two: at most a fifth is wasted, and sizes meet again.
+  // Steps of a quarter of a power of two: at most a fifth of a block is wasted, and blocks are
+  // reused for similar sizes.
   constexpr size_t kLeast = 512;
   if (bytes <= kLeast) return kLeast;
   size_t power = kLeast;
@@ -71,7 +72,7 @@ std::shared_ptr<Buffer> BlockPool::take_or_allocate(size_t bytes) {
   return make_buffer(memory, capacity, bytes);
 }
 
-/// A new block, in use. Throws std::bad_alloc, and changes nothing then.
+/// Adds a new block that is in use. If it throws std::bad_alloc, it changes nothing.
 void BlockPool::remember(void* memory, size_t capacity) {
   const std::lock_guard lock(mutex_);
   SizeClass& of = classes_[capacity];
@@ -99,7 +100,7 @@ void BlockPool::trim(size_t kept) {
   {
     const std::lock_guard lock(mutex_);
     surplus.reserve(all_.size());
-    // The largest first: they are what a shortage needs, and the fewest calls.
+    // The largest blocks go first: that takes the fewest calls, and helps most if memory is short.
     for (auto entry = classes_.rbegin(); entry != classes_.rend(); ++entry) {
       auto& [capacity, of] = *entry;
       while (pooled_ > kept && !of.free.empty()) {

@@ -1,5 +1,5 @@
-// Memory that ACL gave, kept for the next time: one pool for a device's memory, one for pinned host
-// memory. In the steady state nothing is asked of ACL.
+// Pools of memory from ACL: one for a device's memory, one for pinned host memory. Free blocks are
+// kept, so that repeated forwards allocate nothing from ACL.
 #pragma once
 
 #include <cstddef>
@@ -14,33 +14,33 @@
 
 namespace latte::ascend {
 
+/// A pool of blocks. Its blocks keep it alive.
 class BlockPool : public std::enable_shared_from_this<BlockPool> {
  public:
-  /// All run on the device's thread.
+  /// The source of the pool's memory. Its functions are called on the device's thread.
   struct Source {
-    std::function<void*(size_t bytes)> allocate;  // null where there is no memory left
+    std::function<void*(size_t bytes)> allocate;  // returns null if there is no memory left
     std::function<void(void*)> free;
-    std::function<void()> before_free;  // of blocks that nobody holds any more; may be empty
+    std::function<void()> before_free;  // called before free blocks are freed; may be empty
   };
 
   explicit BlockPool(Source source, size_t kept_bytes)
       : source_(std::move(source)), kept_bytes_(kept_bytes) {}
 
-  /// A block from the pool, or null. On any thread.
+  /// A free block of the pool, or null. On any thread.
   std::shared_ptr<Buffer> take(size_t bytes);
-  /// A block from the pool or the source; when the source has none the pool is emptied and the
-  /// source asked once more. Null when that did not help. On the device's thread.
+  /// A free block, or a new one from the source. If the source has no memory, frees all free blocks
+  /// and tries the source once more. Null if that does not help. On the device's thread.
   std::shared_ptr<Buffer> take_or_allocate(size_t bytes);
-  /// Gives free blocks back to the source until at most `kept` bytes are left. On the device's
-  /// thread.
+  /// Frees free blocks until at most `kept` bytes of them are left. On the device's thread.
   void trim(size_t kept);
-  /// Whether more is free than should be kept.
+  /// Whether more than `kept_bytes` of the constructor are free.
   bool has_surplus() const;
-  /// Gives back everything, also what is still held: nothing uses it any more. On the device's
-  /// thread. Later releases do nothing.
+  /// Frees all blocks, also those in use, which must not be used any more. On the device's thread.
+  /// Releases after this do nothing.
   void close();
 
-  /// Whether the pool's memory holds [data, data + bytes).
+  /// Whether [data, data + bytes) lies in one block of the pool.
   bool owns(const void* data, size_t bytes) const;
   size_t live_bytes() const;
   size_t pooled_bytes() const;
@@ -57,7 +57,7 @@ class BlockPool : public std::enable_shared_from_this<BlockPool> {
   size_t kept_bytes_;
   mutable std::mutex mutex_;
   struct SizeClass {
-    std::vector<void*> free;  // has room for all blocks: giving one back cannot fail
+    std::vector<void*> free;  // has capacity for all blocks, so that release() cannot fail
     size_t blocks = 0;        // all blocks of this size, free or in use
   };
   std::map<size_t, SizeClass> classes_;  // by capacity

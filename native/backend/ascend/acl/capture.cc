@@ -13,13 +13,13 @@ GraphHandle capture_launches(const AclFunctions& acl, aclrtStream stream,
   } catch (...) {
     error = current_error();
   }
-  // In any case: a stream that stays captured would run nothing any more.
+  // The capture must end in any case, or the stream would run nothing any more.
   aclmdlRI made = nullptr;
   const aclError status = acl.aclmdlRICaptureEnd(stream, &made);
   GraphHandle graph;
   if (status == ACL_SUCCESS) graph = GraphHandle(acl, made);
   if (error) {
-    if (status != ACL_SUCCESS) acl.aclGetRecentErrMsg();  // of a capture that nobody asks about
+    if (status != ACL_SUCCESS) acl.aclGetRecentErrMsg();  // clears the message of this failure
     throw Error(*error);
   }
   check(acl, "aclmdlRICaptureEnd", status);

@@ -1,4 +1,4 @@
-// Captures what is launched on a stream, to be replayed as one submission.
+// Capturing launches, so that they can be replayed as one submission.
 #pragma once
 
 #include <functional>
@@ -7,9 +7,9 @@
 
 namespace latte::ascend {
 
-/// Calls `launch` while the stream is captured: its launches are kept and not run, and nothing but
-/// launches may be asked of ACL there. Ends the capture in any case. Throws what `launch` throws,
-/// or the failure of ACL.
+/// Calls launch() while the stream is being captured: its launches are recorded, and not run. It
+/// may make no other calls of ACL. The capture ends in any case. Throws what launch() throws, or
+/// ERR_DEVICE.
 GraphHandle capture_launches(const AclFunctions& acl, aclrtStream stream,
                              const std::function<void()>& launch);
 

@@ -8,19 +8,19 @@ namespace latte::ascend {
 
 namespace {
 
-/// Free memory beyond this is given back when the device has nothing to do. A full-size PatchEmbed
-/// needs 300 MB in float32.
+/// Free memory beyond these bounds is given back when the device is idle. For comparison: a
+/// PatchEmbed of full size needs 300 MB in float32.
 constexpr size_t kKeptDeviceBytes = size_t{2} << 30;
 constexpr size_t kKeptPinnedBytes = size_t{512} << 20;
 
 constexpr size_t kProbeBytes = 64;
 
-/// null for "no memory"; every other failure is an error of its own.
+/// The result of an allocation; null if there is no memory. Throws ERR_DEVICE for other failures.
 void* allocated(const AclFunctions& acl, const char* operation, aclError status, void* memory) {
   if (status == ACL_SUCCESS) return memory;
   if (status == ACL_ERROR_RT_MEMORY_ALLOCATION || status == ACL_ERROR_BAD_ALLOC ||
       status == ACL_ERROR_STORAGE_OVER_LIMIT) {
-    acl.aclGetRecentErrMsg();  // read, so that it is not taken for the next failure's
+    acl.aclGetRecentErrMsg();  // clears the message, so that no later error carries it
     return nullptr;
   }
   throw device_error(acl, operation, status);

@@ -13,11 +13,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// As many works may be on the stream at once: enough for the next to be there when one ends, few
-/// enough that an aborted one has not been launched yet.
+/// The most flights on the stream at once: enough that the next one is there when one ends, and few
+/// enough that most aborted ones have not been launched yet.
 constexpr size_t kMostInFlight = 4;
 
-/// The codes after which the device, not just a context, is of no use to this process
+/// Whether an error means that this process cannot use the device any more, even in a new context
 /// (docs/ascend-operations.md).
 bool means_lost(const Error& error) {
   constexpr int kLost[] = {ACL_ERROR_RT_LOST_HEARTBEAT, ACL_ERROR_RT_DEVICE_MEM_ERROR,
@@ -30,7 +30,7 @@ bool means_lost(const Error& error) {
 
 void DeviceThread::start() {
   const std::lock_guard lock(mutex_);
-  // Under the lock, so that the thread sees its own `thread_`.
+  // Under the lock, which the thread takes first: so it sees its own `thread_`.
   thread_ = std::thread([this] { run(); });
 }
 
@@ -119,7 +119,7 @@ void DeviceThread::synchronise(const char* operation) {
   const int status = acl_.aclrtSynchronizeStream(stream());
   if (status == ACL_SUCCESS) return forget_awaited(awaited_.size());
   const Error error = device_error(acl_, operation, status);
-  // Kept: a stream that goes on after a failure reports it once and forgets it.
+  // Kept here, because a stream that continues after a failure reports it only once.
   failed_ = error;
   throw error;
 }
@@ -145,7 +145,8 @@ void DeviceThread::open() {
 }
 
 /// Waits for the first work or call, and opens the device. Returns true if the device is open or
-/// lost, and false if stop() came before. Takes the lock first: start() has then set `thread_`.
+/// lost, and false if stop() was called before. Takes the lock first, so that start() has set
+/// `thread_`.
 bool DeviceThread::open_when_wanted() {
   while (true) {
     {
@@ -205,13 +206,14 @@ void DeviceThread::run() {
           try {
             hooks_.idle();
           } catch (const std::bad_alloc&) {
-            // What could not be trimmed now is trimmed the next time.
+            // The hook trims caches: what it could not trim now, it trims the next time.
           }
           lock.lock();
         }
         changed_.wait(lock, wanted);
       } else if (Clock::now() - last_activity > std::chrono::microseconds(50)) {
-        // Small works end within a short spin; after 50 µs, sleep, to free the core.
+        // For 50 µs the thread polls without sleeping, because small works end within that time.
+        // After that it sleeps between polls, to free the core.
         changed_.wait_for(lock, std::chrono::microseconds(50), wanted);
       }
       if (!calls_.empty()) {
@@ -240,14 +242,14 @@ void DeviceThread::run() {
 void DeviceThread::close() {
   const bool failed = lost_.has_value() || !opened_;
   lose(Error(ErrorCode::kState, "the device was closed"));
-  // Calls that came before the thread was known to end.
+  // Calls that were added before lose(); later ones throw `lost_`.
   std::deque<std::function<void()>> calls;
   {
     const std::lock_guard lock(mutex_);
     calls.swap(calls_);
   }
   for (const auto& call : calls) call();
-  // Work that does not end still uses memory of the device, and would have to be waited for.
+  // Tasks that do not end still use memory of the device, and closing would wait for them.
   if (abandoned_) return;
   hooks_.closing(failed && context_.stops_on_failure());
   events_.clear();
@@ -266,7 +268,8 @@ void DeviceThread::begin(std::unique_ptr<Flight> flight) {
   Flight& launching = *flight;
   std::optional<Error> error;
   try {
-    // First: once it is launched, nothing may fail that would lose the flight.
+    // The flight is stored before it is launched: after the launch no allocation may fail and lose
+    // it.
     in_flight_.emplace_back();
     in_flight_.back().flight = std::move(flight);
     launching.launch();
@@ -278,11 +281,11 @@ void DeviceThread::begin(std::unique_ptr<Flight> flight) {
   } catch (...) {
     error = current_error();
   }
-  if (flight != nullptr) return flight->land(error);  // there was no room to remember it
+  if (flight != nullptr) return flight->land(error);  // there was no memory to store it
   InFlight refused = std::move(in_flight_.back());
   in_flight_.pop_back();
-  // What it launched before the failure still uses its memory: that has to end first. So do the
-  // works before it, which land with what the stream reports.
+  // The tasks that it launched before the failure still use its memory, so they must end first.
+  // With them end the flights before it, which land with the stream's result.
   if (!failed_) {
     try {
       synchronise();
@@ -292,20 +295,21 @@ void DeviceThread::begin(std::unique_ptr<Flight> flight) {
     }
   }
   recover_if_failed();
-  // If the device did not recover, the reason for that is what the caller has to know.
+  // If the device did not recover, the caller gets the reason for that.
   if (lost_) error = lost_;
   land(std::move(refused), error);
   if (means_lost(*error)) lose(*error);
 }
 
-/// Lands what has ended. A completed event alone does not prove that the work before it succeeded:
-/// a stream that goes on after a failure completes it all the same. A stream that stops first marks
-/// its context as failed, then completes its events (docs/ascend-operations.md).
+/// Lands the flights that have ended. A completed event does not prove that the work before it
+/// succeeded. A stream that continues after a failure completes later events without an error. A
+/// stream that stops marks its context as failed, and then completes its events
+/// (docs/ascend-operations.md).
 void DeviceThread::poll() {
   while (!in_flight_.empty()) {
     const bool stops = context_.stops_on_failure();
-    // If the stream does not stop on failure, only synchronising it reports a failure. The last
-    // event is asked first, so that the synchronisation does not block.
+    // If the stream does not stop on failure, only aclrtSynchronizeStream reports a failure. The
+    // last event is queried first, so that this call does not block.
     const aclrtEvent event = (stops ? in_flight_.front() : in_flight_.back()).event.get();
     const bool synchronises = !stops || in_flight_.size() == 1;
     aclrtEventRecordedStatus status = ACL_EVENT_RECORDED_STATUS_NOT_READY;
@@ -317,7 +321,7 @@ void DeviceThread::poll() {
         operation = "aclrtSynchronizeStream";
         error = acl_.aclrtSynchronizeStream(stream());
       } else {
-        // If the first query came while the context failed, the second one returns the failure.
+        // If the context failed during the first query, the second one returns the failure.
         error = acl_.aclrtQueryEventStatus(event, &status);
       }
     }
@@ -335,12 +339,12 @@ void DeviceThread::poll() {
 
 void DeviceThread::land(InFlight landed, const std::optional<Error>& error) {
   if (landed.event) events_.push_back(std::move(landed.event));
-  // The stream is past the events that this work had to wait for.
+  // This work has ended, so the events that it had to wait for are complete.
   if (!error) forget_awaited(landed.awaited);
   landed.flight->land(error);
 }
 
-/// The first `count` events that the stream had to wait for are complete.
+/// Forgets the first `count` of `awaited_`, which are complete.
 void DeviceThread::forget_awaited(size_t count) {
   awaited_.erase(awaited_.begin(), awaited_.begin() + static_cast<std::ptrdiff_t>(count));
   for (InFlight& flight : in_flight_) flight.awaited -= std::min(count, flight.awaited);
@@ -358,8 +362,8 @@ void DeviceThread::recover_if_failed() {
   if (failed_) recover(Error(*failed_));
 }
 
-/// After the failure of a task: which work it was of is unknown, so all in flight are rejected. The
-/// device goes on with a new context and a new stream, unless the device itself is lost.
+/// Called after a task has failed. It is unknown to which work the task belongs, so all works in
+/// flight fail. The device continues with a new context and stream, unless it is lost itself.
 void DeviceThread::recover(const Error& error) {
   failed_.reset();
   if (means_lost(error)) return lose(error);
@@ -374,23 +378,23 @@ void DeviceThread::recover(const Error& error) {
   land_all(error);
 }
 
-/// What belongs to a context ends with it: streams, events, executors. Device memory and pinned
-/// memory stay (docs/ascend.md has the sources). The old context is gone before its works land:
-/// from then on nothing touches their memory.
+/// Replaces the context. Streams, events and executors end with their context; device memory and
+/// pinned memory stay (docs/ascend.md has the sources). The old context is destroyed before its
+/// works land, so that no task uses their memory after that.
 void DeviceThread::renew_context() {
   const std::deque<aclrtEvent> awaited = std::exchange(awaited_, {});
-  acl_.aclrtSynchronizeStream(stream());  // a stream that goes on may still run something
+  acl_.aclrtSynchronizeStream(stream());  // a stream that continues may still run tasks
   for (InFlight& flight : in_flight_) flight.event.reset();
   events_.clear();
   hooks_.failed(context_.stops_on_failure());
   context_.destroy_failed();
-  acl_.aclGetRecentErrMsg();  // clears what the failed context had to say at its end
+  acl_.aclGetRecentErrMsg();  // clears messages of the failed context
   context_ = StreamContext(acl_, device_);
-  // Fails if the whole device has failed, not just the context.
+  // This throws if the whole device has failed, and not only the context.
   synchronise();
   hooks_.recovered();
-  // The wait for these may have been on the old stream, behind the failure. Their owners keep them
-  // until the first forward has settled, which may be one that is about to be rejected.
+  // The old stream may not have waited for these events. Their owners keep them until the first
+  // forward has settled, and that may be one that is about to fail: so wait for them here.
   for (const aclrtEvent event : awaited) {
     if (acl_.aclrtSynchronizeEvent(event) != ACL_SUCCESS) acl_.aclGetRecentErrMsg();
   }

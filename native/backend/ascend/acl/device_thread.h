@@ -1,5 +1,5 @@
-// The one thread that owns a device's context and stream. Everything asked of ACL for this device
-// is asked here: a context belongs to a thread, and so do its error messages.
+// The one thread that owns a device's context and stream. All calls of ACL for this device are made
+// on this thread, because a context belongs to a thread, and so do ACL's error messages.
 #pragma once
 
 #include <condition_variable>
@@ -16,33 +16,41 @@
 
 namespace latte::ascend {
 
-/// A work on its way through the thread.
+/// A work on its way through the thread. It waits, is launched on the stream, is in flight until
+/// its event completes, and lands.
 class Flight {
  public:
   virtual ~Flight() = default;
-  /// Gives the work's operations to the stream. What it throws fails this work alone.
+  /// Launches the work's operations on the stream. If it throws, only this work fails.
   virtual void launch() = 0;
   virtual bool is_cancelled() const = 0;
-  /// All that launch() gave the stream has ended, and has succeeded if `error` is empty; or it was
-  /// never given. Frees what the work held and reports its end. Called once, also without launch().
-  /// Must not throw.
+  /// Called once for each flight: when the tasks of launch() have ended, with their error if one
+  /// has failed, or with the reason why launch() was not called. Frees what the work held and
+  /// reports its end. Must not throw.
   virtual void land(const std::optional<Error>& error) = 0;
 };
 
+/// See the top of the file. Functions may be called on any thread unless noted otherwise.
 class DeviceThread {
  public:
-  /// All run on the thread.
+  /// Functions that are called on the thread.
   struct Hooks {
-    std::function<void()> opened;  // the context is current, the stream is open; may throw
-    /// An opening has failed: gives back what opened() made. The next work or call tries again.
+    /// Called when the device opens: its context is current, its stream exists. If it throws, the
+    /// opening fails.
+    std::function<void()> opened;
+    /// Called if an opening fails: gives back what opened() made. The next work or call tries
+    /// again.
     std::function<void()> opening_failed;
-    std::function<void()> idle;  // of an open device: nothing is waiting or in flight
-    /// A task has failed: the context is going to be destroyed, with all that belongs to it.
-    /// `stopped`: tasks behind the failed one never end.
+    /// Called if the device is open and no work or call is waiting or in flight.
+    std::function<void()> idle;
+    /// Called if a task has failed, before the context is destroyed with all that belongs to it. If
+    /// `stopped`, tasks after the failed one never end.
     std::function<void(bool stopped)> failed;
-    /// A new context is current, with a new stream. Throws if the device is of no use all the same.
+    /// Called after a new context and stream have replaced failed ones. If it throws, the device is
+    /// lost.
     std::function<void()> recovered;
-    /// The last moment at which ACL may be asked for anything. `stopped`: tasks may never end.
+    /// Called before the thread ends. Later calls of ACL are not possible. If `stopped`, tasks may
+    /// never end.
     std::function<void(bool stopped)> closing;
   };
 
@@ -50,46 +58,50 @@ class DeviceThread {
       : acl_(acl), device_(device), hooks_(std::move(hooks)) {}
   ~DeviceThread() { stop(); }
 
-  /// Starts the thread, which opens the device when the first work or call comes. If that fails,
-  /// all that waits for it fails with ERR_DEVICE_UNAVAILABLE, and later works or calls try again.
+  /// Starts the thread, which opens the device when the first work or call comes. If the opening
+  /// fails, all works and calls that wait fail with ERR_DEVICE_UNAVAILABLE, and later ones try
+  /// again.
   void start();
   bool is_open() const;
-  /// Works are launched in the order of their submission. On a device that is lost or closed they
-  /// land at once. If this throws, the flight has not landed and never will.
+  /// Adds a flight. Flights are launched in the order of their submission. On a device that is lost
+  /// or closed they land at once. If this throws, the flight never lands.
   void submit(std::unique_ptr<Flight> flight);
-  /// Lands, on the calling thread, what was cancelled before it was launched.
+  /// Lands, on the calling thread, the flights that were cancelled before they were launched.
   void drop_cancelled();
-  /// Runs on the thread before any work that waits, and returns when it has run; throws what it
-  /// throws. On the thread itself it just runs.
+  /// Calls a function on the thread, before waiting flights are launched, and returns when it has
+  /// returned. Throws what it throws. If the calling thread is this one, calls it directly.
   void call(const std::function<void()>& function);
-  /// Runs on the thread of an open device, before any work that waits. Returns at once: false if
-  /// the function will not run. What it throws is dropped.
+  /// The same without waiting: returns at once, and drops what the function throws. Returns false,
+  /// and does not call it, if the device is not open.
   bool post(std::function<void()> function);
-  /// Lands what is in flight, refuses what waits, closes stream and context, ends the thread.
+  /// Waits for the flights that are in flight, refuses those that wait, closes stream and context,
+  /// and ends the thread.
   void stop();
-  /// Whether stop() had to leave something to the end of the process (a scratch context whose work
-  /// does not end): ACL must not be finalised then.
+  /// Whether stop() could not give everything back, because the tasks of a scratch context do not
+  /// end. Then ACL must not be finalised.
   bool left_something() const { return abandoned_; }
 
+  /// Whether the calling thread is this one.
   bool is_current() const { return std::this_thread::get_id() == thread_.get_id(); }
 
-  // On the thread alone:
+  // Only on the thread itself:
 
   aclrtStream stream() const { return context_.stream(); }
-  /// Waits for the stream. Throws the failure of a task, which fails every work in flight;
-  /// `operation` is the name that the error carries. The device recovers when the work or the call
-  /// that waits has ended.
+  /// Waits for the stream. If a task has failed, throws its error, which names `operation`, and
+  /// every work in flight fails. The device recovers after the work or call that calls this has
+  /// ended.
   void synchronise(const char* operation = "aclrtSynchronizeStream");
-  /// All works from now on run after another party's event, also if the stream fails meanwhile.
+  /// Makes all later works run after an event of another part of the process, also if the stream is
+  /// replaced before.
   void run_after(aclrtEvent event);
-  /// A context of its own for a trial. The device's context is current again after its end.
+  /// A context for a trial. When it is destroyed, the device's context is the current one again.
   ScratchContext scratch_context() { return {acl_, device_, context_.context(), abandoned_}; }
 
  private:
   struct InFlight {
     std::unique_ptr<Flight> flight;
     EventHandle event;
-    size_t awaited = 0;  // events of others that the stream had to wait for by then
+    size_t awaited = 0;  // how many of `awaited_` the stream waits for before this flight ends
   };
 
   void run();
@@ -122,12 +134,12 @@ class DeviceThread {
 
   bool device_is_set_ = false, abandoned_ = false;
   StreamContext context_;
-  std::optional<Error> not_opened_;  // while calls are refused for it
+  std::optional<Error> not_opened_;  // set while calls are refused: the reason
   std::optional<Error> failed_;      // what synchronise() threw since the last recovery
   std::deque<InFlight> in_flight_;
-  std::deque<aclrtEvent> awaited_;   // of others; not known to be complete
-  std::vector<EventHandle> events_;  // for the next works
-  // The thread uses everything above: it is made last and ends first.
+  std::deque<aclrtEvent> awaited_;   // events of run_after() that may not have completed yet
+  std::vector<EventHandle> events_;  // free ones, for the next flights
+  // The thread uses everything above, so it is constructed last and destroyed first.
   std::thread thread_;
 };
 

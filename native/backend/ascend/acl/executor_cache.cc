@@ -8,14 +8,14 @@ namespace latte::ascend {
 
 namespace {
 
-/// More shapes than this in use at once are made anew each time.
+/// The most executors that are kept. Calls beyond these make theirs anew each time.
 constexpr size_t kMostKept = 1024;
 
-/// Addresses that an executor is given anew must be multiples of this (docs/ascend-operations.md).
+/// The new addresses of a kept executor must be multiples of this (docs/ascend-operations.md).
 constexpr uintptr_t kAddressUnit = 32;
 
-/// An address as such a multiple and the bytes beyond it. Device memory begins at multiples, so
-/// that both lie in the same allocation.
+// So an address is split into a multiple, base_of(), and the bytes beyond it. Device memory begins
+// at multiples, so both are in the same allocation.
 uintptr_t bytes_beyond(const void* data) {
   return reinterpret_cast<uintptr_t>(data) % kAddressUnit;
 }
@@ -42,7 +42,7 @@ void append(std::string& key, int64_t value) {
   key.append(bytes, sizeof value);
 }
 
-/// Equal keys mean calls that differ in the multiples of addresses alone.
+/// Calls with equal keys differ only in base_of() of their addresses.
 std::string key_of(const OperationCall& call) {
   std::string key = call.name;
   key.push_back('\0');
@@ -121,7 +121,8 @@ bool OperandView::is_dense() const {
   return true;
 }
 
-/// On the first Ascend 910 a dense output must fill its storage (docs/ascend-operations.md).
+/// Whether to keep the executor of a call. On the first Ascend 910 a dense output must fill its
+/// storage, so it cannot begin beyond a multiple (docs/ascend-operations.md).
 bool ExecutorCache::may_keep(const OperationCall& call) const {
   if (!call.repeatable || kept_.size() >= kMostKept) return false;
   return !first_generation_ ||
@@ -176,13 +177,13 @@ void ExecutorCache::run(const OperationCall& call, aclrtStream stream,
   }
   aclOpExecutor* executor = nullptr;
   check(acl_, call.name, call.make(tensors, &made.workspace_bytes, &executor));
-  // An executor that cannot be kept must be run, for it ends no other way.
+  // An executor that is not kept must be run: CANN destroys it after its run, and only then.
   if (may_keep(call) && acl_.aclSetAclOpExecutorRepeatable(executor) == ACL_SUCCESS) {
     made.executor = ExecutorHandle(acl_, executor);
     launch(executor, made.workspace_bytes);
     kept_.emplace(key, std::move(made));
   } else {
-    // Ends with its launch.
+    // CANN destroys the executor after this launch.
     launch(executor, made.workspace_bytes);
   }
 }

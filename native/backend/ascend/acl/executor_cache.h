@@ -1,5 +1,5 @@
-// Calls of aclnn operations. Each is two calls into CANN: one that makes an executor for these very
-// shapes, and one that puts it on the stream. Executors are kept for the next equal call where the
+// Calls of aclnn operations. Each is two calls into CANN: one makes an executor for the operands'
+// shapes, and one puts it on the stream. Executors are kept for the next equal call, if the
 // operation's documentation allows that (docs/ascend-operations.md).
 #pragma once
 
@@ -20,62 +20,64 @@ struct OperandView {
   std::vector<int64_t> dims;
   std::vector<int64_t> strides;  // in elements
   void* data = nullptr;
-  /// Elements from `data` to the end of the tensor that this is a view of, if that is behind the
-  /// last one that the view reaches: CANN slices a view whose storage holds its last row whole, and
-  /// gathers any other one element by element (docs/ascend-operations.md).
+  /// Elements from `data` to the end of the tensor of which this is a view. 0: to the last element
+  /// of the view. It matters for speed: CANN slices a view whose storage includes the whole last
+  /// row, but gathers any other view element by element (docs/ascend-operations.md).
   int64_t storage = 0;
 
   /// A dense row-major operand.
   static OperandView dense(DType dtype, std::vector<int64_t> dims, const void* data);
-  /// All elements of a tensor on one axis.
+  /// All elements of a dense tensor, as one axis.
   static OperandView flat(const TensorView& tensor);
-  /// The elements from `data` to the last one that the view reaches.
+  /// How many elements lie between `data` and the last element of the view, both included.
   int64_t storage_elements() const;
   size_t storage_bytes() const;
   bool is_dense() const;
 };
 
+/// ACL's name for a dtype.
 aclDataType acl_dtype(DType dtype);
 
 /// One call of an operation.
 struct OperationCall {
   const char* name;
   AclnnRun run;
-  bool repeatable;  // by the operation's documentation
+  bool repeatable;  // whether its documentation allows to use an executor again
   std::vector<OperandView> inputs, outputs;
-  /// Makes the executor; `tensors` are the inputs, then the outputs.
+  /// Makes the executor and sets the workspace's bytes. `tensors` are the inputs, then the outputs.
   std::function<aclnnStatus(const std::vector<aclTensor*>& tensors, uint64_t* bytes,
                             aclOpExecutor** executor)>
       make;
-  /// Tells apart calls that differ in more than their operands.
+  /// A number that differs between calls that differ in more than their operands.
   int64_t attribute = 0;
 };
 
-/// The executors of one device. On its thread.
+/// The executors of one device. Used on its thread.
 class ExecutorCache {
  public:
+  /// @param first_generation whether the chip is a first Ascend 910 or a 310P.
   ExecutorCache(const AclFunctions& acl, bool first_generation)
       : acl_(acl), first_generation_(first_generation) {}
 
-  /// Puts a call on the stream. `workspace` gives memory that lives until the work is done.
-  /// `only_kept`: throws ERR_STATE where that would make an executor.
+  /// Puts a call on the stream. workspace(bytes) returns memory that is valid until the work is
+  /// done. If `only_kept`, throws ERR_STATE instead of making an executor.
   void run(const OperationCall& call, aclrtStream stream,
            const std::function<void*(size_t)>& workspace, bool only_kept = false);
-  /// Forgets all executors; nothing of theirs may be on the stream.
+  /// Destroys all executors. None of them may be on the stream.
   void clear() {
     kept_.clear();
     one_.reset();
   }
-  /// Keeps the number of executors within bounds; nothing of theirs may be on the stream.
+  /// Destroys the executors if there are many. None of them may be on the stream.
   void trim();
-  /// The scalar 1, for operations that scale.
+  /// The scalar 1, for operations that take a factor.
   const aclScalar* one();
 
  private:
   struct Kept {
     std::vector<TensorHandle> tensors;
     uint64_t workspace_bytes = 0;
-    ExecutorHandle executor;  // goes before its tensors
+    ExecutorHandle executor;  // destroyed before its tensors
   };
 
   TensorHandle make_tensor(const OperandView& view) const;

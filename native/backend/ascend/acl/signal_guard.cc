@@ -10,7 +10,7 @@ SignalGuard::SignalGuard() {
     saved_[i].number = numbers[i];
     saved_[i].known = sigaction(numbers[i], nullptr, &saved_[i].action) == 0;
   }
-  // CANN's handlers run on an alternate stack, which it sets for the thread that loads it.
+  // CANN sets an alternate stack for its handlers, on the thread that loads it.
   has_stack_ = sigaltstack(nullptr, &stack_) == 0;
 }
 

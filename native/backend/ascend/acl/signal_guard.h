@@ -1,4 +1,4 @@
-// The signal handlers of the process, kept as they are while CANN starts.
+// Keeps CANN from replacing the signal handlers of the process.
 #pragma once
 
 #include <array>
@@ -6,10 +6,10 @@
 
 namespace latte::ascend {
 
-/// Restores, when it ends, the signal handlers that were installed when it began. CANN's trace
-/// library installs handlers of its own as it is loaded, for the signals that CANN documents under
-/// ASCEND_COREDUMP_SIGNAL (hicann/runtime 681ef76: stacktrace_signal.c, trace_core.c). They would
-/// take the place of a service's SIGTERM handler, and of V8's handler of SIGSEGV.
+/// The constructor saves the signal handlers, the destructor restores them. While it is loaded,
+/// CANN's trace library installs handlers for the signals that CANN documents under
+/// ASCEND_COREDUMP_SIGNAL (hicann/runtime 681ef76: stacktrace_signal.c, trace_core.c). These would
+/// replace a service's SIGTERM handler, and V8's SIGSEGV handler.
 class SignalGuard {
  public:
   SignalGuard();
@@ -20,7 +20,7 @@ class SignalGuard {
  private:
   struct Saved {
     int number = 0;
-    bool known = false;
+    bool known = false;  // whether `action` was read
     struct sigaction action = {};
   };
   std::array<Saved, 13> saved_;
