@@ -1,4 +1,4 @@
-// The addon's entry point: the table of what it exports.
+// The addon's entry point, and the table of the functions that it exports.
 #include <memory>
 
 #include "binding/conversions.h"
@@ -59,11 +59,11 @@ constexpr Export kExports[] = {
     {"memoryUsage", exported<memory_usage>},
 };
 
-/// Node queues a task when the garbage collector finds handles, and that task uses the napi_env
-/// after it gave up its own reference to it. A collection while an environment ends leaves such a
-/// task behind the last other reference (node_napi_env__::EnqueueFinalizer in Node.js 20.20). This
-/// hook is the first that the addon adds, so the last that runs: it holds a reference until the
-/// task has run.
+/// Keeps the napi_env alive until Node's queued finalizers have run. When the garbage collector
+/// finds handles, Node queues a task that uses the napi_env after it has released its own reference
+/// to it. If that happens while an environment ends, no other reference may be left
+/// (node_napi_env__::EnqueueFinalizer in Node.js 20.20). Hooks run from the last to the first. This
+/// one is added first, so it holds its reference until that task has run.
 void outlive_queued_finalizers(napi_env env) {
   LATTE_NAPI(
       env, napi_add_async_cleanup_hook,

@@ -10,6 +10,7 @@ namespace latte::binding {
 
 namespace {
 
+/// The arguments of a forward whose only input is argument 0 of the call.
 ForwardArguments one_input(const Call& call, napi_value results) {
   const napi_value inputs = make_array(call.env, 1);
   define_element(call.env, inputs, 0, call[0]);
@@ -18,14 +19,14 @@ ForwardArguments one_input(const Call& call, napi_value results) {
   return arguments;
 }
 
-/// A copy on a device, and the device that makes it.
+/// The plan of a copy, and the device that runs it.
 struct Copy {
   Device& device;
   Plan plan;
 };
 
-/// A copy of `from` in a dtype on a device. Dtypes change on the host if either side is there: it
-/// rounds once between any two of them, whatever a chip can do.
+/// Plans a copy of `from` to a dtype and a device. If either side is the host, the host converts
+/// the dtype, because it rounds once between any two dtypes. A chip may not.
 Copy plan_copy(const Tensor& from, DType dtype, Device& to) {
   Device& source = device_of(from);
   Device& host = open_device("cpu");
@@ -81,7 +82,7 @@ napi_value convert_sync(const Call& call) {
 
 napi_value convert(const Call& call) {
   return with_copy(call, [&](Device& device, Plan plan, const ForwardArguments& arguments) {
-    return forward_later(*call.environment, device, std::move(plan), arguments, 0);
+    return forward_later(*call.environment, device, std::move(plan), arguments, kNotCancellable);
   });
 }
 
@@ -97,7 +98,8 @@ napi_value repeat_rows(const Call& call) {
   plan.run = [times](Queue& queue, const Inputs& in, const Outputs& out) {
     queue.repeat_rows(*in[0], times, out[0]);
   };
-  return forward_later(*call.environment, device_of(from), std::move(plan), arguments, 0);
+  return forward_later(*call.environment, device_of(from), std::move(plan), arguments,
+                       kNotCancellable);
 }
 
 }  // namespace latte::binding

@@ -11,7 +11,7 @@ namespace latte::binding {
 
 namespace {
 
-/// An object that is filled property by property.
+/// A JavaScript object to which properties are added.
 class Record {
  public:
   explicit Record(napi_env env) : env_(env), object_(make_object(env)) {}
@@ -62,9 +62,9 @@ napi_value open_device(const Call& call) {
   // A work without operations: it ends when the device is open.
   Plan plan;
   plan.run = [](Queue&, const Inputs&, const Outputs&) {};
-  const ForwardArguments arguments(call.env, make_array(call.env, 0), make_array(call.env, 0));
-  return forward_later(*call.environment, device_named(call.env, call[0]), std::move(plan),
-                       arguments, 0);
+  const ForwardArguments none(call.env, make_array(call.env, 0), make_array(call.env, 0));
+  return forward_later(*call.environment, device_named(call.env, call[0]), std::move(plan), none,
+                       kNotCancellable);
 }
 
 napi_value device_diagnostics(const Call& call) {

@@ -1,11 +1,11 @@
-// What is known about the devices.
+// Functions about devices.
 #pragma once
 
 #include "binding/js.h"
 
 namespace latte::binding {
 
-// (): void, throws ERR_VALUE if an environment variable asks for what cannot be had
+// (): void — throws ERR_VALUE if an environment variable has an invalid value
 napi_value check_settings(const Call& call);
 // (): DeviceInfo[]
 napi_value devices(const Call& call);

@@ -48,7 +48,7 @@ napi_value make_error(Environment& environment, const Error& error) noexcept {
     try {
       return make_latte_error(environment, error);
     } catch (...) {
-      // What the constructor threw: the stack may be used up.
+      // Clears what the constructor threw. It may have thrown because the stack is used up.
       napi_value thrown = nullptr;
       napi_get_and_clear_last_exception(environment.env, &thrown);
     }

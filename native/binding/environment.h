@@ -1,4 +1,4 @@
-// What the addon keeps for one JavaScript environment (the main thread's, or a worker's).
+// The addon's state for one JavaScript environment: the main thread's, or a worker's.
 #pragma once
 
 #include "binding/js.h"
@@ -6,7 +6,7 @@
 
 namespace latte::binding {
 
-/// Counts an environment among the users of the devices.
+/// Registers an environment as a user of the devices for as long as it lives.
 class DeviceUser {
  public:
   DeviceUser();
@@ -15,18 +15,18 @@ class DeviceUser {
   DeviceUser& operator=(const DeviceUser&) = delete;
 };
 
-/// Ends with its environment, after the tensors and layers that JavaScript held there.
+/// Destroyed when its environment ends, after the tensors and layers of that environment.
 struct Environment {
   explicit Environment(Napi::Env node) : env(node), schedule(node) {}
 
   Napi::Env env;
-  DeviceUser user;  // before all that holds memory of a device, so that it ends last
+  DeviceUser user;  // declared before all that may hold memory of a device, so destroyed after it
   Reference error_class;
   Schedule schedule;
 };
 
-/// A LatteError made of a native one; a plain Error with the same code and message if that fails;
-/// null if nothing can be made.
+/// A LatteError with the code, message and details of `error`. If that cannot be made, a plain
+/// Error with the code and message; if that fails, too, null.
 napi_value make_error(Environment& environment, const Error& error) noexcept;
 
 }  // namespace latte::binding

@@ -12,7 +12,7 @@ namespace latte::binding {
 
 namespace {
 
-// Made when the addon is loaded, as there may be no memory for it later.
+// Constructed when the addon is loaded, because later there may be no memory for them.
 const Error aborted(ErrorCode::kAborted, "the operation was aborted");
 const Error no_value(ErrorCode::kState, "Node-API's napi_get_undefined failed");
 
@@ -69,7 +69,7 @@ std::vector<bool> given_outs(const ForwardArguments& arguments, size_t results) 
   return given;
 }
 
-/// Frees a result that no caller gets. If that fails, it is collected with its handle.
+/// Frees a result that the caller does not get. If that fails, the garbage collector frees it.
 template <class GetHandle>
 void free_quietly(napi_env env, GetHandle handle) noexcept {
   try {
@@ -80,8 +80,8 @@ void free_quietly(napi_env env, GetHandle handle) noexcept {
   }
 }
 
-/// Puts a handle for each result that the forward made into JavaScript's array: all of them or
-/// none.
+/// Puts a handle for each result that was not given into JavaScript's array: for all of them, or
+/// for none.
 void publish(napi_env env, napi_value array, const std::vector<bool>& given,
              const std::vector<Tensor>& results) {
   for (uint32_t i = 0; i < results.size(); ++i) {
@@ -204,8 +204,8 @@ void ForwardWork::run(Queue& queue) {
   plan_.run(queue, views, Outputs(results.begin(), results.end()));
 }
 
-/// In the dtype that the plan wants, if it names one: converted by the host, there are fewer bytes
-/// to copy in most cases, and one launch less.
+/// Uploads input i. If the plan would convert it, the host converts it first: in most cases that
+/// leaves fewer bytes to copy, and it saves a launch.
 TensorView ForwardWork::upload(Queue& queue, const Tensor& tensor, size_t i) {
   const auto& wanted = plan_.input_dtypes;
   if (i >= wanted.size() || wanted[i] == tensor.dtype) return queue.upload(tensor);
@@ -245,13 +245,14 @@ napi_value forward_later(Environment& environment, Device& device, Plan plan,
     forward->keep_results(arguments);
     work->resolve(arguments);
     work->take_from_caller();
-    if (id != 0) environment.schedule.name(id, forward);
+    if (id != kNotCancellable) environment.schedule.name(id, forward);
     forward->add_works(forward);
-    // The last that can fail: a promise that exists has been returned, and will be settled.
+    // The last step that can fail. So a promise that was made is always returned, and settled
+    // later.
     LATTE_NAPI(env, napi_create_promise, &forward->deferred_, &promise);
   } catch (...) {
     forward->withdraw();
-    if (id != 0) environment.schedule.forget(id);
+    if (id != kNotCancellable) environment.schedule.forget(id);
     throw;
   }
   forward->submit();
@@ -284,7 +285,8 @@ void Forward::add_works(const std::shared_ptr<Forward>& self) {
 }
 
 void Forward::submit() noexcept {
-  // By index, on shared copies: a submission that fails ends this forward.
+  // By index and with a check, because a submission that fails settles this forward, which empties
+  // `copies_`.
   const auto copies = copies_.size();
   Device& own = work_->device;
   for (size_t i = 0; i < copies && i < copies_.size(); ++i) {
@@ -293,8 +295,8 @@ void Forward::submit() noexcept {
   environment_.schedule.advance(own);
 }
 
-/// Takes the works that were not submitted out of the schedule, and asks the others to end early;
-/// true if the forward's own work will not run.
+/// Removes the works that were not submitted from the schedule, and cancels the others. Returns
+/// true if the forward's own work was removed.
 bool Forward::withdraw() noexcept {
   Schedule& schedule = environment_.schedule;
   for (const auto& copy : copies_) {
@@ -308,7 +310,7 @@ bool Forward::withdraw() noexcept {
 void Forward::finished(ScheduledWork& work) noexcept {
   if (deferred_ == nullptr) return;  // a copy that ended after the forward was rejected
   if (&work == work_.get()) {
-    // A forward that was cancelled before it ended rejects, even if its last operation was done.
+    // A cancelled forward is rejected, even if its last operation had already succeeded.
     const bool cancelled = work.cancelled.load(std::memory_order_relaxed);
     settle(!work.error && cancelled ? aborted : work.error);
   } else if (work.error) {
@@ -329,29 +331,30 @@ void Forward::cancel() noexcept {
 
 void Forward::settle(std::optional<Error> error) noexcept {
   const napi_env env = environment_.env;
-  if (id_ != 0) environment_.schedule.forget(id_);
+  if (id_ != kNotCancellable) environment_.schedule.forget(id_);
   napi_value value = nullptr;
   if (!error && napi_get_undefined(env, &value) != napi_ok) error = no_value;
-  // The last that can fail: a forward that is rejected leaves no results.
+  // Delivering is the last step that can fail, so a forward that is rejected leaves no results.
   if (!error) error = deliver();
   if (error) {
     value = make_error(environment_, *error);
     if (value == nullptr) napi_get_undefined(env, &value);
   }
-  // Called once, whatever it returns: if it fails, Node may have freed the deferred already. With
-  // undefined or an error of this library, it runs no code of the caller's.
+  // Called only once, even if it fails, because Node may have freed the deferred already. The value
+  // is undefined or an error of this library, so no code of the caller runs.
   napi_deferred deferred = std::exchange(deferred_, nullptr);
   error ? napi_reject_deferred(env, deferred, value) : napi_resolve_deferred(env, deferred, value);
   work_->release();
   outs_.clear();
   results_ = {};
-  // Other devices may have been waiting behind works that were withdrawn.
+  // Works of other forwards may have been waiting behind works that were withdrawn.
   const auto copies = std::move(copies_);
   for (const auto& copy : copies) environment_.schedule.advance(copy->device);
   environment_.schedule.advance(work_->device);
 }
 
-/// Waits for no device: the caller's arrays are outs of the CPU alone.
+/// Copies results to outs that are arrays of the caller. Only forwards on the CPU have such outs,
+/// so this waits for no device.
 void Forward::fill_outs() {
   for (size_t i = 0; i < outs_.size(); ++i) {
     if (!outs_[i]) continue;
@@ -365,7 +368,7 @@ void Forward::fill_outs() {
   }
 }
 
-/// Gives the caller the results. Called once.
+/// Gives the caller the results. Called once. Returns the error if it fails.
 std::optional<Error> Forward::deliver() noexcept {
   try {
     fill_outs();

@@ -1,4 +1,4 @@
-// One forward: its inputs, its results, and the promise that settles once.
+// One forward: its inputs, its results, and its promise, which settles exactly once.
 #pragma once
 
 #include <memory>
@@ -11,37 +11,38 @@
 
 namespace latte::binding {
 
-/// The tensors that JavaScript gave a forward. All that can run JavaScript is done when this has
-/// been made; addresses are asked for afterwards.
+/// The tensors that JavaScript gave a forward. Only the constructor may run JavaScript, so
+/// addresses are read after it.
 class ForwardArguments {
  public:
-  /// Arrays of handles, or undefined. A result that is undefined is made by the forward, which puts
-  /// its handle there.
+  /// Arrays of handles and undefined. A result that is undefined is allocated by the forward, which
+  /// puts its handle into `result_array`.
   ForwardArguments(napi_env env, napi_value input_array, napi_value result_array);
 
   std::vector<std::optional<TensorSpec>> input_specs() const;
 
   std::vector<std::optional<TensorHandle>> inputs;
-  std::vector<std::optional<TensorHandle>> outs;
-  napi_value results;
+  std::vector<std::optional<TensorHandle>> outs;  // the results that were given
+  napi_value results;                             // result_array
 };
 
-/// The computation of a forward: all that the thread which runs it needs.
+/// The computation of a forward, with everything that the thread needs which runs it.
 class ForwardWork final : public ScheduledWork {
  public:
   ForwardWork(Device& device, Plan plan);
 
   void run(Queue& queue) override;
-  /// Takes the outs. The other results, and memory of the device for the caller's outs, are
-  /// allocated by run(): that may take as long as the opening of the device.
+  /// Checks and stores the outs. run() allocates the other results, and device memory for outs that
+  /// are arrays of the caller, because an allocation may have to wait until the device is open.
   void take_outs(const ForwardArguments& arguments);
-  /// Asks for the addresses of inputs and outs, and checks that no memory is used twice.
+  /// Reads the addresses of inputs and outs. Throws ERR_VALUE if an out overlaps another tensor.
   void resolve(const ForwardArguments& arguments);
-  /// Copies the caller's inputs, and leaves the caller's outs to copies at the end.
+  /// Copies inputs that are arrays of the caller. Outs that are such arrays are filled at the end.
   void take_from_caller();
-  /// Whether an input has to be copied to the host by its own device first.
+  /// Whether an input is on another device than the forward's and the host's. Such an input is
+  /// first copied to the host by its own device.
   bool is_distant(const std::optional<Tensor>& input) const;
-  /// Gives back all memory. Not while a device has the work.
+  /// Gives back all memory. Must not be called while a device has the work.
   void release() noexcept;
 
   std::vector<std::optional<Tensor>> inputs;
@@ -55,16 +56,20 @@ class ForwardWork final : public ScheduledWork {
   std::vector<std::shared_ptr<Buffer>> converted_;
 };
 
-/// Computes while the calling thread waits.
+/// Computes a forward while the calling thread waits.
 void forward_now(napi_env env, Device& device, Plan plan, const ForwardArguments& arguments);
 
+/// The id of a forward that cannot be cancelled.
+constexpr int64_t kNotCancellable = 0;
+
 /// Adds a forward to the schedule. The caller's arrays are copied before this returns.
-/// @param id what Schedule::cancel() knows it by; 0: it cannot be cancelled.
-/// @return a promise of undefined. It is rejected after this returns, if at all.
+/// @param id for Schedule::cancel(), or kNotCancellable.
+/// @return a promise of undefined, which settles after this has returned.
 napi_value forward_later(Environment& environment, Device& device, Plan plan,
                          const ForwardArguments& arguments, int64_t id);
 
-/// An asynchronous forward. The schedule owns it, by its places, and it is the JavaScript thread's.
+/// An asynchronous forward. The schedule owns it as long as one of its works has a place there.
+/// Used on the JavaScript thread.
 class Forward {
  public:
   Forward(Environment& environment, std::shared_ptr<ForwardWork> work, int64_t id);
@@ -73,9 +78,10 @@ class Forward {
 
   /// Called by the schedule when a work of this forward has ended and has left its place.
   void finished(ScheduledWork& work) noexcept;
-  /// A forward that its device has not yet got is rejected at once. One that runs stops at its next
-  /// operation. An NPU gets a forward at once, unless copies from other devices come first: a
-  /// forward that waits in its queue is rejected when its turn comes.
+  /// Rejects the forward at once if it was not submitted to its device yet. If it runs, it stops at
+  /// its next operation and is rejected then. A forward for an NPU is submitted at once, unless
+  /// inputs have to be copied from other devices first. If it still waits there, the NPU's queue
+  /// drops it at once.
   void cancel() noexcept;
 
  private:
@@ -92,12 +98,12 @@ class Forward {
   Environment& environment_;
   const int64_t id_;
   std::shared_ptr<ForwardWork> work_;
-  std::vector<std::shared_ptr<ScheduledWork>> copies_;  // of inputs on other devices
+  std::vector<std::shared_ptr<ScheduledWork>> copies_;  // of inputs that are on other devices
   size_t copies_left_ = 0;
-  std::vector<Reference> outs_;       // of the caller, by result; filled at the end
-  std::vector<bool> given_;           // by result: whether it is an out
-  Reference results_;                 // JavaScript's array, which gets the others at the end
-  napi_deferred deferred_ = nullptr;  // null: settled
+  std::vector<Reference> outs_;       // by result: the out if it is a caller's array
+  std::vector<bool> given_;           // by result: whether it was given as an out
+  Reference results_;                 // JavaScript's array, which gets the other results
+  napi_deferred deferred_ = nullptr;  // null: the promise has settled, or was never made
 };
 
 }  // namespace latte::binding

@@ -1,4 +1,5 @@
-// Objects of the addon in JavaScript: plain objects without methods, known by their type tag.
+// JavaScript objects that own a native object: plain objects without methods, recognised by their
+// type tag.
 #pragma once
 
 #include <memory>
@@ -7,7 +8,8 @@
 
 namespace latte::binding {
 
-/// T has kTag, kName, and released(env), which is called before a T is destroyed.
+/// Handles of a T. T has the type tag kTag, kName for messages, and released(env), which is called
+/// before a T is destroyed.
 template <class T>
 class Handle {
  public:
@@ -19,7 +21,8 @@ class Handle {
     return object;
   }
 
-  /// Throws ERR_VALUE for any value that is no handle of a T, ERR_DISPOSED after free().
+  /// The T of a handle. Throws ERR_VALUE if `value` is no handle of a T, and ERR_DISPOSED after
+  /// free().
   static T& get(napi_env env, napi_value value) {
     require(env, value);
     void* native = nullptr;
@@ -29,7 +32,7 @@ class Handle {
     return *static_cast<T*>(native);
   }
 
-  /// Destroys the T now instead of some time after its handle was collected.
+  /// Destroys the T now. Otherwise it is destroyed after the garbage collector found its handle.
   static void free(napi_env env, napi_value value) {
     require(env, value);
     void* native = nullptr;

@@ -6,7 +6,7 @@ namespace latte::binding {
 
 namespace {
 
-// Made when the addon is loaded, as there may be no memory for it later.
+// Constructed when the addon is loaded, because later there may be no memory for it.
 const Error javascript_failed(ErrorCode::kState, "JavaScript threw, or cannot run any more");
 
 }  // namespace
@@ -43,9 +43,9 @@ void check(napi_env env, napi_status status, const char* call) {
 }
 
 Call::Call(napi_env environment_of_node, napi_callback_info info) : env(environment_of_node) {
-  size_t count = arguments.size();
+  size_t count = values.size();
   void* data = nullptr;
-  LATTE_NAPI(env, napi_get_cb_info, info, &count, arguments.data(), nullptr, &data);
+  LATTE_NAPI(env, napi_get_cb_info, info, &count, values.data(), nullptr, &data);
   environment = static_cast<Environment*>(data);
 }
 
@@ -54,7 +54,7 @@ void throw_current(Environment& environment) noexcept {
   try {
     throw;
   } catch (const Pending&) {
-    // JavaScript's own exception goes on.
+    // JavaScript's own exception is still pending, and will be thrown there.
   } catch (...) {
     const Error error = current_error();
     const napi_value made = make_error(environment, error);

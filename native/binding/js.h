@@ -1,8 +1,8 @@
-// Node-API's calls, with failures as exceptions.
+// Calls of Node-API that throw C++ exceptions on failure.
 //
-// From node-addon-api come the module's entry and Napi::Env. Values are napi_value, and calls are
-// Node-API's own: a call of Napi::Value that fails makes a Napi::Error, whose constructor ends the
-// process if a further call fails. Memory that is used up must be survivable.
+// Only the module's entry and Napi::Env come from node-addon-api. Values are napi_value, and calls
+// are Node-API's own. A failed call of Napi::Value would construct a Napi::Error, whose constructor
+// ends the process if a further call fails. The process must survive a lack of memory.
 #pragma once
 
 #include <napi.h>
@@ -19,30 +19,32 @@ namespace latte::binding {
 
 struct Environment;
 
-/// Thrown if a JavaScript exception is pending already, or if JavaScript cannot run any more.
+/// Thrown if a JavaScript exception is already pending, or if JavaScript cannot run any more.
 struct Pending {};
 
-/// Throws Pending or ERR_STATE unless `status` is napi_ok.
+/// Unless `status` is napi_ok, throws Pending; ERR_VALUE if a value has the wrong type; else
+/// ERR_STATE. `call` is the function's name, for the message.
 void check(napi_env env, napi_status status, const char* call);
 
 #define LATTE_NAPI(env, function, ...) \
   ::latte::binding::check(env, function(env, __VA_ARGS__), #function)
 
-/// A call from JavaScript. Arguments that were not given are undefined.
+/// A call from JavaScript; call[i] is argument i, undefined if it was not given.
 struct Call {
   Call(napi_env env, napi_callback_info info);
 
-  napi_value operator[](size_t i) const { return arguments[i]; }
+  napi_value operator[](size_t i) const { return values[i]; }
 
   Napi::Env env;
   Environment* environment = nullptr;
-  std::array<napi_value, 8> arguments{};
+  std::array<napi_value, 8> values{};  // of the arguments
 };
 
-/// Makes the exception that is being handled JavaScript's. To be called inside a catch block.
+/// Throws the exception that is being handled in JavaScript. To be called inside a catch block.
 void throw_current(Environment& environment) noexcept;
 
-/// The same as an Error: it is JavaScript's no more.
+/// The exception that is being handled, as an Error. A pending JavaScript exception is cleared. To
+/// be called inside a catch block.
 Error caught_error(napi_env env) noexcept;
 
 /// A function as Node-API calls it: no C++ exception leaves it.
@@ -63,6 +65,7 @@ napi_value exported(napi_env env, napi_callback_info info) noexcept {
   return nullptr;
 }
 
+// Reading values. A value of the wrong type throws ERR_VALUE; a getter that throws, Pending.
 bool is_undefined(napi_env env, napi_value value);
 std::string string_of(napi_env env, napi_value value);
 int64_t integer_of(napi_env env, napi_value value);
@@ -74,6 +77,7 @@ napi_value property_of(napi_env env, napi_value object, const char* name);
 DType dtype_of(napi_env env, napi_value value);
 Shape shape_of(napi_env env, napi_value value);
 
+// Making values.
 napi_value undefined(napi_env env);
 napi_value make(napi_env env, const std::string& text);
 napi_value make(napi_env env, double number);
@@ -81,11 +85,12 @@ napi_value make_boolean(napi_env env, bool value);
 napi_value make(napi_env env, const Shape& shape);
 napi_value make_object(napi_env env);
 napi_value make_array(napi_env env, size_t length);
-/// Defines own data properties: a setter on a prototype never runs.
+/// Define an own data property or element. Unlike an assignment, this runs no setter of a
+/// prototype.
 void define(napi_env env, napi_value object, const char* name, napi_value value);
 void define_element(napi_env env, napi_value array, uint32_t index, napi_value value);
 
-/// A strong reference, which dies on the JavaScript thread.
+/// A strong reference to a JavaScript value. Must be destroyed on the JavaScript thread.
 class Reference {
  public:
   Reference() = default;

@@ -13,6 +13,7 @@ namespace latte::binding {
 
 namespace {
 
+/// The native part of a layer's handle.
 struct NativeLayer {
   static constexpr napi_type_tag kTag = {0x6c617474652d656d, 0x6c617965722d3032};
   static constexpr const char* kName = "layer";

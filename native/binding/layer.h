@@ -1,4 +1,4 @@
-// Layers as JavaScript holds them: opaque handles, as tensors are.
+// Layers in JavaScript: opaque handles, as tensors are.
 #pragma once
 
 #include "binding/js.h"
@@ -15,12 +15,12 @@ napi_value load(const Call& call);
 napi_value state(const Call& call);
 // (layer: NativeLayer, inputs: (NativeTensor | undefined)[], results: (NativeTensor | undefined)[],
 // options: { batchSize?: number, hiddenDtype?: DType, timestepSeqLen?: number } | undefined): void
-// — a result that is undefined is made, and put into `results`
+// — writes the results that are given; replaces each undefined one in `results` by a new tensor
 napi_value forward_sync(const Call& call);
-// (layer, inputs, results, options, id: number): Promise<void> — fills `results` at once; what they
-// hold is there when the promise resolves. `id`: for cancel(); 0: it cannot be cancelled
+// (layer, inputs, results, options, id: number): Promise<void> — the same; `results` is filled when
+// the promise resolves. `id` is for cancel(); 0: the forward cannot be cancelled
 napi_value forward(const Call& call);
-// (id: number): void — rejects a forward that waits now, and one that runs at its next operation
+// (id: number): void — rejects a forward at once if it still waits, else at its next operation
 napi_value cancel(const Call& call);
 // (layer: NativeLayer): void
 napi_value dispose_layer(const Call& call);

@@ -36,7 +36,7 @@ bool LayerOptions::boolean(const char* name) const {
 
 Activation LayerOptions::activation(const char* name) const {
   const std::string text = string_of(env_, property_of(env_, object_, name));
-  // A device computes every activation in float32: silu_fp32 is silu.
+  // Activations are computed in float32 in any case, so silu_fp32 is silu.
   if (text == "silu" || text == "swish" || text == "silu_fp32") return Activation::kSilu;
   if (text == "gelu") return Activation::kGelu;
   if (text == "gelu_tanh") return Activation::kGeluTanh;
@@ -148,11 +148,11 @@ constexpr LayerKind kKinds[] = {
      }},
     {"CombinedTimestepTextProjEmbeddings",
      [](Options options, Device& device, DType dtype) {
-       return make_combined_text(options, device, dtype, false);
+       return make_combined_text(options, device, dtype, /*guidance=*/false);
      }},
     {"CombinedTimestepGuidanceTextProjEmbeddings",
      [](Options options, Device& device, DType dtype) {
-       return make_combined_text(options, device, dtype, true);
+       return make_combined_text(options, device, dtype, /*guidance=*/true);
      }},
     {"SanaCombinedTimestepGuidanceEmbeddings",
      [](Options options, Device& device, DType dtype) -> Made {
@@ -207,7 +207,8 @@ constexpr LayerKind kKinds[] = {
 
 Made make_layer(const std::string& kind, const LayerOptions& options, Device& device, DType dtype) {
   if (!is_layer_dtype(dtype)) fail(ErrorCode::kDType, "no layer computes in ", dtype_name(dtype));
-  // Timesteps has no weights: its results are float32 on every device.
+  // Timesteps has no weights, and its results are float32 on every device: it has no dtype to
+  // check.
   if (kind != "Timesteps") device.check_dtype(dtype);
   const auto* found = std::find_if(std::begin(kKinds), std::end(kKinds),
                                    [&](const LayerKind& each) { return kind == each.name; });

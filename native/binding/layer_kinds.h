@@ -1,4 +1,4 @@
-// The layers that JavaScript can make, by the names of their classes there.
+// The layers that JavaScript can create, by the names of their JavaScript classes.
 #pragma once
 
 #include <memory>
@@ -9,12 +9,12 @@
 
 namespace latte::binding {
 
-/// Options that TypeScript has checked; every one is there.
+/// The options of a layer. TypeScript has checked them and filled in the defaults.
 class LayerOptions {
  public:
   LayerOptions(napi_env env, napi_value object) : env_(env), object_(object) {}
 
-  /// Dimensions are at least 1, except the optional ones.
+  /// A whole number below 2^31; throws ERR_VALUE if it is less than `least`.
   int64_t integer(const char* name, int64_t least = 1) const;
   double number(const char* name) const;
   bool boolean(const char* name) const;
@@ -25,8 +25,8 @@ class LayerOptions {
   napi_value object_;
 };
 
-/// Throws ERR_VALUE if there is no layer of this kind, ERR_DTYPE if the device does not compute in
-/// the dtype.
+/// Creates a layer. Throws ERR_VALUE if there is no such kind, and ERR_DTYPE if the device does not
+/// compute in the dtype.
 std::unique_ptr<Layer> make_layer(const std::string& kind, const LayerOptions& options,
                                   Device& device, DType dtype);
 

@@ -12,7 +12,8 @@ namespace latte::binding {
 
 namespace {
 
-/// Sizes that TypeScript has checked; checked again so that nothing is written out of bounds.
+/// Argument i, a size. TypeScript has checked it; it is checked again so that nothing can be
+/// written out of bounds.
 int64_t size_of(const Call& call, size_t i) {
   constexpr int64_t kMost = int64_t{1} << 32;
   const int64_t size = integer_of(call.env, call[i]);
@@ -41,7 +42,7 @@ void with_real(const Tensor& tensor, const Function& function) {
   }
 }
 
-/// A tensor's values as doubles.
+/// The values of argument i, a tensor, as doubles.
 std::vector<double> doubles_of(const Call& call, size_t i) {
   const Tensor tensor = on_host(TensorHandle(call.env, call[i]).resolve());
   std::vector<double> values(static_cast<size_t>(tensor.size()));

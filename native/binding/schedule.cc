@@ -9,23 +9,23 @@ namespace latte::binding {
 
 namespace {
 
-// Made when the addon is loaded, as there may be no memory for it later.
+// Constructed when the addon is loaded, because later there may be no memory for it.
 const Error environment_ends(ErrorCode::kAborted, "the environment ends");
 
 }  // namespace
 
 void ScheduledWork::done() noexcept {
-  // Copied, because the JavaScript thread may use this object as soon as it was added.
+  // A copy, because the JavaScript thread may destroy this object as soon as it was added.
   if (const auto completions = completions_) completions->add(*this);
 }
 
 Completions::Completions(napi_env env, Schedule& schedule) : env_(env) {
-  // Without a bound on its queue, so that a device's thread never waits for this one.
+  // The queue has no bound, so that a device's thread never waits for this one.
   constexpr size_t kUnbounded = 0, kOneThread = 1;
   LATTE_NAPI(env, napi_create_threadsafe_function, nullptr, nullptr,
              make(env, std::string("latte:device")), kUnbounded, kOneThread, nullptr, nullptr,
              &schedule, wake, &waker_);
-  // Failing, it would only keep the process alive.
+  // If this fails, the event loop stays alive longer; nothing else happens.
   napi_unref_threadsafe_function(env, waker_);
 }
 
@@ -56,8 +56,8 @@ void Completions::add(ScheduledWork& work) noexcept {
   (last_ == nullptr ? first_ : last_->next_) = &work;
   last_ = &work;
   --under_way_;
-  // Under the lock: close() returns before Node takes the function away. A call that fails is made
-  // again, now or after the next work.
+  // Under the lock, so that no call is made after close(), when Node destroys the function. A call
+  // that fails is repeated once now, and again after the next work.
   for (int attempt = 0; attempt < 2 && !closed_ && !woken_; ++attempt) {
     woken_ = napi_call_threadsafe_function(waker_, nullptr, napi_tsfn_nonblocking) == napi_ok;
   }
@@ -87,11 +87,11 @@ void Completions::close() noexcept {
 }
 
 void Completions::wake(napi_env env, napi_value, void* schedule, void*) noexcept {
-  if (env == nullptr) return;  // Node empties its queue while the environment ends
+  if (env == nullptr) return;  // the environment ends, and Node only empties its queue
   static_cast<Schedule*>(schedule)->receive();
 }
 
-/// A work on its way through libuv's pool.
+/// A work of the CPU while it waits or runs in libuv's pool.
 struct Schedule::HostWork {
   Schedule& schedule;
   std::shared_ptr<ScheduledWork> work;
@@ -150,19 +150,21 @@ void Schedule::advance(Device& device) noexcept {
   const auto found = lanes_.find(&device);
   if (found == lanes_.end()) return;
   auto& [waiting, submitted] = found->second;
-  // The CPU's works one at a time: they share its threads well that way, and leave libuv's other
-  // threads to the rest of the program. A device with a thread of its own is kept supplied.
+  // Works of the CPU are submitted one at a time. Each may use all threads of our pool, and libuv's
+  // other threads are left to the rest of the program. A device with a thread of its own gets all
+  // works at once, so that it never idles.
   const bool one_at_a_time = device.runs_on_caller();
   while (!closing_ && !waiting.empty() && (!one_at_a_time || submitted.empty())) {
     const Place place = waiting.front();
     if (!place.work->ready) return;
-    // Mark the work submitted first: on a lost device submit() finishes it before returning.
+    // The work is marked as submitted first, because on a lost device submit() finishes it before
+    // it returns.
     submitted.splice(submitted.end(), waiting, waiting.begin());
     place.work->state_ = ScheduledWork::State::kSubmitted;
     try {
       submit(*place.work);
     } catch (...) {
-      // submit() threw, so the device never took the work; only this thread uses `error`.
+      // The device does not have the work, so only this thread uses its `error`.
       place.work->error = caught_error(env_);
       remove(*place.work);
       place.forward->finished(*place.work);

@@ -1,4 +1,5 @@
-// The works of one JavaScript environment: in order for each device, independent between devices.
+// The schedule of one JavaScript environment: the works of each device run in order; different
+// devices are independent.
 #pragma once
 
 #include <condition_variable>
@@ -16,25 +17,26 @@ class Forward;
 class Schedule;
 class ScheduledWork;
 
-/// Works that devices' threads have finished, until the JavaScript thread takes them. Shared with
-/// those threads: it outlives the environment if a thread still leaves it.
+/// A list of works that devices' threads have finished and that the JavaScript thread has not taken
+/// yet. Those threads share it, so it may live longer than the environment.
 class Completions {
  public:
-  /// Calls schedule.receive() on the JavaScript thread after works were added. Holds the event loop
-  /// only while works are expected.
+  /// After works were added, schedule.receive() is called on the JavaScript thread. Keeps the event
+  /// loop alive only while works are expected.
   Completions(napi_env env, Schedule& schedule);
 
-  /// One more work will be added. On the JavaScript thread.
+  /// To be called before a work is submitted that will be added. On the JavaScript thread.
   void expect() noexcept;
-  /// A work that was expected will not be added. On the JavaScript thread.
+  /// To be called if a work that was expected will not be added. On the JavaScript thread.
   void withdraw() noexcept;
-  /// On any thread. Allocates nothing.
+  /// Adds a finished work. On any thread. Allocates nothing.
   void add(ScheduledWork& work) noexcept;
-  /// The works that were added, linked in their order. On the JavaScript thread.
+  /// Removes the works that were added and returns them, linked in their order. On the JavaScript
+  /// thread.
   ScheduledWork* take() noexcept;
-  /// Ends the use of Completions to which nothing was ever added.
+  /// To be called, instead of close(), if the object is not used after its construction.
   void abandon() noexcept;
-  /// Waits until all expected works were added; wakes the JavaScript thread no more.
+  /// Waits until all expected works were added. The JavaScript thread is not woken any more.
   void close() noexcept;
 
  private:
@@ -43,31 +45,31 @@ class Completions {
 
   napi_env env_;
   napi_threadsafe_function waker_ = nullptr;
-  size_t untaken_ = 0;  // expected and not taken yet; the JavaScript thread's
+  size_t untaken_ = 0;  // works expected and not taken yet; used on the JavaScript thread
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  size_t under_way_ = 0;
+  size_t under_way_ = 0;  // works expected and not added yet
   bool closed_ = false, woken_ = false;
   ScheduledWork* first_ = nullptr;
   ScheduledWork* last_ = nullptr;
 };
 
-/// A forward's place in the order of a device. The JavaScript thread's: the forward refers to
-/// JavaScript objects, which other threads must not touch.
+/// An entry in a device's order: a work, and the forward to which it belongs. Used on the
+/// JavaScript thread: the forward refers to JavaScript objects, which other threads must not touch.
 struct Place {
   std::shared_ptr<ScheduledWork> work;
   std::shared_ptr<Forward> forward;
 };
 
-/// A work that has a place in a schedule. Nothing of JavaScript is in it: the last reference may go
-/// on a device's thread.
+/// A work in a schedule. It refers to no JavaScript object, because it may be destroyed on a
+/// device's thread.
 class ScheduledWork : public Work {
  public:
   explicit ScheduledWork(Device& where) : device(where) {}
 
   Device& device;
-  bool ready = true;  // false: works of other devices have to end first. The JavaScript thread's
+  bool ready = true;  // false: works of other devices must end first. Used on the JavaScript thread
 
  protected:
   void done() noexcept final;
@@ -77,14 +79,14 @@ class ScheduledWork : public Work {
   friend class Schedule;
   enum class State { kOutside, kWaiting, kSubmitted };
 
-  State state_ = State::kOutside;  // the JavaScript thread's, as `place_`
-  std::list<Place>::iterator place_;
-  std::shared_ptr<Completions> completions_;  // null: whoever submitted the work waits for it
+  State state_ = State::kOutside;             // used on the JavaScript thread
+  std::list<Place>::iterator place_;          // unless kOutside; used on the JavaScript thread
+  std::shared_ptr<Completions> completions_;  // null: the thread that submitted the work waits
   ScheduledWork* next_ = nullptr;             // in Completions
 };
 
-/// Used on the JavaScript thread alone. What fails after a work was added ends that work with the
-/// reason: nothing is thrown into a call that came later.
+/// Used only on the JavaScript thread. If something fails after a work was added, that work ends
+/// with the error: no later call throws it.
 class Schedule {
  public:
   explicit Schedule(napi_env env);
@@ -92,18 +94,19 @@ class Schedule {
   Schedule& operator=(const Schedule&) = delete;
   ~Schedule();
 
-  /// Puts a work behind the others of its device; nothing is submitted before advance(). If this
-  /// throws, nothing was added.
+  /// Adds a work after the others of its device. It is submitted by advance() at the earliest. If
+  /// this throws, nothing was added.
   void add(const std::shared_ptr<ScheduledWork>& work, const std::shared_ptr<Forward>& forward);
-  /// Removes a work that was not submitted; false for any other.
+  /// Removes a work that was not submitted. Returns false if it was submitted or is not here.
   bool withdraw(ScheduledWork& work) noexcept;
-  /// Submits what may be submitted now. To be called when a work was added, removed or made ready.
+  /// Submits the device's works that may run now. To be called after a work was added, removed or
+  /// made ready.
   void advance(Device& device) noexcept;
 
-  /// Names a forward for cancel(), until it is forgotten.
+  /// Gives a forward an id for cancel(), until forget().
   void name(int64_t id, const std::shared_ptr<Forward>& forward);
   void forget(int64_t id) noexcept { named_.erase(id); }
-  /// Cancels a forward by its name; does nothing if there is none (any more).
+  /// Cancels the forward with this id. Does nothing if there is none, or none any more.
   void cancel(int64_t id) noexcept;
 
  private:
@@ -114,7 +117,7 @@ class Schedule {
   };
 
   void submit(ScheduledWork& work);
-  /// Runs a work on a thread of libuv's pool.
+  /// Runs a work of the CPU on a thread of libuv's pool.
   void submit_to_host(ScheduledWork& work);
   Completions& completions();
   Place remove(ScheduledWork& work) noexcept;

@@ -8,9 +8,9 @@ namespace latte::binding {
 
 namespace {
 
-/// The own property of a handle that keeps the caller's array, or the ArrayBuffer over the tensor's
-/// memory. Not a reference: the garbage collector has to see through it. Nobody can change it, so
-/// that reading it runs no JavaScript.
+/// The property of a handle that keeps the caller's array, or the ArrayBuffer over the tensor's
+/// memory. A property and not a reference, because the garbage collector must be able to follow it.
+/// It is read-only, so that reading it runs no JavaScript.
 constexpr const char* kData = "data";
 
 void keep(napi_env env, napi_value handle, napi_value data) {
@@ -24,7 +24,7 @@ struct Bytes {
   size_t count = 0;
 };
 
-/// What the caller's array spans right now.
+/// The memory that the caller's array spans right now.
 Bytes bytes_of(napi_env env, napi_value data) {
   Bytes bytes;
   bool is_buffer = false;
@@ -62,6 +62,7 @@ Bytes bytes_of(napi_env env, napi_value data) {
   return bytes;
 }
 
+/// The tensor with its address. Throws ERR_STATE if the memory is an array of JavaScript.
 Tensor owned_part(const TensorHandle& handle) {
   if (handle.native().borrowed()) {
     fail(ErrorCode::kState, "the memory of this tensor belongs to the caller");
@@ -69,7 +70,8 @@ Tensor owned_part(const TensorHandle& handle) {
   return handle.resolve();
 }
 
-void* bits_of(napi_env env, napi_value value, const char* name) {
+/// The address in a bigint. Throws ERR_VALUE if it is 0 or too large; `name` is for the message.
+void* address_of(napi_env env, napi_value value, const char* name) {
   bool lossless = false;
   uint64_t bits = 0;
   LATTE_NAPI(env, napi_get_value_bigint_uint64, value, &bits, &lossless);
@@ -79,7 +81,8 @@ void* bits_of(napi_env env, napi_value value, const char* name) {
 
 }  // namespace
 
-/// Keeps a tensor's memory for the ArrayBuffer over it. Shared by both, as either may end first.
+/// Keeps a tensor's memory for the ArrayBuffer over it. The tensor and the ArrayBuffer share this
+/// object, because either may end first.
 struct NativeTensor::ArrayOwner {
   std::shared_ptr<Buffer> buffer;
 
@@ -126,14 +129,15 @@ Tensor TensorHandle::resolve() const {
   return resolved;
 }
 
-napi_value make_tensor(napi_env env, Tensor tensor, bool foreign) {
+napi_value make_tensor(napi_env env, Tensor tensor, MemoryOwner memory_owner) {
   auto native = std::make_unique<NativeTensor>();
-  native->foreign = foreign;
+  native->memory_owner = memory_owner;
   native->tensor = std::move(tensor);
   NativeTensor& made = *native;
   const napi_value handle = Handle<NativeTensor>::make(env, std::move(native));
   int64_t total = 0;
-  const auto bytes = foreign ? 0 : static_cast<int64_t>(made.tensor.bytes());
+  const bool reported = memory_owner == MemoryOwner::kLibrary;
+  const auto bytes = reported ? static_cast<int64_t>(made.tensor.bytes()) : 0;
   if (bytes > 0 && napi_adjust_external_memory(env, bytes, &total) == napi_ok) {
     made.accounted = bytes;
   }
@@ -191,8 +195,8 @@ napi_value array_buffer(const Call& call) {
       napi_create_external_arraybuffer(call.env, tensor.data, tensor.bytes(),
                                        NativeTensor::ArrayOwner::finalize, shared.get(), &buffer);
   if (status == napi_no_external_buffers_allowed) {
-    // In Electron, for example. The tensor moves to memory of JavaScript; other tensors over its
-    // memory keep what is there now.
+    // Electron, for example, does not allow ArrayBuffers over memory of others. So the tensor's
+    // content moves to memory of JavaScript. Other tensors over the old memory keep that memory.
     if (boolean_of(call.env, call[1])) {
       fail(ErrorCode::kState, "data cannot be read while a forward writes it");
     }
@@ -211,7 +215,7 @@ napi_value array_buffer(const Call& call) {
   (void)shared.release();  // finalize() deletes it
   keep(call.env, handle.value(), buffer);
   native.owner = std::move(owner);
-  // From here on V8 counts these bytes itself.
+  // V8 counts the bytes of the ArrayBuffer itself.
   native.released(call.env);
   return buffer;
 }
@@ -219,7 +223,7 @@ napi_value array_buffer(const Call& call) {
 napi_value alias(const Call& call) {
   const TensorHandle handle(call.env, call[0]);
   if (!handle.native().moved) {
-    return make_tensor(call.env, owned_part(handle), handle.native().foreign);
+    return make_tensor(call.env, owned_part(handle), handle.native().memory_owner);
   }
   auto native = std::make_unique<NativeTensor>(handle.native());
   const napi_value data = property_of(call.env, handle.value(), kData);
@@ -240,7 +244,7 @@ napi_value rows(const Call& call) {
   const size_t row_bytes = part.shape[0] == 0 ? 0 : part.bytes() / part.shape[0];
   part.shape[0] = count;
   part.data = static_cast<char*>(part.data) + static_cast<size_t>(begin) * row_bytes;
-  return make_tensor(call.env, std::move(part), handle.native().foreign);
+  return make_tensor(call.env, std::move(part), handle.native().memory_owner);
 }
 
 napi_value dispose_tensor(const Call& call) {
@@ -250,7 +254,7 @@ napi_value dispose_tensor(const Call& call) {
     const napi_value buffer = property_of(call.env, handle.value(), kData);
     bool detached = false;
     LATTE_NAPI(call.env, napi_is_detached_arraybuffer, buffer, &detached);
-    // One that was transferred is detached already: its memory has another owner, and stays.
+    // An ArrayBuffer that was transferred is already detached: another one owns its memory now.
     if (!detached) {
       LATTE_NAPI(call.env, napi_detach_arraybuffer, buffer);
       native.owner->buffer.reset();
@@ -271,11 +275,11 @@ napi_value zeros(const Call& call) {
 
 napi_value from_device_pointer(const Call& call) {
   Tensor tensor;
-  tensor.data = bits_of(call.env, call[0], "pointer");
+  tensor.data = address_of(call.env, call[0], "pointer");
   tensor.dtype = dtype_of(call.env, call[1]);
   tensor.shape = shape_of(call.env, call[2]);
   tensor.device = &device_named(call.env, call[3]);
-  void* event = is_undefined(call.env, call[4]) ? nullptr : bits_of(call.env, call[4], "event");
+  void* event = is_undefined(call.env, call[4]) ? nullptr : address_of(call.env, call[4], "event");
   const auto pointer = reinterpret_cast<uintptr_t>(tensor.data);
   if (pointer % item_size(tensor.dtype) != 0) {
     fail(ErrorCode::kValue, "pointer must be a multiple of the ", item_size(tensor.dtype),
@@ -287,7 +291,7 @@ napi_value from_device_pointer(const Call& call) {
          " at pointer passes the end of all memory");
   }
   tensor.buffer = tensor.device->borrow(tensor.data, tensor.bytes(), event);
-  return make_tensor(call.env, std::move(tensor), true);
+  return make_tensor(call.env, std::move(tensor), MemoryOwner::kOtherApi);
 }
 
 }  // namespace latte::binding

@@ -1,4 +1,4 @@
-// Tensors as JavaScript holds them: opaque handles, which the addon's functions take as arguments.
+// Tensors in JavaScript: opaque handles, which the addon's functions take as arguments.
 #pragma once
 
 #include <memory>
@@ -9,25 +9,30 @@
 
 namespace latte::binding {
 
-/// A tensor over memory of its own, or over a typed array that belongs to the caller. A caller's
-/// array may be detached or shrunk at any time, so its address is asked for at each use.
+/// Who owns the memory behind a tensor's buffer.
+enum class MemoryOwner { kLibrary, kOtherApi };
+
+/// The native part of a tensor. Its memory is the library's, the caller's (a typed array) or, on a
+/// device, another API's. A caller's array may be detached or shrunk at any time, so its address is
+/// read at each use.
 struct NativeTensor {
   static constexpr napi_type_tag kTag = {0x6c617474652d656d, 0x74656e736f722d32};
   static constexpr const char* kName = "tensor";
   struct ArrayOwner;
 
-  Tensor tensor;          // without an address if the memory is the caller's
-  bool foreign = false;   // the memory belongs to another API
-  bool moved = false;     // to an ArrayBuffer of JavaScript, as array_buffer() describes
-  int64_t accounted = 0;  // bytes that the garbage collector knows of
-  std::shared_ptr<ArrayOwner> owner;  // of the ArrayBuffer over the memory, if there is one
+  Tensor tensor;  // without an address if the memory is an array of JavaScript
+  MemoryOwner memory_owner = MemoryOwner::kLibrary;
+  bool moved = false;     // whether array_buffer() has moved the content to JavaScript's memory
+  int64_t accounted = 0;  // bytes that were reported to the garbage collector
+  std::shared_ptr<ArrayOwner> owner;  // of the ArrayBuffer over the memory; null: there is none
 
+  /// Whether the memory is an array of JavaScript, which resolve() looks up.
   bool borrowed() const { return tensor.buffer == nullptr; }
-  /// Takes the handle's memory off the garbage collector's account.
+  /// Tells the garbage collector that the memory does not belong to the handle any more.
   void released(napi_env env) noexcept;
 };
 
-/// A handle with the tensor behind it, valid as long as JavaScript does not run.
+/// A JavaScript handle together with its native tensor. Valid until JavaScript runs.
 class TensorHandle {
  public:
   TensorHandle(napi_env env, napi_value value)
@@ -36,8 +41,8 @@ class TensorHandle {
   napi_value value() const { return value_; }
   NativeTensor& native() const { return *native_; }
   const TensorSpec& spec() const { return native_->tensor; }
-  /// The tensor with its address, which is valid until JavaScript runs. Runs no JavaScript. Throws
-  /// ERR_STATE if the caller's array is gone.
+  /// The tensor with its address, which is valid until JavaScript runs. Runs no JavaScript itself.
+  /// Throws ERR_STATE if the caller's array was detached or shrunk.
   Tensor resolve() const;
 
  private:
@@ -46,13 +51,15 @@ class TensorHandle {
   NativeTensor* native_;
 };
 
-/// A handle for a tensor over memory of the library, or (`foreign`) of another API.
-napi_value make_tensor(napi_env env, Tensor tensor, bool foreign = false);
+/// Makes a handle for a tensor whose memory has a buffer. Only memory of the library is reported to
+/// the garbage collector.
+napi_value make_tensor(napi_env env, Tensor tensor,
+                       MemoryOwner memory_owner = MemoryOwner::kLibrary);
 
 /// The device in whose memory a tensor is; the CPU for the caller's arrays.
 Device& device_of(const Tensor& tensor);
 
-/// The tensor itself, or a copy if it is not on the host; the calling thread waits.
+/// The tensor itself if it is on the host; else a copy, for which the calling thread waits.
 Tensor on_host(const Tensor& tensor);
 
 /// The device that a string names.
@@ -68,12 +75,13 @@ napi_value tensor_shape(const Call& call);
 napi_value tensor_device(const Call& call);
 // (tensor: NativeTensor): bigint — the address in the device's memory; not for the host's
 napi_value device_pointer(const Call& call);
-// (tensor: NativeTensor, written: boolean): ArrayBuffer — the tensor's own memory on the host;
-// `written`: a forward writes it right now
+// (tensor: NativeTensor, written: boolean): ArrayBuffer — over the tensor's own memory, on the
+// host; `written` is true if a forward writes that memory right now
 napi_value array_buffer(const Call& call);
-// (tensor: NativeTensor): NativeTensor — another one over the same memory
+// (tensor: NativeTensor): NativeTensor — another tensor over the same memory
 napi_value alias(const Call& call);
-// (tensor: NativeTensor, begin: number, count: number): NativeTensor — over the same memory
+// (tensor: NativeTensor, begin: number, count: number): NativeTensor — rows [begin, begin + count)
+// of the first axis, over the same memory
 napi_value rows(const Call& call);
 // (tensor: NativeTensor): void — gives the memory back now; detaches the ArrayBuffer over it
 napi_value dispose_tensor(const Call& call);

@@ -13,7 +13,7 @@
 #include <cstring>
 #include <new>
 
-// Of a sanitizer's runtime; null without one.
+// A function of the sanitizer's runtime; null without a sanitizer.
 extern "C" __attribute__((weak)) int __sanitizer_install_malloc_and_free_hooks(
     void (*allocated)(const volatile void*, size_t), void (*freed)(const volatile void*));
 
@@ -119,7 +119,7 @@ void forget(const volatile void* block) {
 
 void* counted(void* block) {
   if (block == nullptr || control() == nullptr) return block;
-  // What libstdc++ frees is seen by the sanitizer alone.
+  // Only the sanitizer sees what libstdc++ frees.
   static const int hooked =
       __sanitizer_install_malloc_and_free_hooks == nullptr
           ? 0
@@ -176,7 +176,7 @@ void* __wrap_mmap(void* address, size_t size, int protection, int flags, int fil
   return fails("mmap") ? MAP_FAILED : __real_mmap(address, size, protection, flags, file, offset);
 }
 
-// All forms end in these two pairs, whichever the compiler chose: each block is counted once.
+// All other forms of new and delete call one of these two pairs, so each block is counted once.
 void* __real__Znwm(size_t size);
 void* __wrap__Znwm(size_t size) {
   if (fails("operator new")) throw std::bad_alloc();

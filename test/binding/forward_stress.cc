@@ -1,8 +1,8 @@
-// Forwards of two environments at once, on the host and on simulated NPUs, for ThreadSanitizer:
-// they cross each other, are cancelled, take inputs of other devices, and are under way as their
-// environment ends. Exit status 1 if a promise did not settle once, or a result is wrong.
+// Forwards of two environments at once, on the host and on simulated NPUs, for ThreadSanitizer.
+// They overlap, are cancelled, take inputs from other devices, and still run when their environment
+// ends. The exit status is 1 if a promise did not settle exactly once, or if a result is wrong.
 //
-// --race: looks at a result before its promise settles, which ThreadSanitizer has to report.
+// --race: reads a result before its promise has settled, which ThreadSanitizer must report.
 #include <atomic>
 #include <cstdio>
 #include <cstring>
@@ -24,7 +24,7 @@ constexpr int kForwards = 60;
 
 std::atomic<int> wrong{0}, resolved{0}, rejected{0};
 
-/// What the thread that computes leaves for the JavaScript thread, without a lock.
+/// Written by the thread that computes and read by the JavaScript thread, without a lock.
 struct Mark {
   int value = 0;
 };

@@ -1,5 +1,6 @@
-// As much of Node-API as a forward uses, over a heap and an event loop of its own: ThreadSanitizer
-// cannot watch the binding inside Node, whose own threads it knows nothing of.
+// The part of Node-API that a forward uses, over a heap and an event loop of its own.
+// ThreadSanitizer cannot check the binding inside Node, because Node's threads are not
+// instrumented.
 #pragma once
 
 #include <node_api.h>

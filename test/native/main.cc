@@ -5,8 +5,8 @@
 
 namespace {
 
-/// Two threads write one number without any order: what ThreadSanitizer must report, so that its
-/// silence about the tests means something.
+/// A data race: two threads write one number. ThreadSanitizer must report it; that shows that it
+/// works, and that a run of the tests without a report means something.
 void race() {
   auto& pool = *new latte::system::ThreadPool(2);
   int number = 0;

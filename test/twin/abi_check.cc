@@ -1,8 +1,8 @@
-// Compiles only where acl_api.h says what CANN's own headers say: every prototype, enumerator,
-// constant and type of ours is compared with theirs. scripts/check-acl-abi.sh compiles it over an
-// installed toolkit, and the build does where it finds one; nothing here is run.
+// Compiles only if acl_api.h agrees with CANN's own headers: every prototype, enumerator, constant
+// and type of ours is compared with theirs. scripts/check-acl-abi.sh compiles this file over an
+// installed toolkit, and so does the build if it finds one. The result is never run.
 //
-// Ours comes first and its values are put by, for some of theirs are macros of the same names.
+// Our header is included first and its values are saved, because some of CANN's names are macros.
 #include "backend/ascend/acl/acl_api.h"
 
 #include <type_traits>
@@ -65,7 +65,8 @@ LATTE_ACLNN_OPERATIONS(LATTE_OURS)
 
 }  // namespace latte::ascend
 
-// Beside an optional function of theirs this makes a second overload; without one it is alone.
+// If CANN's headers declare the optional function, this adds a second overload; else it is the only
+// one.
 struct LatteFallback {};
 #define LATTE_FALLBACK(name, result, parameters) LatteFallback name(...);
 LATTE_ACL_RUNTIME_OPTIONAL(LATTE_FALLBACK)

@@ -1,4 +1,4 @@
-// The device interface's operations where no layer reaches them yet, on the device that
+// Tests of operations of the device interface with arguments that no layer uses, on the device that
 // LATTE_TEST_DEVICE names.
 #include <cmath>
 #include <cstdlib>
@@ -27,14 +27,14 @@ std::vector<DType> dtypes() {
       device().check_dtype(dtype);
       computed.push_back(dtype);
     } catch (const Error&) {
-      // The first Ascend 910 has float16 alone.
+      // The first Ascend 910 computes only in float16.
     }
   }
   EXPECT(!computed.empty());
   return computed;
 }
 
-/// Host tensors of their own memory.
+/// Host tensors with memory of their own.
 Tensor converted(const std::vector<float>& values, const Shape& shape, DType dtype) {
   Tensor tensor = allocate_on_host({dtype, shape});
   const TensorView floats{{DType::kFloat32, shape}, const_cast<float*>(values.data())};

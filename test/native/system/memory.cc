@@ -46,7 +46,7 @@ class Machine {
   std::string root_;
 };
 
-/// The pool never goes: its trimmer may outlive a test.
+/// The pool is never destroyed, because its trimmer's thread may outlive a test.
 MemoryPool& pool_of(size_t total, size_t page) { return *new MemoryPool(total, page); }
 
 bool all(const Memory& memory, char value) {
@@ -104,7 +104,7 @@ TEST("the pool returns what is over its bound to the system, with pages of 4 and
       blocks.clear();
       EXPECT_EQ(pool.usage().live, size_t{0});
       EXPECT(pool.usage().pooled <= 8 * kMiB);
-      // The blocks come again, and some of them read as zeros but for their edges.
+      // The blocks are reused, and some of them read as zeros except at their edges.
       size_t empty = 0;
       for (size_t i = 0; i < 16 * kMiB / bytes + 1; ++i) {
         blocks.push_back(pool.allocate(bytes));

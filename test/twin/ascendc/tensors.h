@@ -29,7 +29,7 @@ struct Bf16T {
 using half = float16::Fp16T;
 using bfloat16_t = bfloat16::Bf16T;
 
-// Says on a real device which cores a kernel takes; the launcher says it here.
+// On a real device these macros choose the cores of a kernel. Here the launcher chooses them.
 #define KERNEL_TYPE_AIV_ONLY 0
 #define KERNEL_TYPE_AIC_ONLY 0
 #define KERNEL_TASK_TYPE_DEFAULT(type) (void)(type)

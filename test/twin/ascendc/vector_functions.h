@@ -15,7 +15,7 @@ enum class RoundMode {
   CAST_ODD
 };
 
-/// While it lives, instructions take as many elements as it says.
+/// While it lives, instructions process the number of elements that it was constructed with.
 class CountedMask {
  public:
   explicit CountedMask(int32_t count) {

@@ -1,4 +1,4 @@
-// Another addon of the process that works with the NPUs, too: for tests of memory that is shared.
+// Stands for another API in the process that uses the NPUs, too: for tests of fromDevicePointer().
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,7 @@
 
 namespace latte::twin {
 
-/// Memory of a device that is being filled on a stream of one's own, and the event behind that.
+/// Device memory that is being filled on a stream of the other API, and the event after that.
 struct Foreign {
   void* memory = nullptr;
   void* event = nullptr;
@@ -14,12 +14,12 @@ struct Foreign {
   int device = 0;
 };
 
-/// Fills it late. A `memory` that is null could not be had.
+/// Allocates memory and fills it with a delay. `memory` is null if there is none.
 Foreign fill_foreign(int device, const void* bytes, size_t count);
-/// Copies from any memory of a device; false where that failed.
+/// Copies device memory to the host; returns false if that fails.
 bool read_device(int device, const void* memory, void* bytes, size_t count);
 void free_foreign(const Foreign& foreign);
-/// Gives back streams and contexts.
+/// Destroys the streams and contexts of the other API.
 void close_foreign();
 
 }  // namespace latte::twin

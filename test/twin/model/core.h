@@ -1,12 +1,12 @@
 // One AI core as our kernels see it: buffers, pipes, flags and the order in which things happen.
 //
-// Instructions are recorded per pipe. When the scalar unit has to wait, and at the end, they run in
-// one of two orders: `kConsumersFirst` runs the pipes that take results as early, and those that
-// make them as late, as the flags allow; `kProducersFirst` the other way round. Beside that, a
-// vector clock per pipe knows which instructions are surely complete when another starts: touching
-// the same block of a buffer without that is a fault in whichever order.
+// Instructions are recorded per pipe. They run when the scalar unit has to wait, and at the end, in
+// one of two orders. `kConsumersFirst` runs the pipes that read results as early as the flags
+// allow, and the pipes that write them as late; `kProducersFirst` does the opposite. In addition, a
+// vector clock per pipe records which instructions are certainly complete when another one starts.
+// If two instructions use the same block of a buffer without such an order, that is a fault.
 //
-// The model says nothing about speed, cross-core synchronisation or the device compiler.
+// The model does not cover speed, cross-core synchronisation or the device compiler.
 #pragma once
 
 #include <array>
@@ -74,7 +74,7 @@ class Core {
   /// Offset of an operand in its buffer; a fault where it is not inside or not aligned.
   size_t locate(Space space, const void* pointer, size_t alignment, const char* what) const;
   uint8_t* at(Space space, size_t offset) { return bases_[index(space)] + offset; }
-  /// Device memory; a fault where it belongs to nobody.
+  /// The host address of device memory; a fault if the memory is not allocated.
   uint8_t* global(const void* pointer, size_t bytes, const char* what) const;
   /// Counts a copy from or to device memory.
   void move(const void* address, size_t bytes, size_t rows, size_t stride, bool written);

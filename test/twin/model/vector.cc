@@ -110,7 +110,7 @@ void unary(const char* name, void* to, void* from, uint8_t repeat, uint32_t to_b
                 {{from, sizeof(From), from_block, from_repeat, false}}, f);
 }
 
-/// How an instruction's name says it rounds.
+/// The rounding mode that is part of an instruction's name.
 Round rounding(const char* name) {
   switch (name[std::strlen(name) - 1]) {
     case 'a':

@@ -21,8 +21,8 @@ bool overlap(const View& a, const View& b) {
   return a_begin < b_begin + b.extent_bytes() && b_begin < a_begin + a.extent_bytes();
 }
 
-/// What is written may be one of the inputs where the operation's documentation says so, and has
-/// nothing in common with them otherwise.
+/// Whether an output overlaps an input. It may be one of the inputs if the operation's
+/// documentation allows that; any other overlap counts.
 bool is_overwritten(const Executor& executor, const View& written, int own_input) {
   for (size_t i = 0; i < executor.inputs.size(); ++i) {
     const View& in = executor.inputs[i].view;

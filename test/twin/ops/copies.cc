@@ -47,8 +47,8 @@ aclnnStatus aclnnCastGetWorkspaceSize(const aclTensor* self, const aclDataType d
 aclnnStatus aclnnInplaceCopyGetWorkspaceSize(aclTensor* self, const aclTensor* source,
                                              uint64_t* bytes, aclOpExecutor** executor) {
   return first_call("aclnnInplaceCopy", bytes, executor, [&](Call& call) {
-    // Both count as inputs (conversion/view_copy/op_api, M), so the one that is written is told
-    // apart when the work runs.
+    // Both count as inputs (conversion/view_copy/op_api, M). Which one is written is decided when
+    // the work runs.
     const View& to = call.input(self, "selfRef");
     const View& from = call.input(source, "src");
     require_known(to, "selfRef");

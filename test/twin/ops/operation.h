@@ -1,6 +1,6 @@
-// The first function of every operation: what its documentation says of the operands is checked,
-// and an executor is made. docs/ascend-operations.md names the documents and their versions; M and
-// N in the comments of this folder are its ops-math c4193324 and ops-nn e5c3fa93.
+// The first function of every operation: it checks the operands by the operation's documentation,
+// and makes an executor. docs/ascend-operations.md names the documents and their versions. In the
+// comments of this folder M is its ops-math c4193324, and N is its ops-nn e5c3fa93.
 #pragma once
 
 #include <functional>
@@ -47,7 +47,7 @@ aclnnStatus first_call(const char* operation, uint64_t* bytes, aclOpExecutor** e
 // What several operations demand.
 
 bool is_computed(aclDataType dtype);
-/// float32, float16 and, but for the first generation, bfloat16.
+/// A violation unless the view is float32, float16 or, except on the first generation, bfloat16.
 void require_float(const View& view, const char* name);
 void require_same_dims(const View& a, const View& b);
 void require_same_dtype(const View& a, const View& b);

@@ -13,10 +13,11 @@ namespace latte::twin::rules {
 
 using namespace latte::ascend;
 
+/// A rule of CANN, and a function that breaks it: the twin must report the violation.
 struct Rule {
   const char* name;
-  /// Part of the one violation that must come. Empty: none may come, and `break_it` says what it
-  /// found instead.
+  /// A part of the text of the one violation that must be reported. Empty: none may be reported,
+  /// and `break_it` returns whether the call was answered correctly.
   const char* violation;
   std::function<bool()> break_it;
 };

@@ -47,8 +47,9 @@ size_t end_graphs_of(const void* context) {
 }
 
 /// "During a capture, synchronising or querying a stream, event, device or context is illegal in
-/// every mode", and so are synchronous memory functions in the mode of ours (hicann/runtime
-/// 681ef76, dev_guide/04-01_single_stream_capture.md). The twin is stricter: launches alone.
+/// every mode", and so are synchronous memory functions in the mode that we use (hicann/runtime
+/// 681ef76, dev_guide/04-01_single_stream_capture.md). The twin is stricter: it allows only
+/// launches.
 int refuse_while_capturing(const char* function, const char* group) {
   const auto stream = captured_here.lock();
   if (stream == nullptr || !stream->is_captured()) return 0;
@@ -178,7 +179,7 @@ aclError aclmdlRIDestroy(aclmdlRI handle) {
   if (entry.code != 0) return entry.code;
   const auto graph = graphs().find(handle, "aclmdlRIDestroy");
   if (graph == nullptr) return ACL_ERROR_RT_PARAM_INVALID;
-  // One of another context is left alone, with success (context.cc, ModelDestroy).
+  // A graph of another context is not destroyed, but the call succeeds (context.cc, ModelDestroy).
   if (graph->context->handle != entry.context->handle) {
     return misuse(ACL_ERROR_RT_PARAM_INVALID, "aclmdlRIDestroy of another context's graph");
   }

@@ -18,7 +18,7 @@ struct Graph {
       : context(std::move(of)), tasks(std::move(captured)) {}
   ~Graph();
   const std::shared_ptr<Context> context;
-  /// Without their memory held: whoever frees that breaks a rule.
+  /// The tasks do not keep their memory alive: freeing it before the graph ends breaks a rule.
   std::vector<Task> tasks;
   std::atomic<int> queued{0};  // replays that have not ended
 };

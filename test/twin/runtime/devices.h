@@ -57,7 +57,8 @@ enum class Needs { kInitialised, kContext, kContextToGiveBack };
 /// `group` as for take_fault(); `device` -1: that of the current context.
 Entry enter(const char* function, Needs needs, const char* group = nullptr, int device = -1);
 
-/// What libnnopbase still holds, in words: it says so when it is loaded.
+/// Returns a text that lists the objects of libnnopbase that were not destroyed. libnnopbase
+/// registers this function when it is loaded.
 using Leftovers = std::string (*)();
 void set_operation_leftovers(Leftovers leftovers);
 std::string operation_leftovers();

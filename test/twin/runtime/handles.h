@@ -1,5 +1,5 @@
-// Handles that cannot be mistaken: their values are no addresses and are never given out twice, so
-// that a use after the end, or of something else, is always recognised.
+// Handles whose values are no addresses and are never used twice. So a use of a destroyed handle,
+// or of a value that is no handle, is always recognised.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Whether ACL is initialised, and by how many.
+// Whether ACL is initialised, and how many callers have initialised it.
 #pragma once
 
 #include "runtime/exports.h"

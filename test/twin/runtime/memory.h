@@ -13,8 +13,8 @@
 
 namespace latte::twin {
 
-/// Pages of the host between two guard pages. The bytes end at the second, but for what `alignment`
-/// leaves; that slack is filled with a pattern, and looked at in the end.
+/// Pages of the host between two guard pages. The bytes end at the second one, except for the slack
+/// that `alignment` leaves. The slack is filled with a pattern, which is checked at the end.
 class GuardedPages {
  public:
   GuardedPages(size_t bytes, size_t alignment);  // throws std::bad_alloc

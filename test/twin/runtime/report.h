@@ -1,4 +1,4 @@
-// What the twin has to say: violations, the message of the last error, counters, injected faults.
+// What the twin reports: violations, the message of the last error, counters, injected faults.
 #pragma once
 
 #include <cstdint>

@@ -208,7 +208,7 @@ void Stream::run() {
 
 void Stream::execute(Task& task) {
   if (task.waits_for != nullptr && stopped() == 0) task.waits_for->wait();
-  // A task in four comes late, so that nobody gets used to its being there already.
+  // One task in four is delayed, so that code that does not wait for its tasks fails.
   if (longest_delay_ > 0 && task.run && random_() % 4 == 0) {
     const auto delay = static_cast<int64_t>(random_() % static_cast<uint64_t>(longest_delay_));
     std::this_thread::sleep_for(std::chrono::microseconds(delay));

@@ -1,4 +1,4 @@
-// What kernels and copies move in device memory, and how much of it goes past the L2 cache.
+// How many bytes kernels and copies move in device memory, and how many of these miss the L2 cache.
 #pragma once
 
 #include <cstddef>

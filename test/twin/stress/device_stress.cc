@@ -1,6 +1,6 @@
-// Drives two simulated NPUs from several threads at once, for ThreadSanitizer: submissions,
-// allocations, copies, cancellation, failures and closing cross each other as they do under several
-// JavaScript environments. Prints what it did; exit status 1 where a result was wrong.
+// Uses two simulated NPUs from several threads at once, for ThreadSanitizer. Submissions,
+// allocations, copies, cancellations, failures and closing overlap as they do with several
+// JavaScript environments. Prints what it did; the exit status is 1 if a result was wrong.
 #include <dlfcn.h>
 
 #include <atomic>
@@ -139,7 +139,7 @@ void caller(const std::vector<const Layer*>& layers, int seed) {
       layer.device.copy_out(back.data(), buffer->data(), back.size());
       if (back != bytes) ++wrong;
     } catch (const Error& error) {
-      // The failure of another work is reported to whoever waits for the stream.
+      // The failure of another work is reported to every caller that waits for the stream.
       if (error.code() != ErrorCode::kDevice) ++wrong;
     }
     layer.device.memory_usage();

@@ -1,5 +1,5 @@
-// The tracking of uploads (native/backend/ascend/uploads.h), case by case. Without arguments: lists
-// the cases. With one: runs it; exit status 0 if it holds.
+// Tests of native/backend/ascend/uploads.h. Without arguments, lists the cases. With the name of a
+// case, runs it; the exit status is 0 if it passes.
 #include "backend/ascend/uploads.h"
 
 #include <cstdio>

@@ -6,18 +6,19 @@
 #define LATTE_CUBE 16
 #define LATTE_CUBE_BLOCK 32    /* bytes */
 #define LATTE_CUBE_FRACTAL 512 /* bytes */
-/* What the fused kernel may fill of L1's 512 KB; the rest stays free for the framework. */
+/* Bytes of L1's 512 KB that the fused kernel may fill; the rest is left to Ascend C's framework. */
 #define LATTE_FUSED_L1_BYTES 512000
 /* L0A and L0B have 64 KB each, L0C 128 KB; each holds two buffers. */
 #define LATTE_FUSED_L0_BYTES 32768
 #define LATTE_FUSED_L0C_BYTES 65536
-/* Tokens and columns of a tile at most. */
+/* The most tokens and columns of a tile. */
 #define LATTE_FUSED_TOKENS 128
 #define LATTE_FUSED_COLUMNS 512
-/* Bytes that one row of a tile writes at least, unless half a row is shorter. */
+/* The fewest bytes that one row of a tile writes, unless half a row is shorter. */
 #define LATTE_FUSED_WRITE_BYTES 512
+/* The most blocks of K of one product. */
 #define LATTE_FUSED_CHUNK_BLOCKS 8
-/* Fields of a copy that turns rows into fractals. */
+/* The largest stride of a copy that turns rows into fractals: its fields have 16 bits. */
 #define LATTE_ND_STRIDE 65535
 
 #endif

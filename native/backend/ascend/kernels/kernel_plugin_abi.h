@@ -16,8 +16,8 @@
 extern "C" {
 #endif
 
-/* Launchers return 0 when the kernel was launched on `stream` (an aclrtStream), else the code of
- * the failure. Pointers are device memory; the tiling is read before the launcher returns. */
+/* Each function launches a kernel on `stream` (an aclrtStream). It returns 0, or ACL's code of the
+ * failure. Pointers are device memory; the tiling is read before the function returns. */
 struct latte_kernels {
   uint32_t abi_version;
   uint32_t bytes; /* sizeof(struct latte_kernels) */
@@ -25,7 +25,7 @@ struct latte_kernels {
                                  const void* timesteps, const void* frequencies, void* output);
   int32_t (*patchify)(void* stream, const struct latte_patchify_tiling* tiling, const void* latent,
                       void* patches);
-  /* Null where the plugin was built without it. */
+  /* Null if the plugin was built without it. */
   int32_t (*patch_projection_fused)(void* stream, const struct latte_fused_tiling* tiling,
                                     const void* latent, const void* operand, void* output);
 };
@@ -33,7 +33,8 @@ struct latte_kernels {
 typedef uint32_t (*latte_kernels_abi_version_function)(void);
 typedef const struct latte_kernels* (*latte_kernels_open_function)(uint32_t abi_version);
 
-/* What the plugin exports. Null where it cannot serve the version asked for. */
+/* The functions that the plugin exports. The second returns null for any other version than its
+ * own. */
 uint32_t latte_kernels_abi_version(void);
 const struct latte_kernels* latte_kernels_open(uint32_t abi_version);
 

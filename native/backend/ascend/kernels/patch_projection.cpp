@@ -135,8 +135,8 @@ class PatchProjection {
 
   __aicore__ inline void load(const TokenTile& at) {
     LocalTensor<T> patches = patch_queue_.template AllocTensor<T>();
-    // The two buffers take turns. Rows of the left operand that belong to no token, and lines that
-    // fill up a block, are read by the product: they must be numbers.
+    // Both buffers are cleared at their first use. The product also reads rows of the left operand
+    // that belong to no token, and lines that pad a block, so these must be finite.
     if (cleared_ < 2) {
       ++cleared_;
       InitConstValueParams<uint32_t> zeros;

@@ -91,7 +91,7 @@ class Patchify {
   __aicore__ inline void load(const TokenTile& at) {
     LocalTensor<Item> pixels = pixel_queue_.template AllocTensor<Item>();
     const uint32_t bytes = at.columns * tiling_.patch * static_cast<uint32_t>(sizeof(Item));
-    // A tile with fewer columns leaves the same room for each line.
+    // In a tile with fewer columns the lines lie as far apart as in a whole one.
     const uint32_t gap =
         (tiling_.line_bytes - ceil_div(bytes, LATTE_UB_BLOCK) * LATTE_UB_BLOCK) / LATTE_UB_BLOCK;
     const DataCopyExtParams lines{static_cast<uint16_t>(at.rows * tiling_.patch), bytes,
@@ -125,7 +125,8 @@ class Patchify {
     const uint64_t token =
         (static_cast<uint64_t>(at.image) * tiling_.token_rows + at.row) * tiling_.token_columns +
         at.column;
-    // More than one row of tokens only where a tile is as wide as the frame: one run of memory.
+    // A tile has more than one row of tokens only if it is as wide as the frame. So its patches are
+    // one run of memory.
     const uint32_t bytes = at.rows * at.columns * depth_ * static_cast<uint32_t>(sizeof(Unit));
     DataCopyPad(patches_[token * depth_items], patches, DataCopyExtParams{1, bytes, 0, 0, 0});
     patch_queue_.FreeTensor(patches);

@@ -15,11 +15,12 @@ constexpr int64_t kFieldLimit = std::numeric_limits<uint32_t>::max();
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
-/// The largest |timestep| for which |scale · t · frequency| surely stays within kDirectArgument.
+/// A bound for |timestep| within which |scale · timestep · frequency| is at most
+/// LATTE_DIRECT_ARGUMENT for every frequency.
 float direct_limit(const Sinusoids& sinusoids) {
   double largest = 0;
   for (const float frequency : sinusoids.frequencies) {
-    // NaN or infinite frequencies make every row go the careful way.
+    // With a NaN or infinite frequency, −1 makes the kernel reduce every row by its scalar unit.
     if (!std::isfinite(frequency)) return -1;
     largest = std::max(largest, std::fabs(static_cast<double>(frequency)));
   }
@@ -98,8 +99,8 @@ std::optional<latte_patchify_tiling> patchify_tiling(CoreCounts cores, const Lat
   const auto line_bytes = [&](int64_t columns) {
     return round_up(columns * patch_size * item, LATTE_UB_BLOCK);
   };
-  // Two tiles of pixels, two of patches and one of offsets (4 bytes for each unit): what fits is
-  // also few enough for one gather, whose units have two bytes or four.
+  // The buffers hold two tiles of pixels, two of patches and one of offsets (4 bytes for each unit
+  // of 2 or 4 bytes). A tile that fits is also small enough for one gather.
   static_assert(LATTE_PATCHIFY_BYTES / (4 * 2 + 4) <= LATTE_GATHER_UNITS);
   const auto fits = [&](int64_t rows, int64_t columns) {
     const int64_t units = round_up(rows * columns * depth, 64);
@@ -110,7 +111,8 @@ std::optional<latte_patchify_tiling> patchify_tiling(CoreCounts cores, const Lat
   int64_t columns = w;
   while (!fits(1, columns)) columns = ceil_div(columns, 2);
   int64_t rows = 1;
-  // Rows of offsets are made from the first one by vector instructions, which write whole blocks.
+  // The kernel makes the other rows of offsets from the first one by vector instructions, which
+  // write whole blocks.
   if (columns == w && w * depth % 8 == 0) {
     const int64_t share = std::max<int64_t>(1, images * h / (2 * cores.vector));
     while (rows * 2 <= std::min(share, h) && fits(rows * 2, columns)) rows *= 2;

@@ -1,5 +1,5 @@
-// How the host cuts the work of our kernels into tiles. Each function returns std::nullopt if its
-// kernel does not support the case: aclnn operations then compute it.
+// How the host cuts the work of our kernels into tiles. Each tiling function returns std::nullopt
+// if its kernel does not support the case; then aclnn operations compute it.
 #pragma once
 
 #include <cstddef>
@@ -12,33 +12,35 @@
 
 namespace latte::ascend {
 
-/// Asked at run time: aclGetDeviceCapability.
+/// The cores of a device, by aclGetDeviceCapability.
 struct CoreCounts {
   int64_t cube = 0;
   int64_t vector = 0;
 };
 
-/// The kernel reads the timesteps and the frequencies (float32 [dim/2]) from device memory. An
-/// empty output needs no launch: nothing is returned for it, too.
+/// For timestep_projection. The kernel reads timesteps [count] and frequencies [dim/2], both
+/// float32. Also returns std::nullopt for an empty output, which needs no launch.
 std::optional<latte_timestep_tiling> timestep_tiling(CoreCounts cores,
                                                      const TimestepProjectionArgs& args);
 
-/// Patches have the dtype of the latent.
+/// For patchify, whose patches have the dtype of the latent.
 std::optional<latte_patchify_tiling> patchify_tiling(CoreCounts cores, const LatentView& latent,
                                                      int64_t patch_size);
 
-/// `latent` already has the layer's dtype. `positions` is null if no table is added.
+/// For the fused patch_projection. `latent` has the layer's dtype. `positions` is null if the
+/// projection adds no table.
 std::optional<latte_fused_tiling> fused_tiling(CoreCounts cores, const LatentView& latent,
                                                int64_t patch_size, int64_t dim,
                                                const PositionTable* positions);
 
-/// The fused kernel's constant operand: weights [dim, C·p·p] and bias [dim] (or null), both of the
-/// layer's dtype, and the table. Made once for a layer and a grid, and copied to the device as it
-/// is. Empty if a value of the bias or the table is not finite: the kernel would spread it.
+/// The fused kernel's constant operand, made once for a layer and a grid: weights [dim, C·p·p],
+/// bias [dim] (or null), both of the layer's dtype, and the table. Empty if a value of the bias or
+/// the table is not finite, because the product with one-hot vectors would spread it to other
+/// tokens.
 std::vector<std::byte> fused_operand(const latte_fused_tiling& tiling, const void* weight,
                                      const void* bias, const PositionTable* positions);
 
-/// LATTE_KERNEL_FLOAT32 …; nothing for types that no kernel takes.
+/// LATTE_KERNEL_FLOAT32 …; nothing for dtypes that no kernel supports.
 std::optional<uint32_t> kernel_dtype(DType dtype);
 
 }  // namespace latte::ascend

@@ -91,7 +91,7 @@ class TimestepProjection {
     LocalTensor<float> arguments = argument_buffer_.template Get<float>();
     const uint32_t stride = tiling_.tile_columns;
     const int32_t count = static_cast<int32_t>(rows * stride);
-    // Frequencies beyond `width` are unread: what is computed of the padding is never stored.
+    // Frequencies beyond `width` are not read. What is computed from the padding is never stored.
     Duplicate(arguments, 0.0f, count);
     PipeBarrier<PIPE_V>();
     for (uint32_t r = 0; r < rows; ++r) {
@@ -150,7 +150,7 @@ class TimestepProjection {
     PipeBarrier<PIPE_V>();
   }
 
-  /// Rows whose arguments are too large for that are reduced by the scalar unit, exactly.
+  /// Rows whose arguments are too large for reduce_directly() are reduced exactly by the scalar unit.
   __aicore__ inline void reduce_far_rows(const LocalTensor<float>& timesteps,
                                          const LocalTensor<float>& arguments, uint32_t rows,
                                          uint32_t width) {

@@ -9,6 +9,7 @@ namespace latte_kernel {
 __aicore__ inline uint32_t ceil_div(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
 __aicore__ inline uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
+/// A tile: its image, first row and column of tokens, and its size in rows and columns.
 struct TokenTile {
   uint32_t image, row, column, rows, columns;
 };

@@ -105,7 +105,7 @@ uint32_t launch_kernel(Way way, const char* name, CoreKind kind, uint32_t blocks
   // What CANN 8.1 generates does nothing, with success, if the chip is not the kernels' own.
   if (way == Way::kFunctions && std::getenv("LATTE_TWIN_UNREGISTERED") != nullptr) return 0;
   const OverflowStatus overflow(way == Way::kFunctions);
-  // Orders take turns: whichever a kernel meets must do.
+  // The two orders alternate: a kernel must be right in both.
   static std::atomic<unsigned> turn{0};
   const Schedule schedule = turn++ % 2 == 0 ? Schedule::kConsumersFirst : Schedule::kProducersFirst;
   auto work = std::make_unique<Work>(Work{name, kind, blocks, schedule, std::move(kernel),

@@ -1,6 +1,6 @@
-// What the toolkit's headers name beside the cube's instructions: a buffer's kind is known to them
-// when they run, so functions of ours come with branches to instructions that our kernels never
-// reach. Whoever does is told.
+// Instructions that the toolkit's headers call beside those of cube_intrinsics.h. The headers learn
+// a buffer's kind at run time, so they contain branches to instructions that our kernels never use.
+// Using one is a fault.
 #include <cstdint>
 
 #include "../core.h"
