@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Counts the instructions of OpenBLAS' float32 product for AArch64, one thread, for shapes that
+# `scripts/count-instructions.sh --neon` counts: a peer that runs under qemu. Prints the share of
+# multiply-adds, of four products each, for some processors that OpenBLAS has kernels for.
+#
+#   scripts/count-openblas.sh [PROCESSOR …]      as OPENBLAS_CORETYPE takes them; default: NEOVERSEN1
+#
+# Needs x86-64 with apt-get, which brings the C library and qemu, and gcc-aarch64-linux-gnu. OpenBLAS
+# comes from PyPI.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib/setup.sh
+. scripts/lib/setup.sh
+latte_ensure_tools build aarch64
+
+version=0.3.34.481.3
+folder=build-aarch64/openblas-$version
+if [ ! -e "$folder/done" ]; then
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  python3 -m pip install --quiet --disable-pip-version-check --target "$folder" --no-deps \
+    --only-binary=:all: --platform manylinux_2_28_aarch64 --python-version 3.12 \
+    "scipy-openblas32==$version" </dev/null
+  touch "$folder/done"
+fi
+library=$folder/scipy_openblas32/lib
+aarch64-linux-gnu-gcc -O2 test/performance/count_openblas.c -L"$library" -lscipy_openblas \
+  -Wl,-rpath,"$PWD/$library" -o "$folder/count"
+major=$(qemu-aarch64 --version | sed -n 's/^qemu-aarch64 version \([0-9]*\).*/\1/p')
+gcc -O2 -shared -fPIC -DQEMU_PLUGIN_VERSION=$((major < 9 ? 1 : 2)) test/performance/qemu_counter.c \
+  -o "$folder/counter.so"
+
+[ $# -gt 0 ] || set -- NEOVERSEN1
+for processor in "$@"; do
+  OPENBLAS_NUM_THREADS=1 OPENBLAS_CORETYPE=$processor qemu-aarch64 -L /usr/aarch64-linux-gnu \
+    -plugin "$folder/counter.so" "$folder/count" >"$folder/names" 2>"$folder/counts"
+  echo "$(tail -n 1 "$folder/names"):"
+  paste -d ' ' <(head -n -1 "$folder/names") "$folder/counts" | while read -r rows in out _ count; do
+    echo "  [$rows, $in] → $out: $count instructions," \
+      "$((rows * in * out / 4 * 100 / count)) % multiply-adds"
+  done
+done
