@@ -118,7 +118,11 @@ export default defineConfig({
           // What users install: needs `npm run build`, runs npm, tsc and compilers of its own.
           name: 'package',
           include: ['test/package/**/*.test.ts'],
-          exclude: ['test/**/fixtures/**'],
+          exclude: [
+            'test/**/fixtures/**',
+            // Installs Next.js, which takes as long as all managers of test/package/install.test.ts.
+            ...(process.env.LATTE_INSTALL_TESTS === 'all' ? [] : ['test/package/next.test.ts']),
+          ],
           testTimeout: 10 * 60_000,
           hookTimeout: 15 * 60_000,
           fileParallelism: false,
