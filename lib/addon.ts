@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { wrongFile } from './addon-file.js';
 
 /** The hosts for which the package contains an addon, for messages. @internal */
 export const prebuiltHosts = 'Linux with glibc 2.28 or newer, or with musl, on x64 and arm64';
@@ -90,6 +91,11 @@ export function findAddon(): Found {
       tried.push(`  ${path}: no such file`);
       continue;
     }
+    const wrong = wrongFile(path);
+    if (wrong !== undefined) {
+      tried.push(`  ${path}: ${wrong}`);
+      continue;
+    }
     const holder = { exports: {} };
     try {
       process.dlopen(holder, path);
@@ -105,6 +111,12 @@ export function findAddon(): Found {
     return { tried };
   }
   const path = folder === undefined ? undefined : join(folder, relative);
+  // A bundler may have put the addon elsewhere.
+  const wrong = path !== undefined && existsSync(path) ? wrongFile(path) : undefined;
+  if (wrong !== undefined) {
+    tried.push(`  ${path}: ${wrong}`);
+    return { tried };
+  }
   try {
     return { exports: packagedAddon(), path, tried };
   } catch (cause) {

@@ -1,4 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { children } from '../support/child.js';
 
 const { run } = children();
@@ -39,5 +42,40 @@ describe('opening the library', () => {
     expect(ended.stderr).toContain("code: 'ERR_VALUE'");
     expect(ended.stderr).toContain('LATTE_ADDON must name a build of the addon');
     expect(ended.stderr).toContain(named);
+  });
+});
+
+// The dynamic linker maps what there is of such a file, and the process ends by SIGBUS.
+describe('a file of the addon that cannot be one', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'latte-opening-'));
+  const named = join(folder, 'latte.node');
+  /** The beginning of a program for this processor. */
+  const begin = Buffer.alloc(65536);
+
+  beforeAll(() => {
+    const program = openSync(process.execPath, 'r');
+    readSync(program, begin, 0, begin.length, 0);
+    closeSync(program);
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it.each([
+    ['its end is missing', begin, /cut off: the file has 65536 bytes of \d+/],
+    ['all but a few bytes are missing', begin.subarray(0, 40), /cut off: the file has 40 bytes;/],
+    ['it is empty', begin.subarray(0, 0), /not a shared library/],
+    ['it is for another processor', undefined, /for another processor, not for/],
+  ])('is refused before it is loaded: %s', async (_, bytes, message) => {
+    const other = Buffer.from(begin);
+    other.writeUInt16LE(8, 18); // MIPS
+    // No section headers: nothing is missing.
+    other.writeUInt16LE(0, 60);
+    other.writeBigUInt64LE(0n, 40);
+    writeFileSync(named, bytes ?? other);
+    const ended = await run('test/lifecycle/fixtures/print-devices', {
+      env: { LATTE_ADDON: named },
+    });
+    expect([ended.status, ended.stdout]).toEqual([1, '']);
+    expect(ended.stderr).toContain("code: 'ERR_VALUE'");
+    expect(ended.stderr).toMatch(message);
   });
 });
