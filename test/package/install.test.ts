@@ -100,6 +100,8 @@ async function programOf(user: User, kind: Kind, index: number): Promise<string>
   const compilerOptions = {
     ...{ strict: true, skipLibCheck: false, target: 'es2022', outDir: '.' },
     ...resolution,
+    // Checking the browser's types takes as long as all else. AbortSignal comes from them or from Node.js'.
+    lib: withNode ? ['es2022'] : ['es2022', 'dom'],
     types: withNode ? ['node'] : [],
     typeRoots: withNode ? [join(projectRoot, 'node_modules', '@types')] : [],
   };

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -55,6 +55,13 @@ test('a route handler computes in the standalone server', async () => {
 
   const place = join(folder.path, 'elsewhere');
   cpSync(join(project, '.next', 'standalone'), place, { recursive: true });
+  const addons = ['node_modules', 'latte-embeddings', 'prebuilds'];
+  const packed = tarball.files.filter((file) => file.endsWith('.node'));
+  expect(packed.map((file) => file.replace('prebuilds/', ''))).toEqual(
+    readdirSync(join(place, ...addons), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.node'))
+      .sort(),
+  );
   const port = await freePort();
   const address = { PORT: String(port), HOSTNAME: '127.0.0.1' };
   server = spawn(process.execPath, ['server.js'], {
