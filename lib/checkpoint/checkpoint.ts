@@ -12,7 +12,7 @@ import { isTensorDType, type StoredDType, type StoredTensor } from './stored-ten
 
 const scratchBytes = 1024 * 1024;
 
-/** A tensor of a checkpoint, as its directory describes it. */
+/** The dtype and the shape of a checkpoint's tensor. */
 export interface TensorInfo {
   /** A dtype of {@link Tensor}, or the name of one that can be listed but not loaded ('int8', 'bool' …). */
   dtype: StoredDType;
@@ -20,11 +20,17 @@ export interface TensorInfo {
 }
 
 /**
- * An open checkpoint: its directory is in memory, its tensors are read when asked for. It holds its
- * files open until {@link close}. Calls may overlap.
+ * An open checkpoint. The names, dtypes and shapes of its tensors are in memory; {@link tensor} reads
+ * the elements of one. The files stay open until {@link close}. Calls may overlap.
+ * @example
+ * ```ts
+ * await using checkpoint = await openCheckpoint('Latte-1/transformer');
+ * for (const name of checkpoint.names()) console.log(name, checkpoint.info(name).shape);
+ * using weight = await checkpoint.tensor('pos_embed.proj.weight');
+ * ```
  */
 export class Checkpoint {
-  /** The file that was opened: of a sharded checkpoint, the index. */
+  /** The file that was opened; for a sharded checkpoint this is the index. */
   readonly path: string;
   readonly format: 'safetensors' | 'mindspore';
   /** The strings under `__metadata__` of a .safetensors file. */
@@ -60,7 +66,7 @@ export class Checkpoint {
 
   /**
    * The dtype and shape of a tensor, without reading it.
-   * @throws LatteError ERR_CHECKPOINT when there is none of this name, ERR_STATE after close.
+   * @throws LatteError ERR_CHECKPOINT if there is no tensor of this name, ERR_STATE after close.
    */
   info(name: string): TensorInfo {
     const { dtype, shape } = this.#find(name);
@@ -68,9 +74,9 @@ export class Checkpoint {
   }
 
   /**
-   * Reads a tensor into the library's own memory, on the cpu, in the dtype and shape of the file.
-   * @throws LatteError ERR_DTYPE for a dtype that no {@link Tensor} has; ERR_CHECKPOINT when there is
-   *   none of this name, or the file was changed since it was opened; ERR_STATE after close;
+   * Reads a tensor into memory of the library, on the cpu, in the dtype and shape of the file.
+   * @throws LatteError ERR_DTYPE for a dtype that a {@link Tensor} cannot have; ERR_CHECKPOINT if there
+   *   is no tensor of this name, or if the file changed since it was opened; ERR_STATE after close;
    *   ERR_OUT_OF_MEMORY.
    */
   async tensor(name: string): Promise<Tensor> {
@@ -94,15 +100,15 @@ export class Checkpoint {
   }
 
   /**
-   * Reads the elements of a tensor into memory of the caller's.
-   * @param target as long as the tensor takes in its own dtype.
+   * Reads the elements of a tensor into memory of the caller.
+   * @param target memory of the tensor's size in bytes.
    * @internal
    */
   async readInto(name: string, target: Uint8Array): Promise<void> {
     await readStored(this.#find(name), target);
   }
 
-  /** Closes the files; calls of {@link tensor} that are under way fail with ERR_STATE. A second call does nothing. */
+  /** Closes the files. Running calls of {@link tensor} fail with ERR_STATE; a second call does nothing. */
   close(): Promise<void> {
     return (this.#closing ??= Promise.all(this.#contents.files.map((file) => file.close())).then(
       () => undefined,
@@ -131,12 +137,13 @@ async function readStored(stored: StoredTensor, target: Uint8Array): Promise<voi
   await stored.file.checkUnchanged();
 }
 
-/** Fills `target` with the bytes of a tensor from its `offset`-th on, wherever they lie. */
+/** Fills `target` with the bytes of a tensor from byte `offset` on, from one or more of its parts. */
 async function readParts(
   { file, parts }: StoredTensor,
   offset: number,
   target: Uint8Array,
 ): Promise<void> {
+  // The byte of the tensor with which the current part begins.
   let partStart = 0;
   let done = 0;
   for (let i = 0; i < parts.length && done < target.length; i += 2) {
@@ -151,7 +158,7 @@ async function readParts(
   }
 }
 
-/** Reads bfloat16 elements that are written as float32, through a small buffer. */
+/** Reads bfloat16 elements that a file stores as float32: through a buffer, keeping the upper halves. */
 async function readUpperHalves(stored: StoredTensor, target: Uint8Array): Promise<void> {
   const scratch = new Uint8Array(Math.min(scratchBytes, 2 * target.length));
   for (let done = 0; done < target.length;) {
@@ -165,21 +172,22 @@ async function readUpperHalves(stored: StoredTensor, target: Uint8Array): Promis
 }
 
 /**
- * Opens a checkpoint: a .safetensors file, an index with its shards (`….safetensors.index.json`, or of
- * a variant `….safetensors.index.fp16.json`), a MindSpore .ckpt, or a folder that holds one of these.
- * In a folder an index comes before .safetensors, and that before .ckpt, and files without a variant
- * before those of one; of several of a kind, the one with diffusers' name `diffusion_pytorch_model` is
- * taken. Only the directory is read, except that a .ckpt with a check-sum is read through to verify
- * it. Elements are little-endian in the files, and taken for such by the machine.
- * @throws LatteError ERR_CHECKPOINT, with `path`, for everything that is missing, ambiguous or
- *   malformed; ERR_VALUE for a path that is none.
+ * Opens a checkpoint: a .safetensors file, an index with its shards (`….safetensors.index.json`, or for
+ * a variant `….safetensors.index.fp16.json`), a MindSpore .ckpt, or a folder that has one of these.
+ *
+ * In a folder, an index comes before .safetensors, and .safetensors before .ckpt. Files without a variant
+ * come before those of a variant. Of several files of a kind, the one with diffusers' name
+ * `diffusion_pytorch_model` is taken. No elements are read, except that a .ckpt with a checksum is read
+ * once to verify it. Elements must be little-endian, in the files and on the machine.
+ * @throws LatteError ERR_CHECKPOINT, with `path`, if a file is missing, ambiguous or malformed;
+ *   ERR_VALUE if `path` is not a path.
  */
 export async function openCheckpoint(path: string): Promise<Checkpoint> {
   checkNoOptions(arguments, 1, 'openCheckpoint(path)');
   return openVariant(path, undefined);
 }
 
-/** The same for the files of a variant ('fp16'), or for undefined. @internal */
+/** Like {@link openCheckpoint}, for the files of a variant ('fp16') if one is given. @internal */
 export async function openVariant(path: string, variant: string | undefined): Promise<Checkpoint> {
   const file = await findCheckpoint(checkPath(path, 'path'), variant);
   switch (kindOf(file)) {
@@ -194,7 +202,7 @@ export async function openVariant(path: string, variant: string | undefined): Pr
   }
 }
 
-/** A file's ending decides how it is read; what else it may be is only for the message. */
+/** The error for a file whose ending is unknown. The file is read only to name its kind in the message. */
 async function unknownEnding(path: string): Promise<unknown> {
   const error = checkpointError(path, 'must end in .safetensors, .safetensors.index.json or .ckpt');
   const file = await CheckpointFile.open(path).catch(() => undefined);

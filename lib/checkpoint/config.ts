@@ -7,19 +7,19 @@ import { chooseModel, type ChosenModel, type Family } from './models.js';
 
 const maxConfigBytes = 1024 * 1024;
 
-/** Which model a checkpoint was taken for. */
+/** The model that a checkpoint was recognised as. */
 export interface ModelInfo {
   /** 'Latte of diffusers', 'Open-Sora-Plan v1.1, also of mindone' … */
   readonly name: string;
-  /** The project, its version and the file that this model's rules were read from. */
+  /** The source of this model's rules: a project, its version and a file. */
   readonly readFrom: string;
-  /** By what it was recognised. */
+  /** Why the checkpoint was recognised as this model: '_class_name is "LatteT2V", and …'. */
   readonly because: string;
-  /** The model's rules in words: the scales in a frame and in time, and its size conditions. */
+  /** The model's rules as text: the scale of positions in a frame and in time, and its size conditions. */
   readonly rules: { readonly scale2d: string; readonly scale1d: string; readonly sizes: string };
 }
 
-/** What LatteEmbeddings takes from a transformer's config.json, with defaults filled in. */
+/** The configuration of {@link LatteEmbeddings}: fields of a config.json, with defaults filled in. */
 export interface LatteConfig {
   /** `_class_name`: 'LatteTransformer3DModel', 'LatteT2V', 'PixArtTransformer2DModel' … */
   readonly className: string | undefined;
@@ -30,15 +30,15 @@ export interface LatteConfig {
   readonly innerDim: number;
   readonly inChannels: number;
   readonly patchSize: number;
-  /** Height and width of the latent that the stored position table is for, in latent pixels. */
+  /** [height, width] of the latent that the position table is for, in latent pixels. */
   readonly sampleSize: readonly [number, number];
-  /** K: the width of the caption's features; null for a model without a caption projection. */
+  /** K: the channels of the caption; null for a model without a caption projection. */
   readonly captionChannels: number | null;
-  /** Frames that the temporal position table is for; null for a model without a time axis. */
+  /** T: the frames of the temporal position table; null for a model without a time axis. */
   readonly videoLength: number | null;
-  /** Divides the positions of the 2-D table. */
+  /** Divides the positions in a frame. */
   readonly interpolationScale: number;
-  /** Divides the positions of the temporal table; null for a model without a time axis. */
+  /** Divides the positions in time; null for a model without a time axis. */
   readonly interpolationScale1d: number | null;
   /** Whether resolution and aspect ratio are conditions beside the timestep. */
   readonly useAdditionalConditions: boolean;
@@ -47,15 +47,15 @@ export interface LatteConfig {
   readonly raw: Readonly<Record<string, unknown>>;
 }
 
-/** A config.json as it was parsed. @internal */
+/** A parsed config.json. @internal */
 export interface ConfigFile {
   readonly path: string;
   readonly raw: Record<string, unknown>;
 }
 
 /**
- * Reads the config.json of a folder, and finds out which model it is of.
- * @param family the weights' names, which a configuration without `_class_name` is recognised by.
+ * Reads the config.json of a folder, and recognises its model.
+ * @param family the naming of the weights, for a configuration without `_class_name`.
  * @throws LatteError ERR_CHECKPOINT, with `path`, naming the field that is missing or wrong.
  * @internal
  */
@@ -63,7 +63,7 @@ export async function readConfig(folder: string, family?: Family): Promise<Latte
   return interpretConfig(await readConfigFile(folder), family);
 }
 
-/** The first half of {@link readConfig}. @internal */
+/** Reads and parses the config.json of a folder. @throws LatteError ERR_CHECKPOINT. @internal */
 export async function readConfigFile(folder: string): Promise<ConfigFile> {
   const file = await CheckpointFile.open(join(folder, 'config.json'));
   let parsed: unknown;
@@ -89,7 +89,7 @@ export async function readConfigFile(folder: string): Promise<ConfigFile> {
   return { path: file.path, raw: parsed as Record<string, unknown> };
 }
 
-/** The second half of {@link readConfig}. @internal */
+/** Recognises the model of a config.json, and checks its fields. @throws LatteError ERR_CHECKPOINT. @internal */
 export function interpretConfig({ path, raw }: ConfigFile, family?: Family): LatteConfig {
   const fields = new Fields(path, raw);
   const model = chooseModel(fields, family);
@@ -158,7 +158,7 @@ export function freezeConfig(raw: Record<string, unknown>): Readonly<Record<stri
   return deepFreeze(raw);
 }
 
-/** Without recursion: the nesting of the file is not ours to choose. */
+/** Freezes an object and all objects in it. Without recursion, because a file may nest deeply. */
 function deepFreeze<T extends object>(root: T): T {
   const open: object[] = [root];
   for (let value = open.pop(); value !== undefined; value = open.pop()) {

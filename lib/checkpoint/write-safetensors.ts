@@ -19,7 +19,7 @@ const dtypeNames: Record<DType, string> = {
   int32: 'I32',
 };
 
-/** The last argument of {@link writeSafetensors}. */
+/** The options of {@link writeSafetensors}. */
 export interface WriteSafetensorsOptions {
   /** Strings for the file's `__metadata__`. */
   metadata?: Readonly<Record<string, string>>;
@@ -28,17 +28,24 @@ export interface WriteSafetensorsOptions {
 const pieceBytes = 16 * 1024 * 1024;
 
 /**
- * Writes tensors into a .safetensors file. Wide elements come first and the data starts at a multiple
- * of 8 bytes, so that every tensor is aligned, as in files of the reference library; within a width
- * the order is that of the names. The file appears whole or not at all: it is written beside its
- * place under another name, and then renamed.
- * @param path the file; one that exists is replaced.
- * @param tensors name → tensor, of any dtype and device; not to be disposed before the
- *   promise settles.
- * @throws LatteError ERR_VALUE for a name or metadata that the format does not allow or
- *   {@link openCheckpoint} would refuse (too many, too long), ERR_DISPOSED, ERR_STATE for a tensor
- *   that a forward is still writing (one that starts meanwhile is refused such an `out`),
- *   ERR_CHECKPOINT with `path` when the file cannot be written.
+ * Writes tensors into a .safetensors file. The file appears as a whole or not at all: it is written under
+ * another name in the same folder, and then renamed.
+ *
+ * As in files of the safetensors library, tensors with wide elements come first, and the data starts at a
+ * multiple of 8 bytes, so that every tensor is aligned. Tensors of the same width are sorted by name.
+ * @param path the file; an existing file is replaced.
+ * @param tensors tensors by name, of any dtype and device. Do not dispose one before the promise
+ *   settles. A forward that takes one as its `out` until then is refused with ERR_STATE.
+ * @throws LatteError ERR_VALUE for names or metadata that the format does not allow, or that
+ *   {@link openCheckpoint} would refuse; ERR_DISPOSED; ERR_STATE for a tensor that a forward still
+ *   writes; ERR_CHECKPOINT, with `path`, if the file cannot be written.
+ * @example
+ * ```ts
+ * await writeSafetensors('conditioning.safetensors', {
+ *   encoder_hidden_states: plan.encoderHiddenStates,
+ *   modulation: plan.step(0).modulation,
+ * });
+ * ```
  */
 export async function writeSafetensors(
   path: string,
@@ -75,8 +82,8 @@ export async function writeSafetensors(
   const releases: (() => void)[] = [];
   const shownOf = (name: string): string => `tensors[${showName(name)}]`;
   try {
-    // Mark all tensors as being read before writing. A disposed one throws here, before there is a
-    // file, and no forward may write one in the meantime.
+    // Mark all tensors as being read before the file is created. A disposed tensor throws here, and
+    // forwards that would write one are refused until the file is complete.
     for (const [name, tensor] of entries) {
       releases.push(startReadingHere(stateOf(tensor), shownOf(name)));
     }
@@ -108,7 +115,7 @@ function makeHeader(
     budget.spend('metadataEntries', 1, fail);
     budget.spend('metadataCharacters', key.length + value.length, fail);
   }
-  // Each name is put into the text by hand: as a property, "__proto__" would be lost.
+  // Write each name as text: an object with a property "__proto__" would lose that name.
   const pairs = strings.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
   if (pairs.length > 0) fields.push(`"__metadata__":{${pairs.join(',')}}`);
   let begin = 0;
@@ -139,14 +146,14 @@ function makeHeader(
 }
 
 interface Content {
-  /** Without elements once the tensor was disposed, or its array transferred. */
+  /** Becomes empty if the tensor is disposed, or its array transferred, while the file is written. */
   bytes: Uint8Array;
   length: number;
   name?: string;
 }
 
 async function replaceFile(path: string, contents: readonly Content[]): Promise<void> {
-  // Not the whole name: the temporary one may be too long even if the file's own is not.
+  // Only the beginning of the name: the temporary name is longer and could exceed the system's limit.
   const begin = basename(path).slice(0, 40);
   const temporary = join(dirname(path), `.${begin}.${randomBytes(6).toString('hex')}.tmp`);
   try {
@@ -174,7 +181,7 @@ async function replaceFile(path: string, contents: readonly Content[]): Promise<
     }
     await rename(temporary, path);
   } catch (cause) {
-    // Ignore a failing rm: report the first error.
+    // An error of rm is ignored, so that the first error is reported.
     await rm(temporary, { force: true }).catch(() => undefined);
     if (cause instanceof LatteError) throw cause;
     throw checkpointError(path, `cannot be written: ${reasonOf(cause)}`, cause);
