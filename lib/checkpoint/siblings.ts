@@ -84,7 +84,7 @@ function ofsDim(fields: Fields): number | undefined {
   return fields.get('ofs_embed_dim') === 0 ? undefined : wholeOrNone(fields, 'ofs_embed_dim');
 }
 
-function timeText(fields: Fields, guidance: boolean): LayerRow {
+function timeText(fields: Fields, { guidance }: { guidance: boolean }): LayerRow {
   const kind = `CombinedTimestep${guidance ? 'Guidance' : ''}TextProjEmbeddings`;
   return row('time_text_embed', kind, {
     embeddingDim: innerDim(fields),
@@ -92,7 +92,7 @@ function timeText(fields: Fields, guidance: boolean): LayerRow {
   });
 }
 
-const guided = (guidance: boolean): Conditioning['inputs'] =>
+const guided = ({ guidance }: { guidance: boolean }): Conditioning['inputs'] =>
   guidance ? ['pooledProjection', 'guidance'] : ['pooledProjection'];
 
 /** The models besides Latte and PixArt. @internal */
@@ -111,7 +111,7 @@ export const siblings: readonly SiblingRow[] = [
           embedDim: innerDim(fields),
           posEmbedMaxSize: whole(fields, 'pos_embed_max_size', 96),
         }),
-        timeText(fields, false),
+        timeText(fields, { guidance: false }),
         linear(
           'context_embedder',
           whole(fields, 'joint_attention_dim'),
@@ -121,7 +121,7 @@ export const siblings: readonly SiblingRow[] = [
     },
     conditioning: () => ({
       time: 'timeTextEmbed',
-      inputs: guided(false),
+      inputs: guided({ guidance: false }),
       text: 'contextEmbedder',
     }),
   },
@@ -130,12 +130,12 @@ export const siblings: readonly SiblingRow[] = [
     readFrom: 'diffusers 0.42.1, models/transformers/transformer_flux.py',
     layers: (fields) => [
       linear('x_embedder', whole(fields, 'in_channels'), innerDim(fields)),
-      timeText(fields, flag(fields, 'guidance_embeds', false)),
+      timeText(fields, { guidance: flag(fields, 'guidance_embeds', false) }),
       linear('context_embedder', whole(fields, 'joint_attention_dim'), innerDim(fields)),
     ],
     conditioning: (fields) => ({
       time: 'timeTextEmbed',
-      inputs: guided(flag(fields, 'guidance_embeds', false)),
+      inputs: guided({ guidance: flag(fields, 'guidance_embeds', false) }),
       text: 'contextEmbedder',
     }),
   },
@@ -179,12 +179,12 @@ export const siblings: readonly SiblingRow[] = [
           inChannels: whole(fields, 'in_channels'),
           embedDim: innerDim(fields),
         }),
-        timeText(fields, flag(fields, 'guidance_embeds', true)),
+        timeText(fields, { guidance: flag(fields, 'guidance_embeds', true) }),
       ];
     },
     conditioning: (fields) => ({
       time: 'timeTextEmbed',
-      inputs: guided(flag(fields, 'guidance_embeds', true)),
+      inputs: guided({ guidance: flag(fields, 'guidance_embeds', true) }),
     }),
   },
   {

@@ -26,7 +26,7 @@ export interface PrepareOptions {
   /** `[B, L, K]`: the text encoder's output, any floating dtype. */
   caption: Tensor;
   /**
-   * [b, 2]: height and width in pixels; b must divide the batch. Required if the checkpoint has size
+   * `[b, 2]`: height and width in pixels; b must divide the batch. Required if the checkpoint has size
    * conditions (`config.useAdditionalConditions`), else ignored.
    */
   resolution?: TensorLike;
