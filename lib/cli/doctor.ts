@@ -33,7 +33,8 @@ Checks the driver, CANN and its libraries, the chip, the variables that hide NPU
 kernels plugin, in the order in which problems are best solved. Then runs each layer on each NPU and
 compares the results with the CPU's.
 
-Exit status 0: all checks passed; without any sign of an NPU, layers run on the CPU. 1: a check failed.`,
+Exit status 0: all checks passed; without any sign of an NPU, layers run on the CPU.
+Exit status 1: a check failed.`,
     )
     .action(async (options: { json?: boolean }) => {
       const write = options.json ? () => undefined : (text: string) => process.stdout.write(text);
