@@ -98,9 +98,8 @@ export interface NativeModule {
     id: number,
   ): Promise<void>;
   /**
-   * Rejects a forward with ERR_ABORTED. A forward that waits for the cpu, or for a copy from another
-   * device, is rejected at once. A forward that runs is rejected before its next operation. A forward
-   * that waits in an NPU's queue is rejected at its turn.
+   * Rejects a forward with ERR_ABORTED. A forward that waits, for its device or for a copy from another
+   * one, is rejected at once. A forward that runs is rejected before its next operation.
    */
   cancel(id: number): void;
   zeros(dtype: DType, shape: number[], device: string): NativeTensor;
