@@ -6,27 +6,26 @@
 #   scripts/check-ascend-kernels.sh [--mutants] [toolkit folder, such as …/ascend-toolkit/8.1.RC1]
 #
 # Without a folder: the toolkit of ASCEND_HOME_PATH. --mutants also breaks the kernels on purpose and
-# demands that the tests notice over these headers, too. LATTE_CHECK_BUILD: where to build.
+# demands that the tests notice over these headers, too.
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 mutants=no
 if [ "${1:-}" = --mutants ]; then
   mutants=yes
   shift
 fi
-toolkit=${1:-${ASCEND_HOME_PATH:-}}
-if [ -z "$toolkit" ] || [ ! -d "$toolkit" ]; then
-  echo "Give the folder of a CANN toolkit, or set ASCEND_HOME_PATH (found: '${toolkit}')." >&2
+toolkit=$(readlink -e "${1:-${ASCEND_HOME_PATH:-}}") || {
+  echo "Give the folder of a CANN toolkit, or set ASCEND_HOME_PATH (found: '${1:-${ASCEND_HOME_PATH:-}}')." >&2
   exit 2
-fi
+}
 
-build=${LATTE_CHECK_BUILD:-$root/build/check-ascend-kernels}
+build=$PWD/build-kernels
 echo "Toolkit: $toolkit"
-"$root/scripts/build-kernel-test.sh" "$build" "$toolkit"
+cmake --preset kernels -DLATTE_TOOLKIT="$toolkit" </dev/null
+cmake --build --preset kernels --parallel "$(nproc)" </dev/null
 echo "The kernels compile over its Ascend C headers."
-"$build/kernel_test"
-"$root/scripts/check-acl-abi.sh" "$toolkit"
+"$build/kernel-test/kernel_test"
+scripts/check-acl-abi.sh "$toolkit"
 if [ "$mutants" = yes ]; then
-  cd "$root"
   LATTE_KERNEL_TEST_BUILD=$build node_modules/.bin/vitest run --project slow test/twin/mutants
 fi

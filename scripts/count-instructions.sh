@@ -24,46 +24,32 @@ for argument in "$@"; do
       ;;
   esac
 done
-if [ -n "$neon" ]; then
-  bounds=test/performance/instructions-neon.json build=build-prebuilds/arm64 first=scripts/check-aarch64.sh
-  # The zig that built the addon.
-  zig=$(sed -n 's/^LATTE_ZIG:[A-Z]*=//p' "$build/CMakeCache.txt" 2>/dev/null || true)
-  compiler=("$zig" c++) target=(-target aarch64-linux-gnu.2.28)
-else
-  bounds=test/performance/instructions.json build=build first='npm run build'
-  compiler=("${CXX:-g++}") target=()
-fi
-objects=$build/CMakeFiles/latte_embeddings.dir/native
-if [ ! -d "$objects/backend/cpu" ]; then
+bounds=test/performance/instructions${neon:+-neon}.json
+build=build first='npm run build'
+if [ -n "$neon" ]; then build=build-prebuilds/arm64 first=scripts/check-aarch64.sh; fi
+if [ ! -e "$build/CMakeCache.txt" ]; then
   echo "There is no build yet: run '$first' first." >&2
   exit 2
 fi
-# Of the sources that there are: a build folder keeps the objects of those that were moved.
-kernels=()
-for source in native/{core,system,backend/cpu,backend/cpu/simd}/*.cc native/backend/backend.cc; do
-  kernels+=("$objects/${source#native/}.o")
-done
+flock "$build" cmake --build "$build" --target count_instructions </dev/null >/dev/null
+count=$build/count_instructions
 folder=$(mktemp -d "${TMPDIR:-/tmp}/latte-count.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
-"${compiler[@]}" "${target[@]}" -std=c++20 -O1 -Inative test/performance/count_instructions.cc \
-  "${kernels[@]}" -pthread -o "$folder/count"
 export LATTE_NUM_THREADS=1
 if [ -n "$neon" ]; then
   # The plugin interface that qemu still takes: 1 before version 9, then 2.
   major=$(qemu-aarch64 --version | sed -n 's/^qemu-aarch64 version \([0-9]*\).*/\1/p')
   gcc -O2 -shared -fPIC -DQEMU_PLUGIN_VERSION=$((major < 9 ? 1 : 2)) test/performance/qemu_counter.c \
     -o "$folder/counter.so"
-  qemu-aarch64 -L /usr/aarch64-linux-gnu -plugin "$folder/counter.so" "$folder/count" \
+  qemu-aarch64 -L /usr/aarch64-linux-gnu -plugin "$folder/counter.so" "$count" \
     >"$folder/names" 2>"$folder/counts"
   instruction_set=$(tail -n 1 "$folder/names")
 else
   instruction_set=$(env LATTE_CPU_TARGET=AVX2 valgrind --tool=callgrind \
-    --callgrind-out-file="$folder/out" -q "$folder/count" 2>"$folder/errors") || {
+    --callgrind-out-file="$folder/out" -q "$count" 2>"$folder/errors") || {
     cat "$folder/errors" >&2
     exit 1
   }
 fi
 
-version=$("${compiler[@]}" -dumpfullversion 2>/dev/null || "${compiler[@]}" -dumpversion)
-node scripts/lib/instruction-counts.mjs "$folder" "$instruction_set" "$version" \
-  "$("${compiler[@]}" --version | head -n 1)" "$bounds" "$option"
+node scripts/lib/instruction-counts.mjs "$folder" "$instruction_set" "$build/compiler" "$bounds" "$option"

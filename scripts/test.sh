@@ -53,6 +53,45 @@ check() {
   fi
 }
 
+# beside <title> <command …>: starts a check that uses one processor. `together` waits for all that were
+# started, and prints what each of them wrote, one after the other.
+titles=()
+processes=()
+beside() {
+  titles+=("$1")
+  shift
+  "$@" </dev/null >"$reports/beside.${#processes[@]}" 2>&1 &
+  processes+=("$!")
+}
+ended() {
+  local status=0
+  wait "${processes[$1]}" || status=$?
+  cat "$reports/beside.$1"
+  return "$status"
+}
+together() {
+  local number status=0
+  for number in "${!processes[@]}"; do check "${titles[number]}" ended "$number" || status=1; done
+  titles=()
+  processes=()
+  return "$status"
+}
+
+# count_tests <report>: prints `<passed> <failed>` of vitest's JSON reporter. A test that never ended,
+# because its process died, counts as failed, and so does a file that could not be loaded.
+count_tests() {
+  node -p '
+    const files = JSON.parse(require("node:fs").readFileSync(process.argv[1], "utf8")).testResults;
+    const count = (file, ...of) => file.assertionResults.filter((test) => of.includes(test.status)).length;
+    const sum = (counts) => counts.reduce((a, b) => a + b, 0);
+    const failed = files.map((file) => {
+      const tests = count(file, "failed", "pending");
+      return file.status === "failed" ? Math.max(tests, 1) : tests;
+    });
+    `${sum(files.map((file) => count(file, "passed")))} ${sum(failed)}`;
+  ' "$1"
+}
+
 # suite <title> <command …>: a vitest run; the command takes vitest's options at its end.
 suite() {
   local title=$1 started=$SECONDS status=0 counts report
@@ -62,7 +101,7 @@ suite() {
   latte_say "$title"
   "$@" --reporter=default --reporter=json --outputFile.json="$report" </dev/null || status=$?
   echo "-- $title: $((SECONDS - started)) s"
-  if ! counts=$(node scripts/lib/count-tests.mjs "$report"); then
+  if ! counts=$(count_tests "$report"); then
     fail "$title (exit status $status, no report)"
     return 1
   fi
@@ -79,24 +118,23 @@ suite() {
 
 latte_ensure_tools build check
 check 'Dependencies' latte_npm_ci || exit 1
-# The type checker and ESLint look at the benchmarks, too.
-check 'Dependencies of the benchmarks' \
-  npm ci --prefix bench --ignore-scripts --no-audit --no-fund || exit 1
-# What latte-embeddings is tested with: onnxruntime-node and transformers.js. Their install scripts would
+# The type checker and ESLint look at the benchmarks, too. What the example installs is what
+# latte-embeddings is tested with: onnxruntime-node and transformers.js, whose install scripts would
 # fetch GPU libraries.
-check 'Dependencies of the sampling example' \
-  npm ci --prefix examples/sample --ignore-scripts --no-audit --no-fund || exit 1
-check 'Dependencies of the service' \
-  npm ci --prefix server --ignore-scripts --no-audit --no-fund || exit 1
+for folder in bench examples/sample server; do
+  beside "Dependencies of $folder" npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund
+done
+together || exit 1
 
 built=yes
 check 'Build' latte_build --werror || built=no
-check 'Type check' npm run --silent typecheck || true
-check 'ESLint' npm run --silent lint || true
-check 'Format' npm run --silent format:check || true
-check 'Layering' npm run --silent check:layers || true
-check 'API reference' npm run --silent check:docs || true
-check 'What GCC 10 lacks' scripts/check-gcc10.sh || true
+beside 'ESLint' npm run --silent lint
+beside 'Type check' npm run --silent typecheck
+beside 'Format' npm run --silent format:check
+beside 'Layering' npm run --silent check:layers
+beside 'API reference' npm run --silent check:docs
+beside 'What GCC 10 lacks' scripts/check-gcc10.sh
+together || true
 
 if [ "$built" = yes ]; then
   check 'Shared libraries' npm run --silent check:libraries || true
@@ -145,7 +183,7 @@ if [ "$built" = yes ]; then
   else
     fail 'Tests on the twin (not run)'
   fi
-  check 'Device threads' scripts/check-device-threads.sh || true
+  check 'Device threads' npm run --silent test:sanitize -- threads || true
   if [ "$(uname -m)" = x86_64 ] && command -v apt-get >/dev/null; then
     check 'AArch64 under emulation' scripts/check-aarch64.sh || true
   else

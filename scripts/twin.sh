@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Runs a command with the simulated CANN installation in place of a real one: twin.sh <command …>.
+# Builds it in build/twin first if a source is newer; the addon comes from `npm run build`.
 # What it simulates is chosen by the environment:
 #   LATTE_ASCEND_KERNELS  off: without the kernels plugin (default: the twin's own)
 #   LATTE_TWIN_SOC        Ascend910B3 (default), Ascend910A …
@@ -16,14 +17,21 @@
 #   LATTE_TWIN_CORES      cube cores of each (910B3: 20); LATTE_TWIN_L2: bytes of its L2 cache
 #   LATTE_TWIN_COUNT      a function of CANN: stderr gets its number of calls when the process ends
 #   LATTE_TWIN_STRICT     0: a process that broke a rule may end well all the same
-#   LATTE_TWIN            the folder that scripts/build-twin.sh built (build-twin)
+#   LATTE_TWIN            a twin that was built elsewhere, taken as it is (build/twin)
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-twin=${LATTE_TWIN:-$root/build-twin}
-if [ ! -e "$twin/lib64/libopapi.so" ]; then
-  echo "There is no twin in $twin: run 'npm run build:twin' first." >&2
-  exit 2
+twin=${LATTE_TWIN:-$root/build/twin}
+if [ -z "${LATTE_TWIN:-}" ]; then
+  built=$twin/built
+  sources=("$root"/test/{CMakeLists.txt,twin} "$root"/native/{core,backend/ascend})
+  if [ ! -e "$built" ] || [ -n "$(find "${sources[@]}" -newer "$built" -print -quit)" ]; then
+    [ -e "$root/build/CMakeCache.txt" ] || { echo "There is no build yet: run 'npm run build' first." >&2 && exit 2; }
+    mkdir -p "$twin"
+    touch "$built.new"
+    flock "$root/build" cmake --build "$root/build" --target twin --parallel "$(nproc)" </dev/null >&2
+    mv "$built.new" "$built"
+  fi
 fi
 export ASCEND_HOME_PATH=$twin
 export LATTE_ASCEND_KERNELS=${LATTE_ASCEND_KERNELS:-$twin/lib64/liblatte_ascend_kernels.so}

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const [folder, target, version, name, bounds, option] = process.argv.slice(2);
+const [folder, target, compiler, bounds, option] = process.argv.slice(2);
 
 /** [case, instructions]: of callgrind's files, each of which names the case that it was written for. */
 function callgrindCounts() {
@@ -57,7 +57,8 @@ const counts = existsSync(join(folder, 'names')) ? pluginCounts() : callgrindCou
 if (counts.length === 0 || counts.some(([, count]) => !Number.isInteger(count))) {
   throw new Error('nothing was counted');
 }
-const kind = name.includes('clang') ? 'clang' : 'gcc';
+const [id, version] = readFileSync(compiler, 'utf8').trim().split(' ');
+const kind = id === 'GNU' ? 'gcc' : id.toLowerCase();
 const report = { compiler: `${kind} ${version}`, target, counts: Object.fromEntries(counts) };
 const text = `${JSON.stringify(report, null, 2)}\n`;
 if (option === '--update') writeFileSync(bounds, text);

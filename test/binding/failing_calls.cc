@@ -1,4 +1,4 @@
-// Linked into a test build of the addon (scripts/build-failing-addon.sh) in place of Node-API's
+// Linked into a test build of the addon (test/CMakeLists.txt: latte_failing) in place of Node-API's
 // functions and of the allocations that the addon calls: the n-th call fails, once. A test sets n
 // through a file that LATTE_FAILING_CALLS names, which is mapped here.
 #include <fcntl.h>

@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildTarget } from '../support/build.js';
 import { children } from '../support/child.js';
 import { onTwin } from '../support/twin.js';
 
@@ -12,9 +12,7 @@ let folder: string;
 let addon: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'latte-failing-'));
-  addon = execFileSync(join(__dirname, '..', '..', 'scripts', 'build-failing-addon.sh'), {
-    encoding: 'utf8',
-  }).trim();
+  addon = join(buildTarget('latte_failing'), 'failing', 'latte_embeddings.node');
 });
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });

@@ -1,10 +1,9 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { addon } from '../support/build.js';
 
 // The programs that CMake builds beside the addon from test/native and native/.
-const addon =
-  process.env.LATTE_ADDON ?? join(__dirname, '..', '..', 'build', 'Release', 'addon.node');
 
 /** The names of a program's tests. */
 export function testsOf(program: string): string[] {

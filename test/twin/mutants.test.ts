@@ -2,13 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildTarget } from '../support/build.js';
 import { goldenIndex, goldenTensors } from '../support/golden.js';
 import { mutatedSource, readMutants, run, runMutant } from './mutants/mutants.js';
 
 // The Ascend C kernels on the model of the instructions, and whether their tests would notice a
 // broken kernel. The model also has to notice what happens to give the right numbers there.
 
-const root = join(__dirname, '..', '..');
 /** Given by scripts/check-ascend-kernels.sh: a build over a toolkit's own headers. */
 const toolkitBuild = process.env.LATTE_KERNEL_TEST_BUILD;
 const mutants = readMutants();
@@ -19,22 +19,19 @@ let build: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'latte-mutants-'));
-  build = toolkitBuild ?? join(folder, 'build');
-  if (toolkitBuild !== undefined) return;
-  const { status, output } = await run(join(root, 'scripts', 'build-kernel-test.sh'), [build]);
-  if (status !== 0) throw new Error(output);
+  build = toolkitBuild ?? buildTarget('kernel_test');
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('the kernels as they are', () => {
   it('pass every case in both orders', async () => {
-    const { status, output } = await run(join(build, 'kernel_test'), []);
+    const { status, output } = await run(join(build, 'kernel-test', 'kernel_test'), []);
     expect(output).toMatch(/^\d+ runs, 0 failed$/m);
     expect(status).toBe(0);
   });
 
   it('have a case for the patches, channels and frames of each golden case', async () => {
-    const { output } = await run(join(build, 'kernel_test'), ['--list']);
+    const { output } = await run(join(build, 'kernel-test', 'kernel_test'), ['--list']);
     const cases = new Set(output.split('\n'));
     const golden = goldenIndex.cases.filter(({ op }) => op === 'PatchEmbed');
     expect(golden.length).toBeGreaterThan(0);

@@ -1,4 +1,4 @@
-// The pool of helper threads. Also run under ThreadSanitizer: scripts/check-device-threads.sh.
+// The pool of helper threads. Also run under ThreadSanitizer: scripts/sanitize.sh threads.
 #include "system/thread_pool.h"
 
 #include <unistd.h>

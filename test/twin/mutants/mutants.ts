@@ -4,7 +4,7 @@ import { cp, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 // Kernels broken on purpose: each is compiled from a changed copy of the sources, linked with the
-// objects of an ordinary build of kernel_test (scripts/build-kernel-test.sh), and run.
+// objects of an ordinary build of kernel_test (../model/CMakeLists.txt), and run.
 
 const kernels = join(__dirname, '..', '..', '..', 'native', 'backend', 'ascend', 'kernels');
 
@@ -20,6 +20,16 @@ export interface Mutant {
   /** Over a toolkit's headers the scalar unit's own accesses are out of the model's sight. */
   ownHeaderOnly?: boolean;
 }
+
+/** An entry of CMake's compile_commands.json. */
+interface CompileCommand {
+  directory: string;
+  command: string;
+  file: string;
+}
+
+/** Whether a command compiles for kernel_test: the addon has the host's side of the kernels, too. */
+const isOfTest = (command: string) => /kernel_test|latte_kernels_modelled/.test(command);
 
 /** How a process ended, and what it wrote to both of its outputs. */
 export interface Outcome {
@@ -71,23 +81,24 @@ export async function runMutant(mutant: Mutant, build: string, folder: string): 
   await cp(kernels, folder, { recursive: true });
   await writeFile(join(folder, mutant.file), await mutatedSource(mutant));
   const source = await compiledWith(mutant.file);
-  const [name, extension] = source.split('.');
-  const side = extension === 'cpp' ? 'kernel' : 'host';
-  const object = join(folder, `${name}.o`);
+  const original = join(kernels, source);
+  const changed = join(folder, source);
   const program = join(folder, 'kernel_test');
-  const [compiler, ...args] = (await readFile(join(build, `${side}-arguments`), 'utf8'))
-    .trimEnd()
-    .split('\n');
-  const others = (await readdir(build)).filter(
-    (file) => file.endsWith('.o') && !new Set([`kernel_${name}.o`, `test_${name}.o`]).has(file),
-  );
-  for (const step of [
-    [...args, '-c', join(folder, source), '-o', object],
-    [object, ...others.map((file) => join(build, file)), '-o', program],
-  ]) {
-    const { status, output } = await run(compiler!, step);
+  const commands = JSON.parse(
+    await readFile(join(build, 'compile_commands.json'), 'utf8'),
+  ) as CompileCommand[];
+  const compile = commands.find(({ command, file }) => file === original && isOfTest(command))!;
+  const objects = (await readFile(join(build, 'kernel-test', 'objects'), 'utf8')).split('\n');
+  const others = objects.filter((file) => !file.endsWith(`/${source}.o`));
+  // The later of two options counts. Quickly compiled is quickly tested, and a mutant may warn.
+  const steps = [
+    `${compile.command.replaceAll(original, changed)} -w -O1 -o '${changed}.o'`,
+    `c++ '${changed}.o' '${others.join("' '")}' -o '${program}'`,
+  ];
+  for (const step of steps) {
+    const { status, output } = await run('sh', ['-c', `cd '${compile.directory}' && ${step}`]);
     if (status !== 0) throw new Error(`the mutant does not compile:\n${output}`);
   }
   // A kernel's cases begin with its name; the host's code serves all kernels.
-  return run(program, [side === 'kernel' ? `${name} ` : '', mutant.expect]);
+  return run(program, [source.endsWith('.cpp') ? `${source.split('.')[0]} ` : '', mutant.expect]);
 }
