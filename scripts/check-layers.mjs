@@ -14,105 +14,105 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
 const nativeLayers = ['core', 'system', 'backend', 'layers', 'binding'];
+const below = nativeLayers.flatMap((lower, rank) =>
+  nativeLayers.slice(rank + 1).map((upper) => ({
+    from: RegExp(`^native/${lower}/`),
+    to: RegExp(`^native/${upper}/`),
+    why: `${lower} stands below ${upper}`,
+  })),
+);
 
-/** Every file below `root/folder` whose name matches, as sorted paths relative to root, with '/'. */
-function filesIn(root, folder, pattern) {
-  if (!existsSync(join(root, folder))) return [];
-  return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && pattern.test(entry.name))
-    .map((entry) => relative(root, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
-    .sort();
-}
+/** A file that matches `from` may not include or import one that matches `to`. */
+const forbidden = [
+  ...below,
+  { from: /^lib\//, to: /^(?!lib\/)/, why: 'which is not in lib' },
+  { from: /^lib\/(?!cli\/)/, to: /^lib\/cli\//, why: 'only the command line may import lib/cli' },
+  { from: /^lib\/layers\//, to: /^lib\/checkpoint\//, why: 'layers know nothing of checkpoints' },
+  {
+    from: /^lib\/(?!cli\/|index\.mts$)/,
+    to: /^lib\/index\.ts$/,
+    why: 'only the command line and tests use the public interface',
+  },
+];
 
 /** The folder of a device's own sources ('native/backend/cpu'), or undefined. */
-function deviceFolder(path) {
-  return /^native\/backend\/[^/]+(?=\/)/.exec(path)?.[0];
-}
+const deviceFolder = (path) => /^native\/backend\/[^/]+(?=\/)/.exec(path)?.[0];
 
-function checkInclude(from, to) {
-  const rankOf = (path) => nativeLayers.indexOf(path.split('/')[1]);
-  if (rankOf(to) > rankOf(from)) {
-    return `${from} includes ${to}: ${from.split('/')[1]} stands below ${to.split('/')[1]}`;
-  }
+function whyForbidden(from, to) {
   const device = deviceFolder(to);
-  if (
-    device !== undefined &&
-    device !== deviceFolder(from) &&
-    !/^native\/backend\/registry\./.test(from)
-  ) {
-    return `${from} includes ${to}: only native/backend/registry may name a device`;
-  }
-  return undefined;
+  const mayNameIt = device === deviceFolder(from) || /^native\/backend\/registry\./.test(from);
+  if (device !== undefined && !mayNameIt) return 'only native/backend/registry may name a device';
+  return forbidden.find((rule) => rule.from.test(from) && rule.to.test(to))?.why;
 }
 
-function checkNative(root, graph) {
-  const problems = [];
-  for (const from of filesIn(root, 'native', /\.(cc|cpp|h|hpp|inc|inl)$/)) {
-    const text = readFileSync(join(root, from), 'utf8');
-    const layer = from.split('/')[1];
-    if (!nativeLayers.includes(layer)) {
-      problems.push(`${from} is in none of native/{${nativeLayers.join(',')}}`);
-      continue;
-    }
-    if (layer !== 'binding') {
-      const line = text
-        .split('\n')
-        .findIndex((source) => /napi|\bnode_api|\buv\.h|\bv8\.h/i.test(source));
-      if (line >= 0) problems.push(`${from}:${line + 1} mentions Node-API outside native/binding`);
-    }
-    if (deviceFolder(from) !== 'native/backend/ascend' && /#\s*include\s*[<"]acl/.test(text)) {
-      problems.push(`${from} includes ACL outside native/backend/ascend`);
-    }
-    const targets = [];
-    for (const [, name] of text.matchAll(/^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]/gm)) {
-      const to = [join(dirname(from), name), join('native', name), name]
-        .map((path) => normalize(path).replaceAll('\\', '/'))
-        .find((path) => path.startsWith('native/') && existsSync(join(root, path)));
+/** A file that matches `from` may not have text that matches `text`. */
+const unsaid = [
+  {
+    from: RegExp(`^native/(?!(${nativeLayers.join('|')})/)`),
+    text: /^/,
+    why: `is in none of native/{${nativeLayers.join(',')}}`,
+  },
+  {
+    from: /^native\/(?!binding\/)/,
+    text: /napi|\bnode_api|\buv\.h|\bv8\.h/i,
+    why: 'mentions Node-API outside native/binding',
+  },
+  {
+    from: /^native\/(?!backend\/ascend\/)/,
+    text: /#\s*include\s*[<"]acl/,
+    why: 'includes ACL outside native/backend/ascend',
+  },
+  {
+    from: /^lib\/(?!addon\.ts$)/,
+    text: /\bdlopen\s*\(|\.node['"`]/,
+    why: 'loads an addon: only lib/addon.ts may',
+  },
+];
+
+function includesOf(root, from, text) {
+  return [...text.matchAll(/^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]/gm)]
+    .map(([, name]) =>
+      [join(dirname(from), name), join('native', name), name]
+        .map((path) => normalize(path))
+        .find((path) => path.startsWith('native/') && existsSync(join(root, path))),
+    )
+    .filter((to) => to !== undefined);
+}
+
+function importsOf(root, from, text) {
+  return ts
+    .preProcessFile(text)
+    .importedFiles.filter(({ fileName }) => fileName.startsWith('.'))
+    .map(({ fileName }) => join(dirname(from), fileName).replace(/\.(m?)js$/, '.$1ts'));
+}
+
+/** Every file below `root/folder` whose name matches, with the files that it names, and its problems. */
+function read(root, folder, pattern, targetsOf, problems) {
+  if (!existsSync(join(root, folder))) {
+    problems.push(`${join(root, folder)} does not exist`);
+    return new Map();
+  }
+  const graph = readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && pattern.test(entry.name))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+    .sort()
+    .map((from) => {
+      const text = readFileSync(join(root, from), 'utf8');
+      for (const rule of unsaid) {
+        const line = text.slice(0, rule.text.exec(text)?.index).split('\n').length;
+        if (rule.from.test(from) && rule.text.test(text))
+          problems.push(`${from}:${line} ${rule.why}`);
+      }
       // Highway's foreach_target has a kernel file include itself once for each instruction set.
-      if (to === undefined || to === from) continue;
-      targets.push(to);
-      const problem = checkInclude(from, to);
-      if (problem !== undefined) problems.push(problem);
+      return [from, targetsOf(root, from, text).filter((to) => to !== from)];
+    });
+  for (const [from, targets] of graph) {
+    for (const to of targets) {
+      const why = whyForbidden(from, to);
+      if (why !== undefined) problems.push(`${from} depends on ${to}: ${why}`);
     }
-    graph.set(from, targets);
   }
-  return [...problems, ...cyclesOf(graph)];
-}
-
-function checkImport(from, to) {
-  if (!to.startsWith('lib/')) return `${from} imports ${to}, which is not in lib`;
-  if (to.startsWith('lib/cli/') && !from.startsWith('lib/cli/')) {
-    return `${from} imports ${to}: only the command line may import lib/cli`;
-  }
-  if (from.startsWith('lib/layers/') && to.startsWith('lib/checkpoint/')) {
-    return `${from} imports ${to}: layers know nothing of checkpoints`;
-  }
-  if (to === 'lib/index.ts' && !from.startsWith('lib/cli/') && from !== 'lib/index.mts') {
-    return `${from} imports ${to}: only the command line and tests use the public interface`;
-  }
-  return undefined;
-}
-
-function checkTypeScript(root, graph) {
-  const problems = [];
-  for (const from of filesIn(root, 'lib', /\.m?ts$/)) {
-    const text = readFileSync(join(root, from), 'utf8');
-    if (from !== 'lib/addon.ts' && /\bdlopen\s*\(|\.node['"`]/.test(text)) {
-      problems.push(`${from} loads an addon: only lib/addon.ts may`);
-    }
-    const targets = [];
-    for (const { fileName } of ts.preProcessFile(text).importedFiles) {
-      if (!fileName.startsWith('.')) continue;
-      const to = normalize(join(dirname(from), fileName))
-        .replaceAll('\\', '/')
-        .replace(/\.(m?)js$/, '.$1ts');
-      targets.push(to);
-      const problem = checkImport(from, to);
-      if (problem !== undefined) problems.push(problem);
-    }
-    graph.set(from, targets);
-  }
-  return [...problems, ...cyclesOf(graph)];
+  return new Map(graph);
 }
 
 /** One line for each cycle that a depth-first walk meets. */
@@ -158,43 +158,33 @@ function folderGraph(files) {
 function mermaidOf(graph) {
   const reachable = (from, to) =>
     [...(graph.get(from) ?? [])].some((next) => next === to || reachable(next, to));
-  const lines = ['```mermaid', 'flowchart TD'];
   const nodes = [...graph.keys()].sort();
   const name = (node) => `n${nodes.indexOf(node)}`;
-  for (const node of nodes) lines.push(`  ${name(node)}["${node}"]`);
-  for (const node of nodes) {
-    for (const to of [...graph.get(node)].sort()) {
-      const others = [...graph.get(node)].filter((other) => other !== to);
-      if (!others.some((other) => reachable(other, to))) {
-        lines.push(`  ${name(node)} --> ${name(to)}`);
-      }
-    }
-  }
-  return [...lines, '```'].join('\n');
-}
-
-/** The page with the graphs in the place of those that it has. */
-function withGraphs(page, graphs) {
-  let next = 0;
-  return page.replace(/```mermaid[\s\S]*?```/g, () => mermaidOf(graphs[next++]));
+  const arrows = nodes.flatMap((node) => {
+    const targets = [...graph.get(node)].sort();
+    const follows = (to) => targets.some((other) => other !== to && reachable(other, to));
+    return targets.filter((to) => !follows(to)).map((to) => `  ${name(node)} --> ${name(to)}`);
+  });
+  const boxes = nodes.map((node) => `  ${name(node)}["${node}"]`);
+  return ['```mermaid', 'flowchart TD', ...boxes, ...arrows, '```'].join('\n');
 }
 
 const draws = process.argv[2] === '--graph';
 const given = draws ? undefined : process.argv[2];
 const root = resolve(given ?? join(dirname(fileURLToPath(import.meta.url)), '..'));
-const native = new Map();
-const typescript = new Map();
-const problems = [...checkNative(root, native), ...checkTypeScript(root, typescript)];
-for (const folder of ['native', 'lib']) {
-  if (!existsSync(join(root, folder))) problems.push(`${join(root, folder)} does not exist`);
-}
-const graphs = [folderGraph(native), folderGraph(typescript)];
+const problems = [];
+const files = [
+  read(root, 'native', /\.(cc|cpp|h|hpp|inc|inl)$/, includesOf, problems),
+  read(root, 'lib', /\.m?ts$/, importsOf, problems),
+];
+const graphs = files.map(folderGraph);
 const folderCycles = graphs.flatMap(cyclesOf);
-problems.push(...folderCycles.map((cycle) => `folders: ${cycle}`));
+problems.push(...files.flatMap(cyclesOf), ...folderCycles.map((cycle) => `folders: ${cycle}`));
 const page = join(root, 'docs', 'architecture.md');
 if (existsSync(page) && folderCycles.length === 0) {
   const text = readFileSync(page, 'utf8');
-  const drawn = withGraphs(text, graphs);
+  let next = 0;
+  const drawn = text.replace(/```mermaid[\s\S]*?```/g, () => mermaidOf(graphs[next++]));
   if (draws) writeFileSync(page, drawn);
   else if (drawn !== text)
     problems.push(`${page} is behind: node scripts/check-layers.mjs --graph`);
