@@ -21,6 +21,8 @@ const main = join(installed, 'dist', 'cli', 'main.js');
 const environment: NodeJS.ProcessEnv = {
   ...plainEnvironment(),
   ...{ HOME: home, XDG_DATA_HOME: '', LATTE_ADDON: '' },
+  // A compiler cache would call the stand-in below in ways of its own.
+  CMAKE_CXX_COMPILER_LAUNCHER: '',
 };
 // The compiler needs minutes for all kernels, and has compiled the same sources in this checkout. So
 // a stand-in takes the checkout's objects. It compiles one file that includes Node-API's headers and
