@@ -93,18 +93,27 @@ void check_layer_norm(DType dtype, int64_t dim, bool with_weight, bool with_bias
   const std::vector<float> x = floats_of(input), y = floats_of(result);
   for (int64_t row = 0; row < kRows; ++row) {
     const float* values = x.data() + row * dim;
-    double mean = 0, variance = 0;
+    double mean = 0, magnitude = 0, variance = 0;
     for (int64_t i = 0; i < dim; ++i) mean += values[i];
+    for (int64_t i = 0; i < dim; ++i) magnitude += std::abs(values[i]);
     mean /= static_cast<double>(dim);
+    magnitude /= static_cast<double>(dim);
     for (int64_t i = 0; i < dim; ++i) variance += (values[i] - mean) * (values[i] - mean);
     variance /= static_cast<double>(dim);
+    const double deviation = std::sqrt(variance + kEpsilon);
+    // The relative error of a mean of positive numbers: at least 16 partial sums (four registers of
+    // SSE2), each of which rounds in float32, then the sum of these and of what is left over.
+    const double of_mean = (static_cast<double>(dim) / 16 + 20) * 0x1p-24;
     for (int64_t i = 0; i < dim; ++i) {
       const auto k = static_cast<size_t>(i);
-      double expected = (values[i] - mean) / std::sqrt(variance + kEpsilon);
-      if (with_weight) expected *= weight[k];
-      if (with_bias) expected += bias[k];
+      const double scale = (with_weight ? weight[k] : 1.0) / deviation;
+      const double scaled = (values[i] - mean) * scale;
+      const double expected = scaled + (with_bias ? bias[k] : 0.0);
+      // The square root halves the variance's error; four roundings follow it.
+      const double error =
+          (of_mean / 2 + 4 * 0x1p-24) * std::abs(scaled) + of_mean * magnitude * std::abs(scale);
       const double distance = std::abs(y[static_cast<size_t>(row * dim) + k] - expected);
-      EXPECT(distance <= std::abs(expected) * half_unit(dtype) * 1.01 + 1e-5);
+      EXPECT(distance <= (std::abs(expected) + error) * half_unit(dtype) * 1.01 + error);
     }
   }
 }
