@@ -275,7 +275,7 @@ describe('a long directory', () => {
       false,
     );
     const open = async (): Promise<void> =>
-      void (await rejected(() => openCheckpoint(index), 'ERR_CHECKPOINT', '"t1"', 'but it is not'));
+      void (await rejected(() => openCheckpoint(index), 'ERR_CHECKPOINT', '"t1"', 'lacks it'));
     expect(await turnsDuring(open)).toBeGreaterThan(90);
   });
 

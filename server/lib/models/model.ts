@@ -1,4 +1,4 @@
-import type { LatteEmbeddings } from 'latte-embeddings';
+import type { LatteEmbeddings, TransformerEmbeddings } from 'latte-embeddings';
 import { invalid, show } from '../protocol/errors.js';
 import { showShape, type Datatype, type WireTensor } from '../protocol/tensor.js';
 
@@ -12,7 +12,12 @@ export interface TensorSpec {
   /** The length of each axis; -1 means any length. */
   readonly shape: readonly number[];
   readonly optional?: boolean;
+  /** The shape that the self-test takes, where 4 for each free axis would not do. */
+  readonly example?: readonly number[];
 }
+
+/** The loaded weights of a checkpoint on one device. */
+export type Weights = LatteEmbeddings | TransformerEmbeddings;
 
 /** A checked request to a model. */
 export interface Job {
@@ -42,9 +47,9 @@ export interface Model {
   readonly outputs: readonly TensorSpec[];
   /** Makes the job of a request whose tensors fit {@link inputs}. @throws ProtocolError. */
   plan(inputs: ReadonlyMap<string, WireTensor>, wanted: ReadonlySet<string>): Job;
-  /** Computes the jobs of one batch on the device of `latte`. @returns the outputs of each job. */
+  /** Computes the jobs of one batch on the device of the weights. @returns the outputs of each job. */
   run(
-    latte: LatteEmbeddings,
+    weights: Weights,
     jobs: readonly Job[],
     signal: AbortSignal,
     times: RunTimes,

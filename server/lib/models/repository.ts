@@ -1,9 +1,17 @@
-import { basename, dirname, resolve } from 'node:path';
-import { devices, LatteEmbeddings, type FloatDType } from 'latte-embeddings';
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import {
+  devices,
+  LatteEmbeddings,
+  TransformerEmbeddings,
+  type FloatDType,
+  type FromPretrainedOptions,
+} from 'latte-embeddings';
 import { ConditioningModel, readTemporalTable } from './conditioning.js';
 import { AdaLayerNormSingleModel, CaptionProjectionModel, PatchEmbedModel } from './layers.js';
-import type { Model } from './model.js';
+import type { Model, Weights } from './model.js';
 import { selfTest } from './self-test.js';
+import { siblingModels } from './sibling-layers.js';
 
 /** A checkpoint to serve. */
 export interface ModelSource {
@@ -16,7 +24,7 @@ export interface ServedModel {
   readonly name: string;
   readonly model: Model;
   /** The loaded weights, by device. */
-  readonly replicas: ReadonlyMap<string, LatteEmbeddings>;
+  readonly replicas: ReadonlyMap<string, Weights>;
 }
 
 /**
@@ -77,14 +85,14 @@ export class Repository {
     }
     const models: ServedModel[] = [];
     const aliases = new Map<string, ServedModel>();
-    const loaded: LatteEmbeddings[] = [];
+    const loaded: Weights[] = [];
     try {
       for (const { name, folder } of sources) {
-        const replicas = new Map<string, LatteEmbeddings>();
+        const replicas = new Map<string, Weights>();
         for (const device of this.devices) {
-          const latte = await LatteEmbeddings.fromPretrained(folder, { device, ...options });
-          loaded.push(latte);
-          replicas.set(device, latte);
+          const weights = await loadWeights(folder, { device, ...options });
+          loaded.push(weights);
+          replicas.set(device, weights);
         }
         for (const model of await modelsOf(replicas.get(this.devices[0]!)!)) {
           const long = `${name}.${model.name}`;
@@ -95,7 +103,7 @@ export class Repository {
         }
       }
     } catch (error) {
-      for (const latte of loaded) latte.dispose();
+      for (const weights of loaded) weights.dispose();
       throw error;
     }
     this.#byName = new Map([...aliases, ...models.map((model) => [model.name, model] as const)]);
@@ -109,16 +117,39 @@ export class Repository {
   /** Runs the self-test of every model on a device. @throws Error if one fails. */
   async test(device: string): Promise<void> {
     for (const { name, model, replicas } of this.models) {
-      await selfTest(name, model, replicas.get(device)!);
+      await selfTest(name, model, replicas.get(device)!, device);
     }
   }
 
   dispose(): void {
-    for (const { replicas } of this.models) for (const latte of replicas.values()) latte.dispose();
+    for (const { replicas } of this.models) {
+      for (const weights of replicas.values()) weights.dispose();
+    }
   }
 }
 
-async function modelsOf(latte: LatteEmbeddings): Promise<Model[]> {
+/** Loads the embeddings of Latte and PixArt, or those of a sibling transformer. */
+async function loadWeights(folder: string, options: FromPretrainedOptions): Promise<Weights> {
+  const { _class_name: name = 'Latte' } = await readConfig(folder);
+  const isLatte = typeof name !== 'string' || /^(Latte|PixArt)/.test(name);
+  return (isLatte ? LatteEmbeddings : TransformerEmbeddings).fromPretrained(folder, options);
+}
+
+/** The fields of config.json. None if it cannot be read: the loader then says why. */
+async function readConfig(folder: string): Promise<{ _class_name?: unknown }> {
+  for (const path of [join(folder, 'config.json'), join(folder, 'transformer', 'config.json')]) {
+    try {
+      const parsed = JSON.parse(await readFile(path, 'utf8')) as unknown;
+      return typeof parsed === 'object' && parsed !== null ? parsed : {};
+    } catch {
+      continue;
+    }
+  }
+  return {};
+}
+
+async function modelsOf(latte: Weights): Promise<Model[]> {
+  if (latte instanceof TransformerEmbeddings) return siblingModels(latte);
   const table = await readTemporalTable(latte);
   return [
     new ConditioningModel(latte, table),

@@ -1,4 +1,3 @@
-import type { LatteEmbeddings } from 'latte-embeddings';
 import {
   bytesOfNumbers,
   elementsOf,
@@ -6,7 +5,7 @@ import {
   numbersOf,
   type WireTensor,
 } from '../protocol/tensor.js';
-import { planJob, type Model, type TensorSpec } from './model.js';
+import { planJob, type Model, type TensorSpec, type Weights } from './model.js';
 
 /** The length of each axis of a test input that may have any length. */
 const freeLength = 4;
@@ -16,17 +15,21 @@ const freeLength = 4;
  * have the same bits both times. This finds weights with NaN, and devices that do not compute correctly.
  * @throws Error that names the model and the output.
  */
-export async function selfTest(name: string, model: Model, latte: LatteEmbeddings): Promise<void> {
+export async function selfTest(
+  name: string,
+  model: Model,
+  weights: Weights,
+  device: string,
+): Promise<void> {
   const inputs = model.inputs.filter(({ optional }) => optional !== true).map(exampleInput);
   const job = planJob(model, inputs, undefined);
   const compute = async (): Promise<WireTensor[]> => {
     const times = { input: 0, infer: 0, output: 0 };
-    const [outputs] = await model.run(latte, [job], new AbortController().signal, times);
+    const [outputs] = await model.run(weights, [job], new AbortController().signal, times);
     return outputs!;
   };
   const outputs = await compute();
   const again = await compute();
-  const device = latte.adaLayerNormSingle.device;
   for (const [i, output] of outputs.entries()) {
     const problem = checkOutput(output, again[i]!);
     if (problem === undefined) continue;
@@ -42,8 +45,8 @@ function checkOutput(output: WireTensor, again: WireTensor): string | undefined 
   return undefined;
 }
 
-function exampleInput({ name, datatype, shape }: TensorSpec): WireTensor {
-  const lengths = shape.map((length) => (length === -1 ? freeLength : length));
+function exampleInput({ name, datatype, shape, example }: TensorSpec): WireTensor {
+  const lengths = example ?? shape.map((length) => (length === -1 ? freeLength : length));
   const numbers = Array.from({ length: elementsOf(lengths) }, (_, i) => ((i * 7) % 16) / 16);
   return { name, datatype, shape: lengths, bytes: bytesOfNumbers(numbers, datatype, name) };
 }

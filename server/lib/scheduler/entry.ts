@@ -1,12 +1,11 @@
-import type { LatteEmbeddings } from 'latte-embeddings';
-import type { Job } from '../models/model.js';
+import type { Job, Weights } from '../models/model.js';
 import { ProtocolError } from '../protocol/errors.js';
 import type { RunResult } from './run-result.js';
 
 /** A job in the queue or in a run; settles exactly once. */
 export class Entry {
   readonly job: Job;
-  readonly replicas: ReadonlyMap<string, LatteEmbeddings>;
+  readonly replicas: ReadonlyMap<string, Weights>;
   readonly result: Promise<RunResult>;
   readonly enqueued = process.hrtime.bigint();
   /** How long it was in the queue, in nanoseconds. */
@@ -22,7 +21,7 @@ export class Entry {
 
   constructor(
     job: Job,
-    replicas: ReadonlyMap<string, LatteEmbeddings>,
+    replicas: ReadonlyMap<string, Weights>,
     signal: AbortSignal,
     timeoutMs: number,
     leaveQueue: () => void,

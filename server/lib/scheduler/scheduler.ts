@@ -1,5 +1,4 @@
-import type { LatteEmbeddings } from 'latte-embeddings';
-import type { Job } from '../models/model.js';
+import type { Job, Weights } from '../models/model.js';
 import { ProtocolError, toProtocolError } from '../protocol/errors.js';
 import { gatherBatch, type BatchLimits } from './batch.js';
 import { Device } from './device.js';
@@ -16,7 +15,7 @@ export interface SchedulerOptions extends BatchLimits {
 /** A job, the weights for it, and the client's limits. */
 export interface Submission {
   readonly job: Job;
-  readonly replicas: ReadonlyMap<string, LatteEmbeddings>;
+  readonly replicas: ReadonlyMap<string, Weights>;
   /** Aborted if the client disconnects. */
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
