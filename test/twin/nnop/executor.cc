@@ -12,7 +12,7 @@ bool same_place(const View& a, const View& b) {
   return a.begin() == b.begin() && a.dims == b.dims && a.strides == b.strides;
 }
 
-/// Whether dense views have memory in common; interleaved ones may be fine.
+/// Whether dense views have memory in common. Interleaved views may share a range.
 bool overlap(const View& a, const View& b) {
   if (a.elements() == 0 || b.elements() == 0) return false;
   if (!a.is_contiguous() || !b.is_contiguous()) return same_place(a, b);
@@ -40,7 +40,7 @@ struct Held {
   }
 };
 
-/// Holds all memory of an executor's operands; words where it cannot.
+/// Holds the memory of all operands of an executor. Returns a text if some of it was freed.
 std::string hold_operands(const Executor& executor, int device, Held& held) {
   for (const auto* operands : {&executor.inputs, &executor.outputs}) {
     for (const Operand& operand : *operands) {
@@ -76,7 +76,7 @@ std::vector<View> views_of(const std::vector<Operand>& operands) {
   return views;
 }
 
-/// False where memory is gone; the translation has said so.
+/// Returns false if memory was freed; translating its address has then reported a violation.
 bool reach(const std::vector<View>& views, std::vector<Elements>& elements) {
   for (const View& view : views) {
     Elements reached{view, nullptr};
@@ -90,7 +90,7 @@ bool reach(const std::vector<View>& views, std::vector<Elements>& elements) {
   return true;
 }
 
-/// Whoever keeps something in memory that is a workspace finds it overwritten.
+/// Overwrites the workspace, so that code which keeps data in it fails.
 bool scribble(void* workspace, uint64_t bytes) {
   if (bytes == 0) return true;
   void* memory = latte_twin_translate(workspace, bytes);

@@ -25,7 +25,7 @@ std::string leftovers() {
   return true;
 }();
 
-/// A creation that is to fail gives null; its code is for no one.
+/// A creation that is to fail returns null. The injected code has no use here.
 bool is_to_fail(const char* function) {
   count(std::string("call ") + function);
   if (take_fault(function, nullptr, -1).code == 0) return false;

@@ -26,7 +26,8 @@ struct CapturedProduct {
     run();
     end();
   }
-  /// Captures a product and does something meanwhile; whether the capture is of no use then.
+  /// Captures a product and calls `meanwhile` before the end. Returns whether the capture became
+  /// invalid.
   bool spoiled_by(const std::function<void()>& call) {
     begin();
     run();

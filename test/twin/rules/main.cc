@@ -1,4 +1,5 @@
-// twin_rules: lists the rules. twin_rules <rule>: breaks it; exit status 0 where the twin noticed.
+// twin_rules lists the rules. twin_rules <rule> breaks one; the exit status is 0 if the twin
+// noticed.
 #include <chrono>
 #include <cstdio>
 #include <cstring>

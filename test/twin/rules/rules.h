@@ -32,7 +32,7 @@ std::vector<Rule> operation_rules();
 /// A device with a context and a stream, ACL initialised.
 struct Npu {
   explicit Npu(int index = 0);
-  /// Gives everything back, and ends ACL.
+  /// Destroys all of it, and ends ACL.
   void close();
   void* device_memory(size_t bytes);
   void* pinned_memory(size_t bytes);
@@ -58,7 +58,7 @@ inline void to_device(Npu& npu, void* to, size_t most, const void* from, size_t 
   aclrtMemcpyAsync(to, most, from, bytes, ACL_MEMCPY_HOST_TO_DEVICE, npu.stream);
 }
 
-/// The result of a rule whose last call returns nothing to look at.
+/// The result of a rule whose last call returns nothing that could be checked.
 inline bool done() { return true; }
 
 /// A dense tensor in memory of its own, filled with ones where its dtype is FLOAT.

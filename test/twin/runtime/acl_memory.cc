@@ -45,7 +45,7 @@ const char* name_of(aclrtMemcpyKind kind) {
   return nullptr;
 }
 
-/// Holds for a task what it uses, and gives it back where the task is not to be.
+/// Holds the memory that a task uses. Releases it if the task is not queued.
 class Holder {
  public:
   Holder(const char* function, Task& task, int device)
@@ -202,7 +202,8 @@ aclError aclrtMemcpyAsync(void* to, size_t most, const void* from, size_t bytes,
   }
   if (kind == ACL_MEMCPY_DEVICE_TO_HOST) {
     if (!holder.host(to, most, "destination")) return ACL_ERROR_RT_PARAM_INVALID;
-    // Who reads the destination before the stream is synchronised must not find the bytes there.
+    // Code that reads the destination before it synchronises the stream must not find the bytes
+    // there.
     std::memset(to, 0xff, bytes);
   } else {
     const Use use = holder.device(to, most, "destination");

@@ -215,7 +215,7 @@ aclError aclrtStreamWaitEvent(aclrtStream stream, aclrtEvent event) {
   if (task.waits_for == nullptr) {
     latte_twin_violation("aclrtStreamWaitEvent for an event that was never recorded");
   }
-  // Holds its event until it is through.
+  // Keeps its event until the wait has ended.
   const std::shared_ptr<void> waiting(nullptr, [found](void*) {
     const std::lock_guard lock(found->mutex);
     --found->waits;
@@ -238,7 +238,7 @@ aclError aclrtQueryEventStatus(aclrtEvent event, aclrtEventRecordedStatus* statu
   const auto found = event_of(entry, event, "aclrtQueryEventStatus", code);
   if (found == nullptr) return code;
   if (const int failed = context_failure(*found, "aclrtQueryEventStatus")) return failed;
-  // The context is looked at first, then the event (hicann/runtime 681ef76, api_impl.cc,
+  // The context is checked first, then the event (hicann/runtime 681ef76, api_impl.cc,
   // EventQueryStatus): a failure between the two completes the event, and is not returned.
   pause_between();
   // An event that was not recorded is not ready, either.

@@ -18,7 +18,7 @@ constexpr int kCaptureInvalidated = 507903;
 /// The stream whose capture the thread has begun.
 thread_local std::weak_ptr<Stream> captured_here;
 
-/// LATTE_TWIN_CAPTURE: what is to go wrong with all captures; empty: nothing.
+/// LATTE_TWIN_CAPTURE: the way in which all captures fail. Empty: none fails.
 std::string capture_setting() {
   const char* value = std::getenv("LATTE_TWIN_CAPTURE");
   return value == nullptr ? "" : value;
@@ -63,7 +63,7 @@ int refuse_while_capturing(const char* function, const char* group) {
 
 namespace {
 
-/// Ends a capture, and what it has of memory unless that becomes a graph's.
+/// Ends a capture, and releases its memory unless a graph takes it.
 std::shared_ptr<Graph> end_capture(const std::shared_ptr<Stream>& stream) {
   captured_here.reset();
   const std::unique_ptr<Capture> capture = stream->end_capture();
@@ -104,7 +104,7 @@ aclError aclmdlRICaptureBegin(aclrtStream stream, aclmdlRICaptureMode mode) {
 aclError aclmdlRICaptureEnd(aclrtStream stream, aclmdlRI* graph) {
   const Entry entry = enter("aclmdlRICaptureEnd", Needs::kContext);
   const auto captured = captured_here.lock();
-  // Also where it fails the stream is captured no longer (context_aclgraph.cc, StreamEndCapture).
+  // The capture ends even if this call fails (context_aclgraph.cc, StreamEndCapture).
   const bool here = captured != nullptr && captured == streams().peek(stream);
   const auto made = here ? end_capture(captured) : nullptr;
   if (entry.code != 0) return entry.code;

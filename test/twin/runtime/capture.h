@@ -24,7 +24,7 @@ struct Graph {
 };
 
 Handles<Graph>& graphs();
-/// Ends all graphs of a context; gives how many there were.
+/// Ends all graphs of a context. Returns their number.
 size_t end_graphs_of(const void* context);
 
 /// 0, or the code of a call that may not be made on a thread that captures a stream.

@@ -35,7 +35,7 @@ class Handles {
     return reinterpret_cast<void*>(value);
   }
 
-  /// The object, or null with a violation where there is none (any more).
+  /// The object; or null, and a violation, if there is none or it was destroyed.
   std::shared_ptr<T> find(const void* handle, const char* function) const {
     const std::lock_guard lock(mutex_);
     const auto found = live_.find(reinterpret_cast<uint64_t>(handle));
@@ -44,7 +44,7 @@ class Handles {
     return nullptr;
   }
 
-  /// The same without a word.
+  /// The same, without a violation.
   std::shared_ptr<T> peek(const void* handle) const {
     const std::lock_guard lock(mutex_);
     const auto found = live_.find(reinterpret_cast<uint64_t>(handle));

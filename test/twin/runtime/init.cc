@@ -29,7 +29,7 @@ Init& init() {
   return *instance;
 }
 
-/// With LATTE_TWIN_COUNT: how many have not given back their initialisation by the end.
+/// With LATTE_TWIN_COUNT: the number of initialisations that were not ended.
 struct AtExit {
   ~AtExit() {
     const char* counted = std::getenv("LATTE_TWIN_COUNT");

@@ -98,7 +98,7 @@ uint64_t Memory::allocate(int device, size_t bytes) {
   uint64_t& next = next_[static_cast<size_t>(device)];
   const uint64_t begin = range_ + kDeviceRange * static_cast<uint64_t>(device);
   const size_t span = round_up(bytes, kDeviceAlignment) + kPage;
-  // The end of the range is reached after 64 GiB: then from its beginning, past what is live.
+  // After 64 GiB the range ends. Addresses then begin again, and skip live allocations.
   if (next + span > begin + kDeviceRange) next = begin + kPage;
   for (auto after = live_.lower_bound(begin); after != live_.end(); ++after) {
     const Use& other = after->second;
@@ -144,7 +144,7 @@ int Memory::free(void* pointer) {
   }
   allocation->freed = true;
   live_.erase(found);
-  // Remembered for the sake of messages only; its pages go with the last use.
+  // Kept for messages only. Its pages are unmapped at the last use.
   if (freed_.size() >= kMostFreedKept) freed_.erase(freed_.begin());
   freed_.emplace(allocation->address, nullptr);
   return ACL_SUCCESS;

@@ -30,8 +30,8 @@ Report& report() {
 thread_local std::string recent_error;
 thread_local std::string read_error;
 
-/// With LATTE_TWIN_STRICT=1 a process that violated anything does not end well. LATTE_TWIN_COUNT
-/// names a function whose calls it is to tell.
+/// With LATTE_TWIN_STRICT=1 a process with a violation ends with an error. LATTE_TWIN_COUNT
+/// names a function whose calls are printed.
 struct AtExit {
   ~AtExit() {
     const char* counted = std::getenv("LATTE_TWIN_COUNT");

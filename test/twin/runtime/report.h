@@ -30,7 +30,7 @@ constexpr aclnnStatus ACLNN_ERR_INNER_NULLPTR = 561103;
 
 std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
 
-/// Keeps the words of a failure for aclGetRecentErrMsg on this thread, and returns its code.
+/// Keeps the message of a failure for aclGetRecentErrMsg on this thread, and returns its code.
 int failure(int code, const std::string& words);
 
 /// The same for a failure that a correct program never meets: a violation, too.
@@ -49,7 +49,7 @@ struct Fault {
   bool asynchronous = false;  // the call succeeds, and what it queued fails
 };
 
-/// What is to become of one call.
+/// The result of one call.
 struct Injected {
   int code = 0;
   bool asynchronous = false;
@@ -58,7 +58,7 @@ struct Injected {
 /// Asks whether a fault is due. `group` may be null.
 Injected take_fault(const char* function, const char* group, int device);
 void inject_fault(Fault fault);
-/// Gives how many had not come to pass.
+/// Returns how many faults have not occurred.
 int clear_faults();
 
 int64_t environment_number(const char* name, int64_t otherwise);

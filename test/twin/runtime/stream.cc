@@ -10,7 +10,7 @@ namespace latte::twin {
 
 namespace {
 
-/// What the running task has asked for besides what it said it would use.
+/// The memory that the running task uses beside what it named when it was queued.
 struct Running {
   Stream* stream = nullptr;
   std::vector<Use>* uses = nullptr;
@@ -37,8 +37,8 @@ int64_t ended_hangs() {
   return hanging().ended;
 }
 
-/// Waits as a task does whose kernel does not end; returns what the device makes of it. `before` is
-/// of the task's submission: its end may come before it starts.
+/// Waits like a task whose kernel does not end. Returns the device's code for it. `before` belongs
+/// to the task's submission, because the task may be ended before it starts.
 int hang(int64_t before) {
   std::unique_lock lock(hanging().mutex);
   hanging().changed.wait(lock, [&] { return hanging().ended != before; });
@@ -107,7 +107,7 @@ int Stream::push(Task task) {
   task.ended_hangs = ended_hangs();
   const std::lock_guard lock(mutex_);
   if (capture_ != nullptr) {
-    // Nothing of it runs now.
+    // No task of it runs now.
     for (const Use& use : task.uses) {
       Memory::instance().capture(use);
       Memory::instance().release(use);

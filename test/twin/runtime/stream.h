@@ -18,9 +18,9 @@ namespace latte::twin {
 
 #pragma GCC visibility push(default)
 
-/// The moment that an event was recorded at. Always comes, and tells nothing of the work before it:
-/// a stream that goes on after a failure reaches it, and one that stops completes its events then
-/// (hicann/runtime 681ef76, stream.cc, EnterFailureAbort).
+/// The moment at which an event was recorded. It always comes, and does not show that the work
+/// before it succeeded: a stream that goes on after a failure reaches it, and one that stops
+/// completes its events then (hicann/runtime 681ef76, stream.cc, EnterFailureAbort).
 class Completion {
  public:
   void complete();
@@ -71,13 +71,13 @@ class Stream {
   /// The tasks since then; null if there was no capture.
   std::unique_ptr<Capture> end_capture();
   bool is_captured() const;
-  /// Something was done that a capture does not survive.
+  /// A call was made that makes a capture invalid.
   void invalidate_capture();
   /// Waits until nothing is queued, or the stream has stopped, for at most `milliseconds` (-1: for
   /// ever). Returns the stream's error; one that goes on forgets it.
   int synchronise(int milliseconds = -1);
   bool is_idle() const;
-  /// A task has failed. The stream stops, with its context, or goes on: as its context's mode is.
+  /// A task has failed. By the context's mode, the stream stops with its context, or goes on.
   void fail(int code);
   /// The device is lost: from now on the stream runs nothing.
   void kill(int code);
@@ -115,7 +115,8 @@ struct Event {
 Handles<Stream>& streams();
 Handles<Event>& events();
 
-/// The stream of a call's handle, in its current context; null after words and a code in `code`.
+/// The stream of a call's handle, in its current context. Null, with a violation and `code`, if
+/// there is none.
 std::shared_ptr<Stream> stream_of(const Entry& entry, aclrtStream handle, const char* function,
                                   int& code);
 

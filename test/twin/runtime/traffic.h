@@ -18,7 +18,7 @@ int64_t l2_bytes();
 /// Counts `rows` runs of `bytes` bytes that begin `stride` bytes apart: 'bytes moved', and by a
 /// model of the L2 cache 'bytes past L2'.
 ///
-/// The cache holds l2_bytes(), replaces what was used longest ago,
+/// The cache holds l2_bytes(). It replaces what was used longest ago,
 /// and writes back what was written when it is replaced, or when the counters are read: nothing
 /// that was written is for nothing. A read of what is in it costs nothing past it. It moves 512
 /// bytes at a time. Real caches keep less: the model is a lower bound.

@@ -70,7 +70,7 @@ void wait_for_opening(int device) {
   const uint32_t bit = uint32_t{1} << device;
   if ((opened.fetch_or(bit) & bit) != 0) return;
   count(format("open device %d of the host", visible_devices().physical[device]));
-  // No document tells how long a device takes to open, so the default is not to wait.
+  // No document gives the time that a device takes to open, so the default is no wait.
   const int64_t milliseconds = environment_number("LATTE_TWIN_OPEN_MS", 0);
   if (milliseconds > 0) std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
 }
