@@ -1,13 +1,14 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
-/** e_machine of an ELF file, and what Node.js calls these processors. */
+/** The e_machine of ELF files, with Node.js' names of the processors. */
 const processors: Readonly<Record<number, string>> = { 62: 'x64', 183: 'arm64' };
 const headerSize = 64;
 
 /**
- * Why the dynamic linker could not load `path`, from the file's header; undefined if nothing is wrong
- * with that. The linker maps a file that was cut off without an error, and the process then ends by
- * SIGBUS. Of a file for another processor it says "No such file or directory".
+ * Reads the header of an addon's file, and returns the reason why the file cannot be loaded, or
+ * undefined if the header has none. The dynamic linker does not report a file that was cut off: the
+ * process ends by SIGBUS. If a file is for another processor, the linker's error is "No such file or
+ * directory".
  * @internal
  */
 export function wrongFile(path: string): string | undefined {
@@ -26,12 +27,14 @@ export function wrongFile(path: string): string | undefined {
     return (cause as Error).message;
   }
   if (read < 4 || header.readUInt32BE(0) !== 0x7f454c46) return 'not a shared library for Linux';
-  // The section headers stand at the end of an addon's file.
+  const cutOff = (of: string): string =>
+    `cut off: the file has ${size} bytes${of}; install the package again`;
+  if (read < headerSize) return cutOff('');
+  // Before the length, whose place in the header differs in files for 32-bit processors.
+  const processor = processors[header.readUInt16LE(18)] ?? 'another processor';
+  if (processor !== process.arch) return `for ${processor}, not for ${process.arch}`;
+  // The section headers are at the end of an addon's file.
   const end =
     Number(header.readBigUInt64LE(40)) + header.readUInt16LE(58) * header.readUInt16LE(60);
-  if (read < headerSize || size < end) {
-    return `cut off: the file has ${size} bytes${read < headerSize ? '' : ` of ${end}`}; install the package again`;
-  }
-  const processor = processors[header.readUInt16LE(18)] ?? 'another processor';
-  return processor === process.arch ? undefined : `for ${processor}, not for ${process.arch}`;
+  return size < end ? cutOff(` of ${end}`) : undefined;
 }

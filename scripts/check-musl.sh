@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The package's addons for musl (Alpine), in a Node.js that runs on musl: the loader finds the addon, and
-# the whole parity table holds. AArch64 runs under qemu's emulation. Too long for scripts/test.sh; a
-# release runs it on Alpine's own images instead (.github/workflows/release.yml).
+# the whole parity table holds. AArch64 runs under qemu's emulation. scripts/test.sh leaves it out, because
+# it takes too long. The release workflow tries the package in Alpine's images.
 #
 # Needs x86-64 with apt-get, and curl. Node.js for musl comes from PyPI, musl from Debian 13: older ones lack
 # the relocations (DT_RELR) that libraries of today have.

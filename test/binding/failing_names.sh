@@ -1,7 +1,7 @@
 #!/bin/sh
-# failing_names.sh <folder> <objects …>: which calls of the objects failing_calls.cc takes the place
-# of. Writes <folder>/calls, the linker's options, and <folder>/failing_names.inc, those of Node-API's
-# functions that failing_calls.cc does not write out.
+# failing_names.sh <folder> <objects …>: lists the functions that the objects call and that
+# failing_calls.cc replaces. Writes <folder>/calls, the linker's options for these functions, and
+# <folder>/failing_names.inc, the functions of Node-API that failing_calls.cc does not define by hand.
 set -eu
 folder=$1
 shift

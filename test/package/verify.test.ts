@@ -3,8 +3,9 @@ import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { pack, plainEnvironment, projectRoot, run, runOk, temporaryFolder } from './project.js';
 
-// scripts/verify-on-npu.sh of an installed package, in a root file system that has the C library, Node.js
-// and the programs that the script says it needs: no compiler, CMake or Python, and no /proc.
+// Runs scripts/verify-on-npu.sh of an installed package in a root file system of its own. It contains the
+// C library, Node.js and the programs that the script's comment lists. It contains no compiler, no CMake, no
+// Python and no /proc.
 const folder = temporaryFolder('verify');
 const root = join(folder.path, 'root');
 const modules = join(root, 'app', 'node_modules');

@@ -148,13 +148,13 @@ async function readConfig(folder: string): Promise<{ _class_name?: unknown }> {
   return {};
 }
 
-async function modelsOf(latte: Weights): Promise<Model[]> {
-  if (latte instanceof TransformerEmbeddings) return siblingModels(latte);
-  const table = await readTemporalTable(latte);
+async function modelsOf(weights: Weights): Promise<Model[]> {
+  if (weights instanceof TransformerEmbeddings) return siblingModels(weights);
+  const table = await readTemporalTable(weights);
   return [
-    new ConditioningModel(latte, table),
-    new PatchEmbedModel(latte),
-    new AdaLayerNormSingleModel(latte),
-    ...(latte.captionProjection === null ? [] : [new CaptionProjectionModel(latte)]),
+    new ConditioningModel(weights, table),
+    new PatchEmbedModel(weights),
+    new AdaLayerNormSingleModel(weights),
+    ...(weights.captionProjection === null ? [] : [new CaptionProjectionModel(weights)]),
   ];
 }
