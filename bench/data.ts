@@ -11,7 +11,7 @@ export interface Data {
   inputs: Record<string, Array32>;
 }
 
-/** Of all numbers: each run computes the same. */
+/** The seed of all numbers, so that each run computes the same. */
 const seed = 7;
 
 export const sizeOf = (shape: readonly number[]): number =>
@@ -23,7 +23,7 @@ export function random(name: string, shape: number[], deviation = 1): Array32 {
   return { data, shape };
 }
 
-/** Weights that keep the variance of their input, and a bias. */
+/** Random weights that keep the variance of their input, and a bias. */
 export function linear(
   name: string,
   outputs: number,
@@ -35,7 +35,7 @@ export function linear(
   };
 }
 
-/** All of them, one behind the other. */
+/** Concatenates arrays. */
 export function joined(arrays: readonly Float32Array[]): Float32Array {
   const all = new Float32Array(arrays.reduce((sum, { length }) => sum + length, 0));
   let at = 0;

@@ -16,7 +16,7 @@ export function familyWork(id: ModelName): FamilyWork {
   return { layer: 'Family', id, ...(modelCases[id] as ModelCase) };
 }
 
-/** Numbers among a layer's options, as its graphs need them. */
+/** The numbers among a layer's options, which its ONNX graphs need. */
 export function numbersOf({ options }: FamilyWork): Record<string, number> {
   return options as Record<string, number>;
 }
@@ -29,7 +29,7 @@ function weightShapes(work: FamilyWork): [string, number[]][] {
 
 const isWeight = (name: string): boolean => /(^|\.)weight$/.test(name);
 
-/** Weights that keep the variance of their input; those of norms are near one. */
+/** Random weights that keep the variance of their input; those of norms are near one. */
 export function familyData(work: FamilyWork): Data {
   const weights = weightShapes(work).map(([name, shape]) => {
     const norm = name.includes('norm');
@@ -45,7 +45,7 @@ export function familyData(work: FamilyWork): Data {
   return { weights: Object.fromEntries(weights), inputs: Object.fromEntries(inputs) as never };
 }
 
-/** Frames, rows and columns of patches. */
+/** The numbers of frames, rows and columns of patches. */
 export function gridOf(work: FamilyWork): [frames: number, rows: number, columns: number] {
   const { patchSize } = work.options as { patchSize: number | [number, number, number] };
   switch (work.op) {
@@ -66,7 +66,7 @@ export function gridOf(work: FamilyWork): [frames: number, rows: number, columns
   }
 }
 
-/** The results by the names of the product, in its order. */
+/** The shapes of the results, by the product's names and in its order. */
 export function familyOutputs(work: FamilyWork): Record<string, number[]> {
   const { inputs } = work;
   const o = numbersOf(work);
@@ -103,7 +103,7 @@ export function familyOutputs(work: FamilyWork): Record<string, number[]> {
   }
 }
 
-/** The table [L + N or N, D] that is added to the tokens; undefined for none. */
+/** The table [L + N or N, D] that is added to the tokens; undefined if there is none. */
 export function familyPositions(
   work: FamilyWork,
   data: Data,
@@ -136,7 +136,7 @@ export function familyPositions(
   return crop;
 }
 
-/** Multiplications and additions of the products: two for each row of tokens and each weight. */
+/** Multiplications and additions of the matrix products: two for each row of tokens and each weight. */
 export function familyOperations(work: FamilyWork, data: Data): number {
   const rowsOf = (name: string): number => {
     const { inputs } = work;

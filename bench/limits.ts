@@ -34,7 +34,7 @@ export function limitsProcess(): LineProcess {
   return new LineProcess(program, []);
 }
 
-/** Another process that keeps every core at work until the returned function ends it. */
+/** Starts a process that keeps every core at work, and returns a function that ends it. */
 export async function busyMachine(): Promise<() => Promise<void>> {
   buildLimits();
   const child = new LineProcess(program, ['--busy', String(availableParallelism())]);
@@ -43,8 +43,8 @@ export async function busyMachine(): Promise<() => Promise<void>> {
 }
 
 /**
- * How long the machine takes for `amount` bytes or operations at its limit. The row is there only on
- * machines that have the instruction (`bf16`).
+ * Measures how long the machine takes for `amount` bytes or operations at its limit. Reports no row if the
+ * machine lacks the instruction (`bf16`).
  */
 export function limit(
   kind: LimitKind,

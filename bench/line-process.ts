@@ -1,7 +1,10 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
-/** A program that answers each line of its standard input with one line: `ask` sends and waits. */
+/**
+ * A program that answers each line of its standard input with one line. `ask` sends a line and waits for
+ * the answer.
+ */
 export class LineProcess {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #waiting: { resolve: (line: string) => void; reject: (error: Error) => void }[] = [];

@@ -37,7 +37,7 @@ function positive(text: string): number {
   return value;
 }
 
-/** One case in a process of its own: the thread count of the product is a process's. */
+/** Measures one case in a process of its own, because a process has one number of threads. */
 function inProcess(request: CaseRequest): Promise<CaseResult> {
   return new Promise((fulfil, reject) => {
     const env = { ...process.env, LATTE_NUM_THREADS: String(request.context.threads) };

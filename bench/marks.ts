@@ -1,10 +1,10 @@
 import { median } from './measure.js';
 import type { CaseResult, Row } from './types.js';
 
-/** A goal of the benchmark: a row of the product compared with a peer's best row, or with a limit. */
+/** A goal of the benchmark: how a row of the product compares with a peer's best row, or with a limit. */
 export interface Mark {
   case: string;
-  /** Threads of the run that the mark is for; default: the most there were. */
+  /** Threads of the run that the mark is for; default: the most that were measured. */
   threads?: number;
   /** The product's row: its variant begins with this. */
   row: string;
@@ -19,11 +19,11 @@ export interface Mark {
 export interface Verdict {
   mark: Mark;
   title: string;
-  /** Undefined if this run has no such figure. */
+  /** Undefined if this run did not measure the two rows. */
   value?: number;
-  /** Undefined: the limit scattered too far in this run to judge by it. */
+  /** Undefined if the limit's samples scatter too much in this run to judge by it. */
   reached: boolean | undefined;
-  /** What was compared, for the reader. */
+  /** The two rows that were compared, as a text. */
   text: string;
 }
 
@@ -33,7 +33,7 @@ export function bestOf(result: CaseResult, name: string): Row | undefined {
     .sort((a, b) => a.median - b.median)[0];
 }
 
-/** The limit that binds a row: of those for its dtype the one that takes longest. */
+/** The limit of a row: of those for its dtype, the one that takes longest. */
 export function limitOf(result: CaseResult, row: Row): Row | undefined {
   return result.rows
     .filter(({ side, limits }) => side === 'limit' && limits!.includes(row.dtype ?? ''))
@@ -41,30 +41,33 @@ export function limitOf(result: CaseResult, row: Row): Row | undefined {
 }
 
 /**
- * How many times as fast as `against` a row is: the median over the rounds, each of which measured
- * both. The machine's speed changes between rounds, not within one.
+ * How many times as fast as `against` a row is: the median over the rounds. Each round measured both,
+ * because the machine's speed changes between rounds more than within one.
  */
 export function ratio(against: Row, row: Row): number {
   if (against.figures.length !== row.figures.length) return against.median / row.median;
   return median(against.figures.map((figure, round) => figure / row.figures[round]!));
 }
 
-/** How far the middle half of a row's samples is apart, as a part of their median. */
+/** How far apart the quartiles of a row's samples are, as a share of their median. */
 export function scatter({ figures, median: middle }: Row): number {
   const sorted = [...figures].sort((a, b) => a - b);
   const at = (part: number): number => sorted[Math.round(part * (sorted.length - 1))]!;
   return (at(0.75) - at(0.25)) / middle;
 }
 
-/** If a limit scatters more than this, marks that are a share of it are not judged. */
+/** Marks that are a share of a limit are not judged if the limit scatters more than this. */
 const mostScatter = 0.1;
 
-/** The machine's memory has two speeds, for minutes; so far apart, a range is two states. */
+/**
+ * The machine's memory has two speeds, which last for minutes. Samples that differ by this factor are from
+ * both.
+ */
 const stateGap = 1.3;
 
 /**
- * The shares of the limit, of rounds in the machine's faster and slower state; one if there is no
- * gap in the limit's samples.
+ * The shares of the limit in the machine's faster and in its slower state; one share if the limit's samples
+ * have no gap.
  */
 export function shares(limit: Row, row: Row): number[] {
   if (limit.figures.length !== row.figures.length) return [ratio(limit, row)];
@@ -83,7 +86,7 @@ function judgeOne(mark: Mark, results: CaseResult[]): Verdict | undefined {
   const candidates = results.filter(
     ({ id, threads }) => id === mark.case && (mark.threads ?? threads) === threads,
   );
-  // The run with all threads comes first and has the peers.
+  // The run with all threads comes first, and is the one with peers.
   const result = candidates[0];
   if (result === undefined) return undefined;
   const title = `${result.title} (${result.threads} thread${result.threads === 1 ? '' : 's'})`;

@@ -2,18 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { busyMachine } from './limits.js';
 import type { Case, CaseContext, CaseResult, Row, Runner } from './types.js';
 
-/** Threads of a pool spin for a while after their work. The next runner is measured after this pause. */
+/** Milliseconds before the next runner is measured: threads of a pool spin for a while after their work. */
 const settle = 12;
-/** The length of a sample. Short calls are repeated, and the sample is their mean. */
+/** Nanoseconds of a sample. Short calls are repeated, and the sample is their mean. */
 const sampleNanoseconds = 2e6;
 /** On a busy machine a sample has to span several time slices of the scheduler. */
 const busySampleNanoseconds = 2e7;
 const preliminaryRounds = 4;
-/** Calls that tell how long one takes. */
+/** The number of calls that find out how long a call takes. */
 const probes = 8;
-/** Calls that take longer are measured without warm-up calls after the pause. */
+/** Longer calls are measured without warm-up calls after the pause. */
 const longNanoseconds = 3e7;
-/** Calls that take longer are measured less often. */
+/** Longer calls are measured less often. */
 const slowNanoseconds = 5e8;
 const slowSamples = 4;
 
@@ -65,7 +65,7 @@ async function plan(runner: Runner, { unit, idle, busy }: Case): Promise<Plan> {
   if (first! > slowNanoseconds) return { ...once, most: slowSamples };
   if (first! > longNanoseconds) return once;
   if (idle !== undefined) return once;
-  // The quickest of some calls: one that was disturbed must not make every sample a single call.
+  // The quickest of some calls, because a disturbed one would make every sample a single call.
   first = Math.min(first!, ...(await runner.sample(probes)));
   const wanted = busy === true ? busySampleNanoseconds : sampleNanoseconds;
   const most = busy === true ? 400 : 40;
@@ -73,7 +73,7 @@ async function plan(runner: Runner, { unit, idle, busy }: Case): Promise<Plan> {
   return { ...once, calls, warm: Math.max(Math.ceil(calls / 2), 1) };
 }
 
-/** A B C, B C A, …: each round begins with the next runner, so that runners have different predecessors. */
+/** A B C, B C A, …: each round begins with another runner, so that each runner follows different ones. */
 async function alternate(plans: Plan[], rounds: number, idle: number | undefined): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < plans.length; i++) {
@@ -108,13 +108,13 @@ export function difference(actual: Float32Array, expected: Float32Array): number
   let apart = 0;
   for (let i = 0; i < expected.length; i++) {
     const distance = Math.abs(actual[i]! - expected[i]!);
-    if (!(distance <= apart)) apart = distance; // NaN stays
+    if (!(distance <= apart)) apart = distance; // NaN stays NaN
     if (Math.abs(expected[i]!) > largest) largest = Math.abs(expected[i]!);
   }
   return apart / largest;
 }
 
-/** Throws unless all runners compute the same; returns each one's difference. */
+/** Throws unless all runners compute the same; returns the difference of each. */
 async function compare(runners: Runner[]): Promise<Map<Runner, number>> {
   const differences = new Map<Runner, number>();
   let expected: Float32Array | undefined;
@@ -135,8 +135,8 @@ async function compare(runners: Runner[]): Promise<Map<Runner, number>> {
 }
 
 /**
- * Measures a case. Of a peer with many variants all run a few rounds; the two fastest go on to
- * alternate with the product, so that the peer is its own best.
+ * Measures a case. All variants of a peer run a few rounds. Only the two fastest then alternate with the
+ * product, so that the product is compared with the peer's best.
  */
 export async function measure(
   item: Case,
@@ -173,7 +173,7 @@ export async function measure(
         difference: differences.get(entry.runner),
         preliminary: true,
       })),
-    ].filter(({ median: figure }) => figure >= 0); // −1: a limit that this machine does not have
+    ].filter(({ median: figure }) => figure >= 0); // −1 marks a limit that this machine lacks
     const { id, title, group, unit, note } = item;
     return { id, title, group, unit, threads: context.threads, rounds, note, rows, missing };
   } finally {
@@ -182,5 +182,5 @@ export async function measure(
   }
 }
 
-/** Filled by peers that turn out not to be installed. */
+/** The peers that turned out not to be installed. */
 export const missingPeers: string[] = [];

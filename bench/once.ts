@@ -6,11 +6,11 @@ import { type Data } from './data.js';
 import { dataOf, type PatchWork } from './work.js';
 
 export interface OnceReport {
-  /** Nanoseconds from loading the library to a layer or session that is ready. */
+  /** Nanoseconds from the start of loading the library to a ready layer or session. */
   load: number;
   /** Nanoseconds of the first forward. */
   firstCall: number;
-  /** The most resident bytes of the process, less those before it loaded the library. */
+  /** The peak of the process's resident bytes, minus those before it loaded the library. */
   peakBytes: number;
 }
 
@@ -19,7 +19,7 @@ function status(field: 'VmHWM' | 'VmRSS'): number {
   return Number(line![1]) * 1024;
 }
 
-/** Loads the product, and returns its forward. The result is disposed, as a user would do. */
+/** Loads the product, and returns its forward. The result is disposed, as a user's program would do. */
 async function product(work: PatchWork, data: Data): Promise<() => unknown> {
   const { loadLayer } = await import('./cases/layers.js');
   const { layer, input } = await loadLayer(work, data, 'float32');

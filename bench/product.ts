@@ -1,4 +1,4 @@
-// The product as users get it: the JavaScript in dist/ and the addon in build/Release.
+// The product as users get it: the JavaScript of dist/ and the addon of build/Release.
 import { createRequire } from 'node:module';
 import type * as Library from '../lib/index.js';
 import type * as Random from '../lib/cli/random.js';
@@ -12,7 +12,7 @@ export type {
   Tensor as TensorType,
 } from '../lib/index.js';
 
-/** Every export by its name. */
+/** The library's exports. */
 export const library = require('../dist/index.js') as typeof Library;
 
 export const {

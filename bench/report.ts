@@ -25,7 +25,7 @@ export const times = (ratio: number): string =>
 
 const percent = (part: number): string => `${(100 * part).toFixed(0)} %`;
 
-/** The row that the others of the case are compared with: the product's first. */
+/** The row that the others of a case are compared with: the product's first. */
 export function referenceRow(result: CaseResult): Row {
   return result.rows.find(({ side }) => side === 'product')!;
 }
@@ -44,7 +44,7 @@ function rowCells(row: Row, result: CaseResult): string[] {
   ];
 }
 
-/** Table of one case: the product, its peers with the fastest first, the machine's limits. */
+/** The table of one case: the product, its peers from the fastest on, the machine's limits. */
 export function caseTable(result: CaseResult): string {
   const order = { product: 0, peer: 1, limit: 2 };
   const rows = result.rows
@@ -73,7 +73,7 @@ export function caseText(result: CaseResult): string {
   return lines.join('\n');
 }
 
-/** The peers that beat the product's own best row of the same precision. */
+/** The names of the peers that are faster than the product's best row of the same precision. */
 function fasterPeers(result: CaseResult): string[] {
   const names = [...new Set(result.rows.filter(({ side }) => side === 'peer').map((r) => r.name))];
   return names.flatMap((name) => {
@@ -146,7 +146,7 @@ export function markdownReport(report: Report, chart: string | undefined): strin
 const begin = '<!-- Made by `npm run bench`: do not edit from here on. -->';
 const end = '<!-- To here. -->';
 
-/** `text` with what stands between the two marker lines replaced. */
+/** Replaces the text between the two marker lines. */
 export function replaceGenerated(text: string, generated: string): string {
   const from = text.indexOf(begin);
   const to = text.indexOf(end);

@@ -1,4 +1,4 @@
-// The process that measures one case for main.ts.
+// The process that main.ts starts to measure one case.
 import { allCases } from './cases/index.js';
 import { measure } from './measure.js';
 import type { CaseContext } from './types.js';

@@ -6,21 +6,21 @@ export type Unit = 'ns' | 'bytes';
 /** One way of computing a case. The runners of a case are measured in alternation. */
 export interface Runner {
   side: Side;
-  /** 'latte-embeddings', 'onnxruntime-node', 'PyTorch' … or the limit's name. */
+  /** The product's, library's or limit's name: 'latte-embeddings', 'onnxruntime-node', 'PyTorch' … */
   name: string;
   /** What distinguishes it from others of the same name: dtype, graph, threads. */
   variant: string;
-  /** The dtype of a product's runner. */
+  /** The dtype, if it is a runner of the product. */
   dtype?: string;
   /** The dtypes of the product to which a limit applies. */
   limits?: string[];
-  /** Figures of `count` calls, one after another. */
+  /** Measures `count` calls, one after another; returns their figures. */
   sample(count: number): Promise<number[]> | number[];
-  /** Its result as float32, to be compared with the others'; undefined for a limit. */
+  /** The runner's result as float32, to be compared with the others; undefined for a limit. */
   result?(): Promise<Float32Array> | Float32Array;
   /** The largest allowed difference from the product's float32 result. Default: 1e-3 of the largest value. */
   tolerance?: number;
-  /** Each call is a sample of its own, without others before it. */
+  /** Whether each call is a sample of its own, without warm-up calls. */
   once?: boolean;
   close?(): Promise<void> | void;
 }
@@ -28,24 +28,27 @@ export interface Runner {
 export interface Case {
   id: string;
   title: string;
-  /** The group of the case in pictures and tables. */
+  /** The case's group in pictures and tables. */
   group: string;
   unit: Unit;
-  /** Milliseconds without work before each measured call: what a call costs after idling. */
+  /** Milliseconds without work before each measured call, to show what a call takes after idling. */
   idle?: number;
   /** Whether another process keeps every core at work meanwhile. */
   busy?: boolean;
   /** The number of rounds, for cases in which a round takes seconds. */
   rounds?: number;
-  /** A line for the reader, under the table. */
+  /** A note for the reader, under the table. */
   note?: string;
   runners(context: CaseContext): Promise<Runner[]>;
 }
 
 export interface CaseContext {
-  /** Threads of the product and of the limits. */
+  /** The number of threads of the product and of the limits. */
   threads: number;
-  /** Leave out peers: thread counts other than the default compare the product with the machine. */
+  /**
+   * False leaves out peers: with other thread counts than the default, the product is compared with the
+   * machine.
+   */
   peers: boolean;
   /** The Python of bench/python/.venv, or undefined. */
   python: string | undefined;
@@ -59,13 +62,13 @@ export interface Row {
   min: number;
   max: number;
   samples: number;
-  /** Every sample, in the order of the rounds: ratios are taken round by round. */
+  /** Every sample, in the order of the rounds, because ratios are computed per round. */
   figures: number[];
   dtype?: string;
   limits?: string[];
-  /** Largest difference to the product's first runner, relative to its largest value. */
+  /** The largest difference from the product's first runner, relative to its largest value. */
   difference?: number;
-  /** Only measured to choose among a peer's variants, in fewer rounds. */
+  /** Whether it was measured only to choose among a peer's variants, in fewer rounds. */
   preliminary?: boolean;
 }
 
@@ -78,6 +81,6 @@ export interface CaseResult {
   rounds: number;
   note?: string;
   rows: Row[];
-  /** Peers that are not there, and why. */
+  /** Peers that could not be measured, and why. */
   missing: string[];
 }

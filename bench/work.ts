@@ -32,7 +32,7 @@ export interface TimestepWork {
   dim: number;
 }
 
-/** All of a denoising step's conditioning: patches of the frames, caption and timestep. */
+/** The whole conditioning of a denoising step: patches of the frames, caption and timestep. */
 export interface ConditioningWork {
   layer: 'Conditioning';
   steps: number;
@@ -40,7 +40,7 @@ export interface ConditioningWork {
   caption: CaptionWork;
 }
 
-/** A case of the parity table, as peers take it. */
+/** A case of the parity table, in the form that peers take. */
 export function workOf(id: keyof typeof latteCases): PatchWork | CaptionWork | TimestepWork {
   const one = latteCases[id];
   switch (one.op) {
@@ -87,7 +87,7 @@ export function outputShape(work: PatchWork | CaptionWork | TimestepWork): numbe
   }
 }
 
-/** The position table [N, D] that PatchEmbed adds, for peers that are given it as a constant. */
+/** The position table [N, D] that PatchEmbed adds; peers get it as a constant. */
 export function positionTable(work: PatchWork): Float32Array<ArrayBuffer> {
   const grid = tokensOf(work);
   const table = get2dSincosPosEmbed(work.dim, grid, { baseSize: grid[0] });
@@ -96,7 +96,7 @@ export function positionTable(work: PatchWork): Float32Array<ArrayBuffer> {
   return copy;
 }
 
-/** Evenly spaced timesteps from 999, as a sampler asks for them. */
+/** Evenly spaced timesteps from 999 on, as a sampler requests them. */
 export function timestepsOf({ steps }: ConditioningWork): number[] {
   return Array.from({ length: steps }, (_, i) => Math.round(999 * (1 - i / steps)));
 }

@@ -1,4 +1,4 @@
-// Several workers, each with a layer of its own. All share one pool of threads and one pool of memory.
+// Starts several workers, each with a layer of its own. All share one pool of threads and one of memory.
 //   node examples/workers.mjs
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { CaptionProjection, Tensor } from 'latte-embeddings';
@@ -29,7 +29,7 @@ if (isMainThread) {
     ]),
   });
   const result = await layer.forward(Tensor.zeros([2, 120, inFeatures]));
-  // Memory of the library cannot be transferred to another thread. Transfer a copy.
+  // Memory of the library cannot be transferred to another thread, so a copy is transferred.
   const values = result.toFloat32Array();
   const { shape } = result;
   result.dispose();

@@ -40,7 +40,7 @@ function configOf({ patch, caption }: ConditioningWork): object {
   };
 }
 
-/** The layers of a checkpoint with these weights. */
+/** Loads the layers of a checkpoint with these weights. */
 export async function load(work: ConditioningWork, data: Data): Promise<LatteType> {
   const folder = mkdtempSync(join(tmpdir(), 'latte-bench-'));
   try {
@@ -60,7 +60,7 @@ export async function load(work: ConditioningWork, data: Data): Promise<LatteTyp
   }
 }
 
-/** [(B·F), C, H, W] as a video [B, C, F, H, W]. */
+/** Rearranges [(B·F), C, H, W] as a video [B, C, F, H, W]. */
 export function asVideo(
   values: Float32Array,
   { batch, channels, height, width }: PatchWork,
@@ -130,7 +130,9 @@ async function onnxRunner(work: ConditioningWork, data: Data, threads: number): 
   };
 }
 
-/** The conditioning of a whole sampling run: computed once per prompt, against anew in every step. */
+/**
+ * The conditioning of a whole sampling run: by `prepare` once per prompt, and computed again in every step.
+ */
 export function conditioningCase(work: ConditioningWork): Case {
   return {
     id: 'conditioning',

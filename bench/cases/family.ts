@@ -22,7 +22,7 @@ interface Layer {
   dispose(): void;
 }
 
-/** These take their inputs one after another; the others an object of them. */
+/** Layers that take their inputs one after another; the others take an object. */
 const byPosition = [
   'PatchEmbed',
   'PatchEmbed3d',
@@ -47,7 +47,7 @@ async function productRunner(work: FamilyWork, data: Data, dtype: FloatDType): P
   );
   const inputs: Record<string, TensorType> = {};
   for (const [name, array] of Object.entries(data.inputs)) {
-    // Timesteps and guidance stay what they are: numbers in float32.
+    // Timesteps and guidance are numbers, which stay float32.
     const numbers = work.inputs[name]!.values !== undefined;
     inputs[name] = await tensorOf(array).to(numbers ? { device: 'cpu' } : { dtype });
   }
@@ -77,7 +77,10 @@ async function productRunner(work: FamilyWork, data: Data, dtype: FloatDType): P
   };
 }
 
-/** Half types have the products of float32, except for bfloat16 where the processor has its own. */
+/**
+ * The machine's limits. Those of float32 also hold for half types, unless the processor multiplies
+ * bfloat16.
+ */
 function limitsOf(work: FamilyWork, data: Data, threads: number): Runner[] {
   const bytes =
     Object.values(familyOutputs(work)).reduce((sum, shape) => sum + sizeOf(shape), 0) * 4;
@@ -90,7 +93,7 @@ function limitsOf(work: FamilyWork, data: Data, threads: number): Runner[] {
     ]),
   ];
   const megabytes = (count: number): string => `${(count / 1e6).toPrecision(3)} MB`;
-  // Outputs that stay in the caches are written there.
+  // Smaller outputs are written into the caches, so that this limit does not hold for them.
   if (bytes >= 8e6) {
     runners.push(
       limit('write', threads, bytes, `float32, ${megabytes(bytes)}`, ['float32']),
@@ -99,7 +102,7 @@ function limitsOf(work: FamilyWork, data: Data, threads: number): Runner[] {
       ]),
     );
   }
-  // A few rows: every weight is read for few products.
+  // With a few rows every weight is read for few products, so that reading is the limit.
   if (operations < 8 * weights) {
     runners.push(
       limit('read', threads, weights, `float32 weights, ${megabytes(weights)}`, ['float32']),

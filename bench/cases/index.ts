@@ -34,7 +34,7 @@ const allDTypes: Ours[] = [
 const patchWorkOf = (id: 'patch-32' | 'patch-32-norm' | 'patch-2' | 'patch-1'): PatchWork =>
   workOf(id) as PatchWork;
 
-/** Other sizes than those that the tests compare. */
+/** A case of another size than those that the tests compare. */
 function patchWork(batch: number, size: number, options: Partial<PatchWork> = {}): PatchWork {
   return { ...patchWorkOf('patch-1'), batch, height: size, width: size, ...options };
 }
@@ -130,7 +130,7 @@ function captionCase(tokens: number): Case {
   };
 }
 
-/** How the machine is when a small forward comes. */
+/** The machine's state when a small forward begins. */
 type Condition = 'hot' | 'idle' | 'busy';
 
 const idleMilliseconds = 25;

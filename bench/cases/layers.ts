@@ -19,7 +19,7 @@ interface Options {
   out?: TensorType;
 }
 
-/** What the three layers of the benchmark have in common. */
+/** The common interface of the benchmark's three layers. */
 interface Layer {
   forward(input: TensorType, options?: Options): Promise<TensorType>;
   forwardSync(input: TensorType, options?: Options): TensorType;
@@ -74,7 +74,7 @@ function makeLayer(work: LayerWork, dtype: FloatDType): Layer {
   }
 }
 
-/** A layer with its weights, and its input, in `dtype` and in the library's own memory. */
+/** Returns a layer with its weights, and its input, in `dtype` and in the library's own memory. */
 export async function loadLayer(
   work: LayerWork,
   data: Data,
@@ -95,9 +95,9 @@ export async function loadLayer(
 }
 
 /**
- * How a result is asked for: into a tensor that is held (`out`), from the pool and given back
- * (`pooled`), from the pool while everything earlier is kept, so that no page was touched before
- * (`first use`), or by the asynchronous forward (`forward`).
+ * How a result gets its memory. `out`: the caller keeps one tensor. `pooled`: from the pool, and back
+ * after each call. `first use`: from the pool while all earlier results are kept, so that no page was
+ * touched before. `forward`: as `pooled`, but asynchronous.
  */
 export type Manner = 'out' | 'pooled' | 'first use' | 'forward';
 
@@ -108,7 +108,7 @@ const manners: Record<Manner, string> = {
   forward: 'await forward into out',
 };
 
-/** The first tolerance is that of float32; half types round input, weights and result. */
+/** The first tolerance is for float32; half types round input, weights and result. */
 export const tolerances: Record<FloatDType, number> = {
   float32: 1e-3,
   float16: 5e-3,

@@ -9,7 +9,7 @@ import type { OnceReport } from '../once.js';
 
 const script = fileURLToPath(new URL('../once.ts', import.meta.url));
 
-/** A runner that starts a new process for each call, which computes `work` and reports one figure. */
+/** A runner that computes `work` in a new process for each call; the process reports one figure. */
 function inProcess(side: Side, name: string, work: PatchWork, figure: keyof OnceReport): Runner {
   return {
     side,

@@ -1,13 +1,14 @@
-// What this machine can do at most, as a program that benchmarks run in alternation with layers.
+// The most that this machine can do, as a program that the benchmark runs in alternation with
+// layers.
 //
 // Reads lines `<kind> <threads> <amount>` and answers each with the nanoseconds that so much took:
 //   write   bytes written past the caches (non-temporal stores), into pages that are there already
 //   read    bytes of a buffer that was read just before: the speed of the cache that holds it
 //   fma     float32 operations (a fused multiply-add counts two), from registers
 //   bf16    operations of the bfloat16 dot product instruction, from registers
-// `limits --busy <threads>` instead keeps the processor at work for as long as its standard input
-// is open: a machine that others use, too. `info` answers the instruction set that it chose. The
-// clock starts when all threads are running: the cost of waking them is not in these figures.
+// `limits --busy <threads>` instead keeps the processor at work until its standard input ends, like
+// a machine that others use, too. The line `info` is answered with the instruction set that it
+// chose. The clock starts when all threads are running, so that figures do not include waking them.
 #include <sched.h>
 #include <sys/mman.h>
 
@@ -41,7 +42,7 @@ struct Kernels {
   void (*write)(char* to, size_t bytes);
   void (*read)(const char* from, size_t bytes);
   void (*fma)(int64_t operations);
-  void (*bf16)(int64_t operations);  // null where there is no such instruction
+  void (*bf16)(int64_t operations);  // null if the processor lacks the instruction
 };
 
 // The text of the kernels is the same for every vector type. 12 accumulators hide the latency of
@@ -105,7 +106,7 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"))) void bf16_avx512
   const __m512bh a = _mm512_cvtne2ps_pbh(value, value);
   const int64_t each = kSums * 2 * 32;  // 32 products and 32 additions an instruction
   for (int64_t done = 0; done < operations; done += each) {
-#pragma GCC unroll 24  // or the sums wait in memory
+#pragma GCC unroll 24  // otherwise the sums would be stored in memory
     for (int k = 0; k < kSums; ++k) sum[k] = _mm512_dpbf16_ps(sum[k], a, a);
   }
 #pragma GCC unroll 24
@@ -114,7 +115,7 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"))) void bf16_avx512
 }
 
 Kernels choose() {
-  // The limit of what the product may use.
+  // The benchmark's limit uses the instruction set that the product may use.
   const char* given = std::getenv("LATTE_CPU_TARGET");
   const std::string target = given == nullptr ? "" : given;
   if (target.empty() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -130,7 +131,7 @@ Kernels choose() {
 void fence() { _mm_sfence(); }
 #else
 using Vec16 = float __attribute__((vector_size(16)));
-// AArch64 has no store that is sure to pass the caches: the limit is that of ordinary stores.
+// AArch64 has no store that certainly bypasses the caches, so the limit is that of ordinary stores.
 #define LATTE_STORE(to, v) (*reinterpret_cast<Vec16*>(to) = (v))
 #define LATTE_MUL_ADD(a, b, c) ((a) * (b) + (c))
 LATTE_LIMIT_KERNELS(plain, , Vec16, 16, LATTE_STORE, LATTE_MUL_ADD)
@@ -140,7 +141,8 @@ void fence() {}
 
 // ---- threads ----
 
-/// Runs body(0 … threads-1), each on a core of its own; nanoseconds from when all run to the end.
+/// Runs body(0 … threads-1), each on a core of its own. Returns the nanoseconds from when all run
+/// to the end.
 double timed(int threads, const std::function<void(int)>& body) {
   std::vector<int> cores;
   cpu_set_t allowed;
@@ -180,7 +182,7 @@ double timed(int threads, const std::function<void(int)>& body) {
   return std::chrono::duration<double, std::nano>(end - start).count();
 }
 
-/// Memory with huge pages where the system has them, every page touched.
+/// Returns memory with huge pages, if the system has them, every page touched.
 char* buffer(size_t bytes) {
   static char* memory = nullptr;
   static size_t size = 0;
@@ -214,7 +216,7 @@ double run(const Kernels& kernels, const std::string& kind, int threads, double 
     });
   }
   if (kind == "read") {
-    // Again and again: what a core's own cache cannot hold comes from the next one.
+    // Repeated, because a core reads from the next larger cache what its own cache cannot hold.
     constexpr int kRepeat = 16;
     return timed(threads,
                  [&](int t) {
@@ -231,7 +233,7 @@ double run(const Kernels& kernels, const std::string& kind, int threads, double 
 
 }  // namespace
 
-/// Keeps so many threads at work until standard input ends, which it does with the parent at last.
+/// Keeps so many threads at work until standard input ends, at the latest with the parent process.
 int stay_busy(int threads) {
   for (int t = 0; t < threads; ++t) {
     std::thread([] {

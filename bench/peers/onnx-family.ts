@@ -20,7 +20,7 @@ import {
 
 type PatchProduct = 'Conv' | 'patchify + MatMul';
 
-/** What the functions below need of a case. */
+/** A graph under construction, and its case. */
 interface Building {
   graph: OnnxGraph;
   work: FamilyWork;
@@ -29,13 +29,13 @@ interface Building {
   inputs: Record<string, string>;
 }
 
-/** [..., K] → [rows, K]. */
+/** Reshapes [..., K] to [rows, K]. */
 function asRows({ graph, work, inputs }: Building, name: string): string {
   const shape = work.inputs[name]!.shape;
   return graph.reshape(inputs[name]!, [sizeOf(shape.slice(0, -1)), shape.at(-1)!]);
 }
 
-/** linear_1, GELU (tanh), linear_2 on rows. */
+/** linear_1, GELU (tanh) and linear_2 on rows. */
 function geluMlp(building: Building, kind: Product, x: string, prefix: string): string {
   const { graph, data } = building;
   const hidden = graph.node('Gelu', [linear(graph, kind, x, data, `${prefix}linear_1`)], {
@@ -44,7 +44,7 @@ function geluMlp(building: Building, kind: Product, x: string, prefix: string): 
   return linear(graph, kind, hidden, data, `${prefix}linear_2`);
 }
 
-/** The tokens before positions; those of the product have the bias, if `biased`. */
+/** The tokens before positions are added; with the projection's bias if `biased`. */
 function patches(
   { graph, work, data, inputs }: Building,
   kind: PatchProduct,
@@ -80,7 +80,7 @@ function patches(
     ]);
   }
   const depth = channels * pt * p * p;
-  // Axes: batch, frame, frame of the patch, channel, row, y, column, x; or the channel second.
+  // The axes: batch, frame, frame of the patch, channel, row, y, column, x; or with the channel second.
   const split = images
     ? [batch, frames, pt, channels, rows, p, columns, p]
     : [batch, channels, frames, pt, rows, p, columns, p];
@@ -110,7 +110,7 @@ function patchTokens(building: Building, kind: PatchProduct): string {
     const shape = [1, positions.length / dim, dim];
     return graph.node('Add', [x, graph.floats({ data: positions, shape })]);
   }
-  // One addition instead of two: the peer is given its best form.
+  // The peer gets its fastest form: one addition for bias and positions instead of two.
   const folded = kind === 'patchify + MatMul' && positions !== undefined;
   const x = patches(building, kind, !folded);
   if (positions === undefined) return x;
@@ -120,7 +120,7 @@ function patchTokens(building: Building, kind: PatchProduct): string {
   return graph.node('Add', [x, graph.floats({ data: positions, shape })]);
 }
 
-/** The sinusoid of a vector of timesteps, through its embedder. */
+/** The embedder's result for the sinusoids of a vector of timesteps. */
 function embedded(
   { graph, work, data, inputs }: Building,
   kind: Product,
@@ -196,10 +196,10 @@ function results(building: Building, kind: Product): Record<string, string> {
   }
 }
 
-/** The graphs of a sibling's layer that could be somebody's best way to compute it. */
+/** Every graph of a sibling's layer that might be the fastest. */
 export function familyModels(work: FamilyWork, data: Data): Model[] {
   const patched = ['PatchEmbed', 'PatchEmbed3d', 'CogVideoXPatchEmbed'].includes(work.op);
-  // Conv has no axis of frames beside that of images.
+  // Conv would need an axis of frames beside that of images, which it lacks.
   const inTime = work.op === 'CogVideoXPatchEmbed' && work.options.patchSizeT !== undefined;
   const kinds = patched
     ? (['Conv', 'patchify + MatMul'] as const).slice(inTime ? 1 : 0)

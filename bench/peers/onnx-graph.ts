@@ -5,7 +5,7 @@ const { onnx } = proto;
 
 type Attribute = number | number[] | string;
 
-/** Writes an ONNX model: tensors go by name, every call adds a node and returns its result. */
+/** Writes an ONNX model. Tensors are named; every call adds a node and returns its result's name. */
 export class OnnxGraph {
   readonly #nodes: proto.onnx.INodeProto[] = [];
   readonly #initializers: proto.onnx.ITensorProto[] = [];

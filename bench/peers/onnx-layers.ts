@@ -50,7 +50,7 @@ function patchEmbed(
     if (layerNorm) {
       x = graph.node('Add', [x, graph.floats(bias)]);
     } else {
-      // One addition instead of two, so that the peer runs its fastest graph.
+      // The peer gets its fastest graph: one addition for bias and positions instead of two.
       for (let i = 0; i < positions.length; i++) positions[i]! += bias.data[i % dim]!;
     }
   }
@@ -105,7 +105,7 @@ function timestepModels(work: TimestepWork, data: Data): Model[] {
   });
 }
 
-/** Sinusoid, embedder and modulation of a number of timesteps; outputs have the product's names. */
+/** Sinusoid, embedder and modulation of some timesteps. The outputs have the product's names. */
 function modulationOf(
   graph: OnnxGraph,
   timesteps: number,
@@ -143,7 +143,7 @@ function latentOf(graph: OnnxGraph, work: PatchWork, data: Data): Record<string,
   return outputs;
 }
 
-/** One denoising step's conditioning, all of it computed anew. */
+/** The conditioning of one denoising step, with everything computed in that step. */
 function conditioningModels({ patch, caption }: ConditioningWork, data: Data): Model[] {
   const graph = new OnnxGraph();
   const outputs = {
@@ -154,7 +154,10 @@ function conditioningModels({ patch, caption }: ConditioningWork, data: Data): M
   return [{ variant: 'one graph a step', bytes: graph.bytes(), outputs }];
 }
 
-/** The same as two graphs, as `prepare` and `embedLatent` split it: once a prompt, and once a step. */
+/**
+ * The same as two graphs: one that runs once a prompt, like `prepare`, and one for each step, like
+ * `embedLatent`.
+ */
 export function runModels(
   { patch, caption, steps }: ConditioningWork,
   data: Data,
@@ -172,7 +175,7 @@ export function runModels(
   ];
 }
 
-/** All graphs that may be the fastest one for this work. */
+/** Every graph that might be the fastest for this work. */
 export function modelsOf(work: Work, data: Data): Model[] {
   switch (work.layer) {
     case 'PatchEmbed':

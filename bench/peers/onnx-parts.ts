@@ -7,7 +7,7 @@ export interface Model {
   outputs: Record<string, number[]>;
 }
 
-/** [rows, columns] → [columns, rows]. */
+/** Transposes a matrix [rows, columns]. */
 export function transposed({ data }: Array32, rows: number, columns: number): Array32 {
   const result = new Float32Array(data.length);
   for (let r = 0; r < rows; r++) {
@@ -18,7 +18,7 @@ export function transposed({ data }: Array32, rows: number, columns: number): Ar
 
 export type Product = 'Gemm' | 'MatMul';
 
-/** x·Wᵀ + b; Gemm takes the weights as they are stored, MatMul has them transposed beforehand. */
+/** x·Wᵀ + b. Gemm takes the weights as they are stored; for MatMul they are transposed beforehand. */
 export function linear(
   graph: OnnxGraph,
   kind: Product,
@@ -51,7 +51,7 @@ export function timestepMlp(
   return linear(graph, kind, hidden, data, `${prefix}linear_2`);
 }
 
-/** [cos | sin] of the timesteps, 256 channels. */
+/** [cos | sin] of the timesteps, with 256 channels. */
 export function sinusoid(graph: OnnxGraph, timestep: string, batch: number): string {
   const frequencies = Float32Array.from({ length: 128 }, (_, i) =>
     Math.exp((-Math.log(10000) * i) / 128),

@@ -26,14 +26,14 @@ export function onnxFeeds(data: Data): Record<string, ort.Tensor> {
   );
 }
 
-/** Every variant: each graph, on one thread and on all, with outputs of its own or given to it. */
+/** All variants: each graph, on one thread and on all, with new outputs or with given ones. */
 export async function onnxRunners(work: Work, data: Data, threads: number): Promise<Runner[]> {
   const feeds = onnxFeeds(data);
   const runners: Runner[] = [];
   for (const model of modelsOf(work, data)) {
     for (const count of new Set([1, threads])) {
       const session = await onnxSession(model, count);
-      // One session serves both kinds of output; the second to be closed releases it.
+      // Two runners share a session; the second to be closed releases it.
       let users = 2;
       const close = async (): Promise<void> => {
         if (--users === 0) await session.release();

@@ -31,7 +31,7 @@ interface Loaded {
   error?: string;
 }
 
-/** Writes each array into a file of its own, and job.json, which lists them. */
+/** Writes each array into a file of its own, and a job.json that lists them. */
 function writeJob(to: string, work: Work, data: Data, job: object): void {
   const arrays = { ...data.weights, ...data.inputs };
   if (work.layer === 'PatchEmbed' || work.layer === 'Conditioning') {
@@ -64,7 +64,7 @@ function writeJob(to: string, work: Work, data: Data, job: object): void {
   );
 }
 
-/** A Python program that computes, measures its own time, and returns its result. */
+/** A runner whose Python program computes, measures its own time, and returns its result. */
 function runnerOf(
   child: LineProcess,
   to: string,
@@ -110,7 +110,7 @@ async function start(
 
 const temporary = (): string => mkdtempSync(join(tmpdir(), 'latte-bench-'));
 
-/** PyTorch, MindSpore and OpenVINO, each in a process of its own, as far as they are installed. */
+/** PyTorch, MindSpore and OpenVINO, if they are installed, each in a process of its own. */
 export async function pythonRunners(
   work: Work,
   data: Data,
@@ -120,14 +120,14 @@ export async function pythonRunners(
   if (python === undefined) return [];
   const runners: Runner[] = [];
   for (const { framework, name, dtype } of peers) {
-    // Half precision only for work that is limited by matrix products. Patches are limited by memory.
+    // Half precision is measured only if matrix products take the time. Patches are limited by memory.
     const products = work.layer === 'CaptionProjection' || work.layer === 'TimestepEmbedding';
     if (dtype !== 'float32' && !products) continue;
     if (framework === 'mindspore' && work.layer === 'Conditioning') {
       missingPeers.push(`${name}: seconds for each step’s PatchEmbed alone, as measured above`);
       continue;
     }
-    // Its layers are written for Latte's.
+    // layers_mindspore.py has only Latte's layers.
     if (framework === 'mindspore' && work.layer === 'Family') continue;
     const graphs = framework === 'openvino' ? modelsOf(work, data).length : 1;
     for (let model = 0; model < graphs; model++) {
@@ -148,7 +148,7 @@ export async function pythonRunners(
   return runners;
 }
 
-/** The reference's own formula in numpy, in float64 as there, cast to float32. */
+/** The reference's own formula in numpy: computed in float64 as there, then cast to float32. */
 export async function numpyPositions(
   dim: number,
   size: number,

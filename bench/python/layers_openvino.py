@@ -12,12 +12,12 @@ def load(job, arrays, folder):
         "CPU",
         {
             "PERFORMANCE_HINT": "LATENCY",
-            # Without this OpenVINO takes bfloat16 by itself where the processor has it.
+            # By default OpenVINO computes in bfloat16 if the processor has it.
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[job["dtype"]],
         },
     )
     request = compiled.create_infer_request()
-    # A shared tensor does not keep its array alive: run() holds on to them.
+    # A shared tensor does not keep its array alive, so run() keeps the arrays.
     inputs = {name: arrays[name] for name in job["inputs"]}
     for name, array in inputs.items():
         request.set_tensor(name, ov.Tensor(array, shared_memory=True))
@@ -29,7 +29,8 @@ def load(job, arrays, folder):
                 request.infer()
         else:
             request.infer()
-        # One step of a run has results beside its tokens, which the others do not return.
+        # For a step of a run the graph has results beside the tokens, which the other peers do not
+        # return.
         outputs = request.output_tensors[:1] if job["timesteps"] else request.output_tensors
         return [tensor.data for tensor in outputs]
 

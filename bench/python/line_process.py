@@ -10,7 +10,7 @@ from pathlib import Path
 def serve(load):
     """`load(job, folder)` gives (version, run, as_float32); the programs' only argument is folder."""
     folder = Path(sys.argv[1])
-    # Frameworks print to standard output as they please: answers go to a copy of it.
+    # Frameworks print to standard output, so answers go to a copy of it.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     run = as_float32 = None
@@ -22,7 +22,7 @@ def serve(load):
                 version, run, as_float32 = load(job, folder)
                 run()
                 answer = {"version": version}
-            except Exception as error:  # whatever a framework raises means that it cannot take part
+            except Exception as error:  # any error of a framework means that it cannot take part
                 answer = {"error": f"{type(error).__name__}: {error}"[:300]}
         elif command == "run":
             answer = []

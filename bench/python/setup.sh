@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes bench/python/.venv with the Python peers, each by pip. One that cannot be installed here is
-# left out: the benchmark asks each peer whether it is there and says so. numpy is older than 2
-# because MindSpore was compiled for that.
+# Makes bench/python/.venv with the Python peers, each by pip. A peer that cannot be installed is
+# left out: the benchmark asks each peer whether it is there, and reports those that are not. numpy
+# is older than 2 because MindSpore was compiled for that.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv

@@ -25,7 +25,7 @@ const whole: ConditioningWork = {
   patch: { ...patch, batch: 32, height: 32, width: 32 },
   caption,
 };
-/** Shows only that everything runs and that both compute the same. */
+/** A small run, which shows only that everything works and that both compute the same. */
 const small: ConditioningWork = {
   layer: 'Conditioning',
   steps: 3,

@@ -18,8 +18,8 @@ function given(outputs: Record<string, number[]>): Tensors {
 }
 
 /**
- * The same split: a graph for what a prompt needs once, all timesteps in one pass, and one for the
- * latent of a step. Each session has outputs of its own, which it uses again.
+ * The same split as the product's: a graph that runs once a prompt, with all timesteps in one pass, and one
+ * for the latent of a step. Each session keeps its outputs and uses them again.
  */
 export async function onnxSessions(
   work: ConditioningWork,

@@ -1,4 +1,4 @@
-// The process, or one of its workers, in which run.ts has prompts conditioned.
+// The process, or a worker of it, in which run.ts has prompts conditioned.
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
@@ -15,7 +15,7 @@ function sessionsOf({ engine, work }: Setting, count: number): Promise<Session[]
     : onnxSessions(work, data, count, engine.threads);
 }
 
-/** All of them at once. */
+/** Runs all prompts of a process at the same time; resolves to their times. */
 type Group = (steps: number) => Promise<PromptTimes[]>;
 
 interface Prompters {

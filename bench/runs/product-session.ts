@@ -5,7 +5,7 @@ import { outputShape, timestepsOf, type ConditioningWork } from '../work.js';
 import { timed } from './timed.js';
 import type { Session } from './types.js';
 
-/** Sessions that share one set of layers, as the prompts of one server thread do. */
+/** Makes sessions that share one set of layers, like the prompts of one thread of a server. */
 export async function productSessions(
   work: ConditioningWork,
   data: Data,

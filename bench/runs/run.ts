@@ -9,12 +9,12 @@ import { productName } from '../product.js';
 import type { ConditioningWork } from '../work.js';
 import type { Engine, Place, Round, Setting } from './types.js';
 
-/** Threads of the one before may still spin. */
+/** Milliseconds between contestants: the threads of the last one may still spin. */
 const settle = 50;
 
 const script = fileURLToPath(new URL('process.ts', import.meta.url));
 
-/** A process with one engine, which runs rounds when it is asked to. */
+/** A process with one engine, which runs a round on request. */
 class Contestant {
   readonly name: string;
   readonly rounds: Round[] = [];
@@ -32,7 +32,7 @@ class Contestant {
   }
 
   async #answer<T>(): Promise<T> {
-    // A process that ends answers no more.
+    // A process that has ended sends no answer.
     const ended = once(this.#child, 'close').then(([status]) => {
       throw new Error(`${this.name}: the process ended with ${status}`);
     });
@@ -60,13 +60,13 @@ class Contestant {
 
 export interface RunRow {
   name: string;
-  /** Of all prompts of a round. */
+  /** Prompts of a round per second of that round. */
   promptsPerSecond: number;
-  /** Nanoseconds. */
+  /** Nanoseconds of `prepare`. */
   prepare: number;
   step: number;
   step99: number;
-  /** Throughput of each round. */
+  /** The throughput of each round. */
   figures: number[];
 }
 
@@ -74,7 +74,7 @@ export interface RunResult {
   place: Place;
   prompts: number;
   rounds: number;
-  /** The product's first. */
+  /** The rows, the product's first. */
   rows: RunRow[];
 }
 
@@ -97,7 +97,7 @@ function rowOf({ name, rounds, setting }: Contestant): RunRow {
   };
 }
 
-/** The product and onnxruntime-node in alternation, each in a process of its own. */
+/** Compares the product with onnxruntime-node, in alternation and each in a process of its own. */
 export async function compareRuns(
   work: ConditioningWork,
   place: Place,
@@ -118,7 +118,7 @@ export async function compareRuns(
       const apart = difference(peer.sample, product.sample);
       if (!(apart < 1e-3)) throw new Error(`${peer.name} computes something else: ${apart}`);
     }
-    // The peer is its own best: the faster number of threads goes on.
+    // The peer's faster number of threads takes part.
     const tries = await inTurn(peers, (peer) => peer.round(Math.ceil(work.steps / 10)));
     const best = tries.sort(([, a], [, b]) => a.nanoseconds - b.nanoseconds)[0]![0];
     for (let i = 0; i < rounds; i++) {

@@ -1,5 +1,5 @@
-// A worker does not inherit the loader of TypeScript. With Node.js 20 it needs both registrations:
-// the benchmark's files are ES modules, the tests' tables CommonJS.
+// Registers the TypeScript loader, which a worker does not inherit. Node.js 20 needs both
+// registrations: the benchmark's files are ES modules, the tests' tables CommonJS.
 import { register as registerCommonJs } from 'tsx/cjs/api';
 import { register } from 'tsx/esm/api';
 

@@ -1,16 +1,16 @@
 import type { DdimStep } from './ddim.js';
 
 /**
- * The error of one forward in float32, as a part of the largest result. One rounding is 2^-24; eight of
- * them are allowed for sums in another order than PyTorch's. The tiny model's first step shows one.
+ * The error of one forward in float32, relative to the largest result. One rounding is 2^-24; eight of them
+ * are allowed for sums in another order than PyTorch's. The tiny model's first step has an error of one.
  */
 const forwardError = 2 ** -21;
 
 /**
- * How far apart float32 rounding may bring the latents of two runs after each step. A step multiplies
- * the distance so far by `ofSample`, and adds the error of the guided noise
- * (1 − g)·negative + g·wanted: at most |ofNoise| · (2g − 1) · `forwardError` · the largest noise. That the
- * blocks then see slightly other latents is left out; how much that adds was not measured.
+ * A bound for the distance between the latents of two runs after each step, because of float32 rounding. A
+ * step multiplies the distance so far by `ofSample`. It adds the error of the guided noise (1 − g)·negative
+ * + g·wanted: at most |ofNoise| · (2g − 1) · `forwardError` · the largest noise. The bound leaves out that
+ * the blocks then read slightly different latents; how much that adds was not measured.
  */
 export function roundingBounds(
   steps: readonly DdimStep[],
@@ -28,7 +28,7 @@ export function roundingBounds(
 export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let largest = a.length === b.length ? 0 : Infinity;
   for (let i = 0; i < a.length; i++) {
-    // NaN must not pass for a small difference.
+    // A NaN must not count as a small difference.
     const difference = Math.abs(a[i]! - b[i]!);
     if (!(difference <= largest)) largest = difference;
   }

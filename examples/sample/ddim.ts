@@ -18,7 +18,7 @@ interface SchedulerConfig {
   [field: string]: unknown;
 }
 
-/** What this scheduler computes; a config that asks for something else is refused. */
+/** The settings that this scheduler implements; a config with others is refused. */
 const supported = {
   _class_name: 'DDIMScheduler',
   beta_schedule: 'linear',

@@ -1,4 +1,4 @@
-// The package of this checkout, as built by `npm run build`. In a program of your own:
+// The package of this checkout, built by `npm run build`. In your own program:
 // import { LatteEmbeddings, openCheckpoint, Tensor } from 'latte-embeddings';
 import { createRequire } from 'node:module';
 import type * as Library from '../../lib/index.js';

@@ -1,4 +1,4 @@
-// Latents as a picture: a column for each frame, a row for each channel.
+// Draws latents as a picture: a column for each frame, a row for each channel.
 import { writeFile } from 'node:fs/promises';
 import { PNG } from 'pngjs';
 import type { LatteTensor } from './latte.js';

@@ -1,4 +1,4 @@
-// Opens what python/export.py wrote, and samples.
+// Opens the folder that python/export.py wrote, and samples.
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { largestDifference, roundingBounds } from './agreement.js';
@@ -16,7 +16,7 @@ export interface RunOptions {
 }
 
 export interface Agreement {
-  /** After each step, the largest difference from diffusers' latents, and what rounding allows. */
+  /** The largest difference from diffusers' latents after each step, and the bound for it. */
   readonly differences: number[];
   readonly bounds: number[];
 }
@@ -24,7 +24,7 @@ export interface Agreement {
 export interface RunResult {
   readonly latents: LatteTensor;
   readonly times: Times & { total: number };
-  /** Undefined if the folder has no latents of diffusers for these steps. */
+  /** Undefined if the folder has no latents of diffusers for this number of steps. */
   readonly agreement: Agreement | undefined;
 }
 
@@ -36,7 +36,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const steps = ddimSteps(scheduler, stepCount);
   const guidanceScale = Number(file.metadata.get('guidance_scale'));
   const blocks = await ort.InferenceSession.create(join(folder, 'blocks.onnx'));
-  // Not on an NPU: the blocks read the cpu's memory.
+  // On the CPU, because the blocks read its memory.
   using latte = await LatteEmbeddings.fromPretrained(folder, {
     subfolder: 'transformer',
     device: 'cpu',

@@ -11,28 +11,28 @@ export interface SampleOptions {
   /** [1, L, K]: the text encoder's output for the prompt, and for the negative or empty one. */
   readonly prompt: LatteTensor;
   readonly negativePrompt: LatteTensor;
-  /** How far the noise is moved away from that of the negative prompt. */
+  /** The guidance scale g: the noise is negative + g·(wanted − negative). */
   readonly guidanceScale: number;
-  /** [1, C, F, H, W], noise. */
+  /** The initial noise [1, C, F, H, W]. */
   readonly latents: LatteTensor;
-  /** Called after each step with [1, C, F, H, W], which the next step overwrites. */
+  /** Called after each step with the latents [1, C, F, H, W], which the next step overwrites. */
   readonly onStep?: (step: number, latents: LatteTensor) => void;
 }
 
 /** Milliseconds of each part of a run. */
 export interface Times {
-  /** prepare: the caption and all timesteps, once. */
+  /** `prepare`: the caption and all timesteps, once. */
   prepare: number;
-  /** embedLatent, of all steps. */
+  /** `embedLatent`, summed over all steps. */
   embedLatent: number;
-  /** The blocks in ONNX Runtime, of all steps. */
+  /** The blocks in ONNX Runtime, summed over all steps. */
   blocks: number;
-  /** Guidance and the scheduler, of all steps. */
+  /** Guidance and the scheduler, summed over all steps. */
   scheduler: number;
 }
 
 export interface SampleResult {
-  /** [1, C, F, H, W]. */
+  /** The final latents [1, C, F, H, W]. */
   readonly latents: LatteTensor;
   readonly times: Times;
   /** The largest absolute value of the noise that the blocks predicted. */
@@ -49,13 +49,13 @@ export async function sample(options: SampleOptions): Promise<SampleResult> {
     return result;
   };
 
-  // Everything that does not depend on the latents. Rows: the negative prompt, the prompt.
+  // Computes everything that does not depend on the latents. Rows: the negative prompt, then the prompt.
   using caption = stack(negativePrompt, prompt);
   using plan = await timed('prepare', () =>
     latte.prepare({ timesteps: steps.map(({ timestep }) => timestep), caption }),
   );
 
-  // These tensors keep their memory in all steps, so each is given to ONNX Runtime once.
+  // These tensors keep their memory in all steps, so each is passed to ONNX Runtime once.
   const [, channels, frames, height, width] = options.latents.shape as [
     number,
     number,
@@ -104,14 +104,14 @@ export async function sample(options: SampleOptions): Promise<SampleResult> {
   return { latents: result, times, largestNoise };
 }
 
-/** The shape of the noise, which the export fixed. */
+/** The shape of the noise, which the export has fixed. */
 function outputShape(blocks: ort.InferenceSession): number[] {
   const output = blocks.outputMetadata.find(({ name }) => name === 'sample');
   if (!output?.isTensor) throw new Error('the blocks have no output "sample"');
   return output.shape as number[];
 }
 
-/** Two float32 tensors of one row each as one of two rows. */
+/** Stacks two float32 tensors of one row each. */
 function stack(first: LatteTensor, second: LatteTensor): LatteTensor {
   const both = Tensor.zeros([2, ...first.shape.slice(1)]);
   const data = both.data as Float32Array;

@@ -7,10 +7,10 @@ import { caption, input, int64, numbers, timesteps } from './support/inputs.js';
 import { postBinary, type BinaryInput } from './support/rest.js';
 import { Gate, latte, modelFolder, serve, until } from './support/server.js';
 
-/** Requests of many numbers of rows: kernels treat the last rows of a product in their own way. */
+/** Numbers of rows of the requests. Kernels compute the last rows of a product by other code. */
 const rowCounts = [1, 2, 3, 5, 8, 13, 17, 33, 64];
 
-/** Bits to compare: the difference of two long arrays would take minutes to print. */
+/** A digest of bytes, because printing the difference of two long arrays would take minutes. */
 function digest(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
@@ -98,6 +98,6 @@ test('requests that are open at the same time share a run', async () => {
     [1, 1],
     [3, 1],
   ]);
-  // Alone, they get the same.
+  // Each request alone gets the same answer.
   for (const seed of [1, 2, 3]) expect(await send(seed)).toEqual(together[seed - 1]);
 });

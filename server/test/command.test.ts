@@ -12,7 +12,7 @@ import { latte } from './support/server.js';
 
 type Line = Record<string, unknown> & { msg: string };
 
-/** The command in a process of its own, its log line by line. */
+/** The command in a process of its own, and the lines of its log. */
 class Command {
   readonly process: ChildProcessWithoutNullStreams;
   readonly lines: Line[] = [];
@@ -32,7 +32,7 @@ class Command {
     });
   }
 
-  /** The first line of the log whose message begins so; rejects if the process ends before. */
+  /** Resolves to the first line of the log whose message begins so; rejects if the process ends first. */
   async line(begin: string): Promise<Line> {
     for (;;) {
       const found = this.lines.find(({ msg }) => msg.startsWith(begin));
@@ -87,7 +87,7 @@ describe('the command', () => {
     });
     command.process.kill('SIGTERM');
     await command.line('shutting down');
-    // Not ready, live, and still serving.
+    // The service is draining: not ready, but live, and still answering.
     expect(await get(`${base}/v2/health/ready`)).toMatchObject({ status: 503 });
     expect(await get(`${base}/v2/health/live`)).toMatchObject({ status: 200 });
     const answer = await postBinary(base, 'conditioning', inputs);

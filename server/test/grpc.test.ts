@@ -198,7 +198,7 @@ describe('refusals', () => {
   test('typed contents, which take fifty times their bytes once decoded', async () => {
     const { grpcPort } = await serve();
     const client = new GrpcClient(grpcPort);
-    // One input of five million bytes, whatever they mean.
+    // One input with five million bytes of typed contents.
     const bytes = Buffer.concat([Buffer.from('2ac096b102', 'hex'), Buffer.alloc(5_000_000)]);
     const error = await client.raw('ModelInfer', bytes).catch((reason: unknown) => reason);
     expect(error).toMatchObject({
@@ -221,7 +221,7 @@ describe('open calls', () => {
   const inputs = [caption(1, 1), timesteps(1)];
 
   test('beyond a number are refused, and each that ends makes room', async () => {
-    // Memory for eight messages of the largest size.
+    // There is memory for eight messages of the largest size.
     const server = await serve('--memory', '8', '--max-body', '1');
     const gate = new Gate(server);
     const [one, two] = [new GrpcClient(server.grpcPort), new GrpcClient(server.grpcPort)];
@@ -232,7 +232,7 @@ describe('open calls', () => {
     await expect(two.infer('conditioning', inputs)).rejects.toMatchObject({
       code: status.RESOURCE_EXHAUSTED,
     });
-    // Half of them are cancelled, the others answered.
+    // Half of them are cancelled, the others are answered.
     const cancelled = open.splice(0, 4);
     for (const call of cancelled) call.cancel();
     for (const call of cancelled) {
@@ -241,7 +241,7 @@ describe('open calls', () => {
     gate.open();
     for (const call of open) await call.answer;
     await until(() => server.service.budget.used === 0);
-    // More than eight, one after the other, some with a deadline that is over.
+    // More than eight, one after another, some with a deadline that has passed.
     for (let i = 0; i < 12; i++) {
       const deadline = Date.now() - 1;
       await two.infer('conditioning', inputs, {}, { deadline }).catch(() => undefined);
@@ -271,7 +271,7 @@ describe('open calls', () => {
         stream.on('error', () => {});
         stream.end(Buffer.concat([frame, message]));
       }
-      // In the second round the two runs of the first still hold the device.
+      // In the second round the two runs of the first round still use the device.
       await until(() => scheduler.queued + (round === 0 ? gate.signals.length : 0) === 8);
       session.destroy();
       await until(() => scheduler.queued === 0 && gate.signals.every(({ aborted }) => aborted));
@@ -290,7 +290,7 @@ describe('calls whose message never ends', () => {
       for (let round = 0; round < 3; round++) {
         const session = connect(`http://127.0.0.1:${server.grpcPort}`);
         session.on('error', () => {});
-        // While a session is connecting, a ping returns at once, without an answer.
+        // While a session is connecting, a ping fails at once.
         await new Promise<void>((resolve) => session.once('connect', () => resolve()));
         const ping = async (): Promise<void> => {
           const failure = await new Promise<Error | null>((resolve) => session.ping(resolve));
@@ -308,7 +308,7 @@ describe('calls whose message never ends', () => {
           stream.on('error', () => {});
           stream.write(Buffer.from([0, 0, 0, 1, 0, 1]));
         }
-        // The server has seen what was sent before.
+        // The server has received what was sent before.
         await ping();
         if (how === 'they are reset') {
           for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL);
@@ -319,7 +319,8 @@ describe('calls whose message never ends', () => {
       }
       const client = new GrpcClient(server.grpcPort);
       const inputs = [caption(1, 1), timesteps(1)];
-      // The end of a connection may be seen after a new one: UNAVAILABLE and full are tried again.
+      // The server may see the end of a connection after a new one, so the call is tried again while it is
+      // full.
       for (;;) {
         const answer = await client.infer('conditioning', inputs).catch((error: unknown) => error);
         if (!(answer instanceof Error)) break;

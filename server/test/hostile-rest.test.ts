@@ -181,7 +181,7 @@ describe('a request that is wrong gets an error object', () => {
   });
 });
 
-/** Sends bytes as they are; resolves with everything that came until the connection ended. */
+/** Sends bytes; resolves to everything that arrived until the connection ended. */
 async function sendRaw(port: number, text: string | Buffer): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

@@ -4,7 +4,7 @@ import { caption, timesteps } from './support/inputs.js';
 import { get, postBinary } from './support/rest.js';
 import { forget, Gate, serve, until } from './support/server.js';
 
-/** The samples of /metrics, by name and labels. */
+/** The samples of /metrics by name and labels. */
 async function metricsOf(base: string): Promise<Map<string, number>> {
   const text = await (await request(`${base}/metrics`)).body.text();
   const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));

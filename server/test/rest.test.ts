@@ -13,7 +13,7 @@ import {
 import { get, postBinary, postJson, type BinaryInput, type RestAnswer } from './support/rest.js';
 import { latte, modelFolder, serve } from './support/server.js';
 
-/** What the library computes for the same request, as bytes by the outputs' names. */
+/** The library's results for the same request, as bytes by the outputs' names. */
 async function prepared(
   folder: string,
   captionInput: BinaryInput,

@@ -86,7 +86,8 @@ test('what waits while a device is busy shares the next run, up to the limits', 
     model.runs[i]!.end();
   }
   await Promise.all([first, ...others, big, alone, other]);
-  // One; four; the fifth with the big one, 100 rows in all; what may not share; another key.
+  // The runs: one request; four; the fifth and the large one, 100 rows in all; one that must not share;
+  // another key.
   expect(sizes).toEqual([1, 4, 2, 1, 1]);
 });
 
@@ -141,7 +142,7 @@ test('devices take turns', async () => {
     devices.push((await one).device);
   }
   expect(devices).toEqual(['npu:0', 'npu:1', 'npu:2', 'npu:0', 'npu:1', 'npu:2']);
-  // At the same time, too.
+  // Both devices also run at the same time.
   const all = [1, 2, 3].map(() => submit(model.job(undefined)));
   await until(() => model.runs.length === 9);
   for (const run of model.runs.slice(6)) run.end();

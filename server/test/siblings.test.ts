@@ -15,7 +15,10 @@ function random(name: string, ...shape: number[]): BinaryInput {
 const timestep = input('timestep', [2], [999, 1]);
 const guidance = input('guidance', [2], [3.5, 7]);
 
-/** A request to one layer: its attribute in the library, and the order of its arguments if it has several. */
+/**
+ * A request to one layer: its attribute in the library, and the order of its arguments if there are
+ * several.
+ */
 interface Case {
   checkpoint: string;
   model: string;
@@ -125,7 +128,7 @@ function tensorOf({ datatype, shape, bytes }: BinaryInput): Tensor {
   return new Tensor('float32', new Float32Array(copy), shape);
 }
 
-/** The results of the library's layer, by the service's names. */
+/** The results of the library's layer, by the names of the service. */
 async function expected(
   folder: string,
   { layer, inputs, outputs, takes }: Case,

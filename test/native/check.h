@@ -26,7 +26,7 @@ inline std::vector<Test>& tests() {
   return all;
 }
 
-/// const bool registered = test("name", [] { … });
+/// Registers a test: const bool registered = test("name", [] { … });
 inline bool test(std::string name, std::function<void()> run) {
   tests().push_back({std::move(name), std::move(run)});
   return true;

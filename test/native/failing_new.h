@@ -8,8 +8,8 @@ inline thread_local int allocations_left = -1;
 /// How many allocations this thread has made.
 inline thread_local int allocations_made = 0;
 
-/// Calls step() with its first allocation failing, then its second …, until it succeeds. `failed()`
-/// is called after each failure. Returns how many allocations the step makes.
+/// Calls step() again and again: first its first allocation fails, then its second …, until it
+/// succeeds. Calls failed() after each failure. Returns how many allocations the step makes.
 template <class Step, class Failed>
 int fail_each_allocation(const Step& step, const Failed& failed) {
   for (int left = 0;; ++left) {

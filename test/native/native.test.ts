@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { runTest, testsOf } from './programs.js';
 
-// native/core and native/system, without the rest.
+// Tests of native/core and native/system alone.
 it.each(testsOf('latte_system_test'))('%s', async (name) => {
   expect(await runTest('latte_system_test', name)).toBe('1 passed\n');
 });

@@ -12,7 +12,7 @@ export function testsOf(program: string): string[] {
     .split('\n');
 }
 
-/** Runs one test of a program; returns what it prints, and rejects with what was wrong. */
+/** Runs one test of a program. Resolves to its output; rejects with the failed expectations. */
 export async function runTest(program: string, name: string, environment = {}): Promise<string> {
   const { stdout } = await promisify(execFile)(join(dirname(addon), program), [name], {
     timeout: 120_000,

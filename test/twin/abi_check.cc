@@ -90,14 +90,14 @@ LATTE_ACL_RUNTIME_OPTIONAL(LATTE_FALLBACK)
 
 namespace latte::ascend {
 
-/// Their type for one of ours; a type that is not ours stands for itself.
+/// Maps one of our types to CANN's; a type that is not ours to itself.
 template <class T>
 struct Theirs {
   using Type = T;
 };
 
-// Types of ours, by their names. Theirs must be of the same kind, and enumerations of the same
-// width and sign.
+// Our types, by their names. CANN's must be of the same kind, and enumerations of the same width
+// and sign.
 #define LATTE_ENUM(name)                                                                      \
   template <>                                                                                 \
   struct Theirs<name> {                                                                       \
@@ -155,7 +155,7 @@ struct Theirs<Result(Parameters...)> {
   using Type = TheirsOf<Result>(TheirsOf<Parameters>...);
 };
 
-/// Equal values and, for enumerators, of the enumeration that we say.
+/// The values are equal and, for enumerators, of the enumeration that acl_api.h names.
 template <class Ours, class Other>
 constexpr bool same_constant(Ours ours, Other theirs) {
   if constexpr (std::is_enum_v<Ours>) {

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 SEED = 20240103
 TOKENS = {"tiny": 5, "xl": 120}
 GUIDANCE = 7.5
-# As the config of Latte-1, smaller.
+# The config of Latte-1 with smaller sizes.
 COMMON = dict(
     in_channels=4,
     out_channels=8,
@@ -185,7 +185,7 @@ def main():
         doubled, timestep = torch.cat([latents, latents]), torch.tensor([500, 500])
         inputs = embed(model, doubled, timestep, both)
         if arguments.size == "tiny":
-            # The module around the blocks is the model's own forward, to the bit.
+            # The blocks, called like this, give the bits of the model's own forward.
             whole = model(doubled, timestep=timestep, encoder_hidden_states=both).sample
             assert torch.equal(Blocks(model)(*inputs), whole)
             run["expected"], timesteps = sample_with_diffusers(

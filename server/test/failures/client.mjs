@@ -1,17 +1,17 @@
-// A client that keeps docs/serving.md's rules: what to send again, and when.
+// A client that follows the rules of docs/serving.md: which requests it sends again, and when.
 import { Buffer } from 'node:buffer';
 import { setTimeout as delay } from 'node:timers/promises';
 import { request } from 'undici';
 
-/** What another try, perhaps at another replica, can answer. */
+/** Statuses that another try, perhaps at another replica, may not have. */
 const again = new Set([429, 502, 503]);
 
-/** Ends after this many tries: something is wrong that no rule covers. */
+/** More tries than this mean a mistake that the rules do not cover. */
 const maxTries = 200;
 
 /**
- * Sends one inference until it is answered. Resolves with its JSON object's fields, the binary part,
- * and how many tries it took; rejects for an answer that must not be repeated.
+ * Sends one inference until it is answered. Resolves to the fields of its JSON object, the binary part, and
+ * the number of tries. Rejects for an answer after which the request must not be repeated.
  */
 export async function inferWithRetries({ url, dispatcher, body, headers, onRetry }) {
   for (let tries = 1; tries <= maxTries; tries++) {
@@ -30,7 +30,7 @@ export async function inferWithRetries({ url, dispatcher, body, headers, onRetry
       }
       reason = String(answer.statusCode);
     } catch (error) {
-      // undici's errors have a code: refused, reset, or closed without an answer.
+      // undici's errors have a code if the connection was refused, reset, or closed without an answer.
       if (error.code === undefined) throw error;
       reason = error.code;
     }

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
-/** A port that is free now. HAProxy itself takes no port 0 that could be asked for. */
+/** Returns a port that is free now, because HAProxy cannot choose one and report it. */
 async function freePort() {
   const server = createServer();
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));

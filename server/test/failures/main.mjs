@@ -1,11 +1,11 @@
 // node server/test/failures/main.mjs [--requests 3000] [--clients 16] [--proxy-retries]
 //
-// Three replicas behind HAProxy, under load from clients that keep docs/serving.md's rules. One replica
-// is killed and started again, one is drained and started again, one is restarted at once, while
-// requests are open. Each request has an id of its own and other inputs; each must end in exactly one
-// answer, with its own id and the bytes that a replica gave in peace. With --proxy-retries HAProxy itself
-// sends requests again, too, and hides most of the trouble. Needs haproxy, and a build
-// (scripts/serve.sh --help builds it).
+// Three replicas behind HAProxy, under load from clients that follow the rules of docs/serving.md. While
+// requests are open, one replica is killed and started again, one is drained and started again, and one
+// is restarted at once. Each request has its own id and inputs. It must get exactly one answer, with its
+// id and the bytes that an undisturbed replica gave. With --proxy-retries HAProxy itself also sends
+// requests again, and hides most of the failures. Needs haproxy and a build (scripts/serve.sh --help
+// builds it).
 import { Buffer } from 'node:buffer';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -35,7 +35,7 @@ const clients = Number(values.clients);
 const kinds = 50;
 const folder = mkdtempSync(join(tmpdir(), 'latte-failures-'));
 
-/** A request of kind k: its shapes and values differ from those of other kinds. */
+/** Makes a request of kind k; its shapes and values differ from those of other kinds. */
 function requestOf(kind, id) {
   const tokens = 1 + (kind % 7);
   const caption = Float32Array.from({ length: 2 * tokens * 20 }, (_, i) =>
@@ -110,7 +110,7 @@ try {
       answered.set(id, true);
     }
   };
-  /** Resolves when a share of the requests is answered. */
+  /** Resolves when this share of the requests is answered. */
   const at = async (share) => {
     while (answered.size < share * total) await delay(5);
   };

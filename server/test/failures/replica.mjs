@@ -1,4 +1,4 @@
-// A replica: the command in a process of its own, on a port that it keeps when it is restarted.
+// A replica: the command in a process of its own, which keeps its port when it is restarted.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -12,7 +12,7 @@ export class Replica {
     this.#args = [main, ...args];
   }
 
-  /** Resolves once it is ready. */
+  /** Starts the process; resolves once it is ready. */
   async start() {
     const args = [...this.#args, '--http', String(this.port), '--grpc', '0'];
     this.#process = spawn(process.execPath, args, {
@@ -34,7 +34,7 @@ export class Replica {
     this.port = port;
   }
 
-  /** Resolves with how the process ended: its status, or the signal. */
+  /** Ends the process by a signal; resolves to its status, or to the signal. */
   async end(signal) {
     this.#process.kill(signal);
     return this.ended;

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the service where that is needed, and runs main.mjs with the options "$@". Needs haproxy.
+# Builds the service if that has not been done, and runs main.mjs with the options "$@". Needs
+# haproxy.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 scripts/serve.sh --help >/dev/null

@@ -40,7 +40,7 @@ def check(value, name, path):
         return
     kind = type_of(name.rsplit(".", 1)[-1])
     if kind is None or not isinstance(value, dict):
-        # Quantities, and ports as a number or a name: strings and numbers.
+        # Kubernetes writes quantities, and ports that have names, as strings or numbers.
         if isinstance(value, (str, int, float)):
             return
         raise SystemExit(f"{path}: the type {name} is not known")

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Real clients and real schemas: makes server/test/python/.venv, then runs what is named (all by default).
-#   clients    starts the service in this checkout, and lets tritonclient and kserve do a whole session
+# Tests with real clients and schemas: makes server/test/python/.venv, then runs the parts that are
+# named (default: all).
+#   clients    starts this checkout's service, and runs a whole session by tritonclient and kserve
 #   proto      compares the numbers of our .proto with those that tritonclient was built with
 #   manifests  validates server/deploy against the schemas of Kubernetes and KServe's types
-#   perf       perf_analyzer; PyPI's needs glibc 2.38
+#   perf       runs perf_analyzer; PyPI's needs glibc 2.38
 # Needs Python 3.10 or newer, and the network for pip.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -23,7 +24,7 @@ stop() {
 }
 trap stop EXIT
 
-# Starts the service on the small checkpoint; sets $http and $grpc.
+# Starts the service with the small checkpoint; sets $http and $grpc.
 start() {
   [ -z "$server" ] || return 0
   "$root/scripts/serve.sh" --model "$root/test/checkpoint/fixtures/models/latte-odd" \

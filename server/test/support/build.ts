@@ -7,8 +7,8 @@ const server = join(__dirname, '..', '..');
 const root = join(server, '..');
 
 /**
- * Builds the package into a folder, with the files that npm packs, its dependencies linked: so tests
- * run neither an old build nor one that another run is writing.
+ * Builds the package into a folder, with the files that npm packs and its dependencies linked. So tests
+ * never run an old build, or one that another run is writing.
  */
 export function buildServer(folder: string): void {
   const tsc = createRequire(__filename).resolve('typescript/bin/tsc');

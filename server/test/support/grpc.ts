@@ -15,7 +15,7 @@ export interface InferResponse {
 type Callback = (error: Error | null, answer: object) => void;
 type Method = (request: object, options: CallOptions, callback: Callback) => { cancel(): void };
 
-/** A client of the protocol's own .proto; closed after the test. */
+/** A client made from the protocol's own .proto; it is closed after the test. */
 export class GrpcClient {
   readonly #client: Client;
 
@@ -24,7 +24,7 @@ export class GrpcClient {
     this.#client = new Constructor(`127.0.0.1:${port}`, credentials.createInsecure(), {
       'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
-      // A connection of its own.
+      // Makes the client use a connection of its own.
       'grpc.use_local_subchannel_pool': 1,
     });
     onTestFinished(() => this.close());
@@ -38,7 +38,7 @@ export class GrpcClient {
     return this.start(method, request, options).answer;
   }
 
-  /** A call that can be cancelled. */
+  /** Starts a call, which can be cancelled. */
   start(
     method: string,
     request: object = {},
@@ -56,7 +56,7 @@ export class GrpcClient {
     return { answer, cancel };
   }
 
-  /** Sends bytes as they are. */
+  /** Sends bytes without encoding them. */
   async raw(method: string, bytes: Buffer): Promise<object> {
     return new Promise((resolve, reject) => {
       this.#client.makeUnaryRequest(

@@ -1,12 +1,12 @@
 import { Tensor } from 'latte-embeddings';
 import type { BinaryInput } from './rest.js';
 
-/** Bytes of a typed array. */
+/** The bytes of a typed array. */
 export function bytesOf(data: ArrayBufferView): Buffer {
   return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/** Numbers between -1 and 1 that depend on the seed alone. */
+/** Numbers between -1 and 1 that depend only on the seed. */
 export function numbers(size: number, seed = 1): Float32Array {
   let state = seed >>> 0;
   return Float32Array.from({ length: size }, () => {

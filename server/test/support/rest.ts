@@ -1,6 +1,6 @@
 import { request } from 'undici';
 
-/** A tensor of a REST answer, its bytes where it was binary. */
+/** A tensor of a REST answer, with its bytes if it was binary. */
 export interface RestTensor {
   name: string;
   datatype: string;
@@ -17,7 +17,7 @@ export interface RestAnswer {
   outputs: RestTensor[];
 }
 
-/** An input whose bytes travel behind the JSON object. */
+/** An input whose bytes follow the JSON object. */
 export interface BinaryInput {
   name: string;
   datatype: string;

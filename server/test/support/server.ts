@@ -18,14 +18,14 @@ const running = new Set<RunningServer>();
 
 afterEach(async () => {
   for (const server of running) {
-    // What a test left behind is ended, not waited for.
+    // Open requests of the test are aborted, not awaited.
     server.service.scheduler.abort();
     await server.shutDown();
   }
   running.clear();
 });
 
-/** A log that keeps its lines. */
+/** A log that keeps its lines in memory. */
 export function memoryLog(): { log: pino.Logger; lines: Record<string, unknown>[] } {
   const lines: Record<string, unknown>[] = [];
   const log = pino(
@@ -42,7 +42,7 @@ export function parseOptions(...args: string[]): CommandOptions {
   return program.opts<CommandOptions>();
 }
 
-/** A server in this process, on ports of its own; shut down after the test. */
+/** Starts a server in this process, on free ports; it is shut down after the test. */
 export async function serve(...args: string[]): Promise<RunningServer & { base: string }> {
   return serveWithLog(pino({ level: 'silent' }), ...args);
 }
@@ -57,12 +57,12 @@ export async function serveWithLog(
   return { ...server, base: `http://127.0.0.1:${server.httpPort}` };
 }
 
-/** Forgets a server that the test has shut down. */
+/** Removes a server that the test itself has shut down from those to be shut down. */
 export function forget(server: RunningServer): void {
   for (const each of running) if (each.service === server.service) running.delete(each);
 }
 
-/** Runs of a model wait at a gate until it is opened. */
+/** A gate at which a model's runs wait until it is opened. */
 export class Gate {
   readonly signals: AbortSignal[] = [];
   readonly #model: Model;
@@ -82,7 +82,7 @@ export class Gate {
     };
   }
 
-  /** Resolves once that many runs have come to the gate. */
+  /** Resolves once that many runs have reached the gate. */
   async arrivals(count: number): Promise<void> {
     while (this.signals.length < count) {
       await new Promise<void>((resolve) => this.#arrived.push(resolve));
@@ -94,7 +94,7 @@ export class Gate {
   }
 }
 
-/** Resolves once a condition holds, looking after every turn of the event loop. */
+/** Resolves once the condition holds; checks it in every turn of the event loop. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise<void>((resolve) => setImmediate(resolve));
 }

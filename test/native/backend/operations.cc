@@ -55,7 +55,7 @@ Tensor on_device(const std::vector<float>& values) {
   return tensor;
 }
 
-/// Whole numbers between -bound and bound.
+/// Random whole numbers between -bound and bound.
 std::vector<float> whole_numbers(int64_t count, int bound, uint32_t seed) {
   std::vector<float> values;
   for (int64_t i = 0; i < count; ++i) {
@@ -65,7 +65,7 @@ std::vector<float> whole_numbers(int64_t count, int bound, uint32_t seed) {
   return values;
 }
 
-/// What one rounding to the dtype may change, relative to the value.
+/// The largest error of one rounding to the dtype, relative to the value.
 double half_unit(DType dtype) {
   return dtype == DType::kFloat32 ? 0x1p-24 : dtype == DType::kFloat16 ? 0x1p-11 : 0x1p-8;
 }
@@ -125,7 +125,7 @@ struct Patches {
   bool positions;
 };
 
-/// With whole numbers, whose sums every dtype has exactly: the results must be equal.
+/// Compares with whole numbers, whose sums are exact in every dtype: the results must be equal.
 void check_patches(DType dtype, const Patches& p) {
   const int64_t depth = p.channels * p.patch.pixels();
   const std::vector<float> pixels =
@@ -197,7 +197,7 @@ void check_patches(DType dtype, const Patches& p) {
   }
 }
 
-// Whole vectors, parts of one, and rows of Wan's width.
+// Whole vectors, parts of one, and a row of Wan's width.
 TEST("layer_norm with and without weight and bias") {
   for (const DType dtype : dtypes()) {
     for (const int64_t dim : {7, 48, 1280}) {

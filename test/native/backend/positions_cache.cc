@@ -6,7 +6,7 @@ namespace {
 
 using namespace latte;
 
-/// No table is computed here.
+/// Requests a table; computes nothing, because tables are lazy.
 std::shared_ptr<LazyPositions> get(PositionsCache& cache, int64_t dim, Grid grid) {
   return cache.get([](Grid) { return PositionTable{}; }, dim, grid);
 }

@@ -80,7 +80,7 @@ TEST("the system takes whole pages back, which read as zeros then") {
   EXPECT(memory != nullptr);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(memory) % kHugePage, uintptr_t{0});
   std::memset(memory, 1, 4 * kMiB);
-  // Where its pages are larger than 4 KiB, the system refuses an address at a multiple of 4 KiB.
+  // With pages larger than 4 KiB, the system refuses an address at a multiple of 4 KiB.
   const auto pages = whole_pages(reinterpret_cast<uintptr_t>(memory) + 4096, kMiB, page_size());
   EXPECT(pages.bytes() >= kMiB - 2 * page_size());
   EXPECT(give_back_pages(pages));
@@ -148,7 +148,7 @@ TEST("a failed allocation of the pool changes nothing, and its memory is not los
     EXPECT(live >= before.live + bytes);
     memory = Memory();
     EXPECT_EQ(pool.usage().live, before.live);
-    // Memory that is there needs no allocation, neither when it is taken nor when it is given back.
+    // Taking a block from the pool and giving it back allocate nothing.
     const int allocations = test::allocations_made;
     memory = pool.allocate(bytes);
     EXPECT_EQ(memory.data(), address);
@@ -165,12 +165,12 @@ TEST("giving memory back survives that there is no memory for anything") {
   std::set<void*> addresses;
   for (const Memory& memory : blocks) addresses.insert(memory.data());
   for (Memory& memory : blocks) {
-    test::allocations_left = 0;  // also: the trimmer's thread cannot be started
+    test::allocations_left = 0;  // so the trimmer's thread cannot be started, either
     { const Memory gone = std::move(memory); }
     test::allocations_left = -1;
   }
   EXPECT_EQ(pool.usage().live, size_t{0});
-  // Each block is there once, whether it was given back to the system or not.
+  // The pool has each block exactly once, whether its pages went back to the system or not.
   std::set<void*> again;
   for (Memory& memory : blocks) {
     memory = pool.allocate(3 * kMiB);
@@ -230,7 +230,7 @@ TEST("a control group of version 1 bounds the memory, also below a mount of its 
   EXPECT_EQ(host_memory(machine.folders()).total, size_t{5000000});
   EXPECT_EQ(host_memory(machine.folders()).available, size_t{2000000});
   EXPECT_EQ(control_group_cores(machine.folders()), 1.5);
-  // No limit: the most that fits into a page counter.
+  // The largest value of a page counter stands for "no limit".
   machine.put("cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
   EXPECT(host_memory(machine.folders()).total > 5000000);
 });

@@ -18,21 +18,21 @@ namespace {
 using namespace latte;
 using system::ThreadPool;
 
-/// A pool is never destroyed.
+/// Makes a pool that is never destroyed.
 ThreadPool& pool_of(int threads) { return *new ThreadPool(threads); }
 
-/// One loop in which each index is counted; expects each to be visited once.
+/// Runs a loop that counts each index; expects each to be visited once.
 void visit_all(ThreadPool& pool, int64_t count, int threads) {
   std::vector<std::atomic<int>> visits(static_cast<size_t>(count));
   pool.parallel_for(count, threads, [&](int64_t i) { ++visits[static_cast<size_t>(i)]; });
   for (const auto& visit : visits) EXPECT_EQ(visit.load(), 1);
 }
 
-/// Long enough for helpers to fall asleep; longer each round, for machines where they have to wait
-/// for a processor before they can.
+/// Waits until helpers have had time to fall asleep. Later rounds wait longer, because on a busy
+/// machine a helper waits for a processor first.
 void pause_for_sleep(int round = 0) { usleep(2000 + 100 * static_cast<unsigned>(round)); }
 
-/// Callers that are inside loops of one thread for as long as this lives.
+/// Callers that stay inside loops of one thread while this object lives.
 class Busy {
  public:
   Busy(ThreadPool& pool, int callers) {
@@ -70,7 +70,7 @@ TEST("a loop wakes at most the helpers that it asked for") {
     for (const int asked : asked_for) {
       const auto most = static_cast<uint64_t>(std::min(asked, threads) - 1);
       uint64_t woken = 0;
-      // On a busy machine it takes a helper a while to fall asleep.
+      // On a busy machine it takes a helper several rounds to fall asleep.
       for (int round = 0; round < 5 || (most > 0 && woken == 0 && round < 500); ++round) {
         pause_for_sleep(round);
         const auto before = pool.counts();
@@ -119,7 +119,7 @@ TEST("callers and their helpers together are no more than the pool's threads") {
 TEST("several callers have helpers at the same time") {
   ThreadPool& pool = pool_of(6);
   std::atomic<uint64_t> inner{0};
-  // A loop inside a loop is another caller.
+  // A loop inside a loop has a caller of its own.
   pool.parallel_for(2, 2, [&](int64_t) { pool.parallel_for(100, 2, [&](int64_t) { ++inner; }); });
   EXPECT_EQ(inner.load(), uint64_t{200});
   EXPECT(pool.counts().called >= 2);
@@ -144,7 +144,7 @@ TEST("sums are right for many callers at once") {
   }
   for (auto& caller : callers) caller.join();
   EXPECT_EQ(wrong.load(), 0);
-  // On a busy machine short loops may end before any helper comes; these do not.
+  // On a busy machine short loops may end before any helper comes; these take longer.
   for (int round = 0; round < 1000 && pool.counts().helped == 0; ++round) {
     pool.parallel_for(2, 2, [](int64_t) { usleep(1000); });
   }
@@ -154,7 +154,8 @@ TEST("sums are right for many callers at once") {
 TEST("a caller that waits for its helper sleeps, and is woken") {
   ThreadPool& pool = pool_of(2);
   for (int round = 0; round < 5; ++round) {
-    // Each thread has one index. The caller's ends when the helper has begun its own, which lasts.
+    // Each thread has one index. The caller's ends when the helper has begun its own, which takes
+    // long.
     std::atomic<bool> helped{false}, ended{false};
     const auto caller = std::this_thread::get_id();
     pool.parallel_for(2, 2, [&](int64_t) {
@@ -175,16 +176,17 @@ TEST("without memory for a helper the caller does the work, and has helpers late
   std::vector<int> visits(50);
   test::allocations_left = 0;
   pool.parallel_for(50, 3, [&](int64_t i) { ++visits[static_cast<size_t>(i)]; });
-  EXPECT_EQ(test::allocations_left, -1);  // it did ask for memory
+  EXPECT_EQ(test::allocations_left, -1);  // the pool did try to allocate
   EXPECT_EQ(std::count(visits.begin(), visits.end(), 1), std::ptrdiff_t{50});
   EXPECT_EQ(pool.counts().called, uint64_t{0});
-  // No thread is tried for a second: what failed a moment ago is likely to fail again.
+  // After a failure the pool starts no thread for a second, because the next try would likely fail,
+  // too.
   visit_all(pool, 50, 3);
   EXPECT_EQ(pool.counts().called, uint64_t{0});
   usleep(1100000);
   visit_all(pool, 50, 3);
   EXPECT_EQ(pool.counts().called, uint64_t{2});
-  // A running pool needs no memory at all.
+  // A pool whose threads run allocates nothing.
   const int allocations = test::allocations_made;
   pool.parallel_for(50, 3, [&](int64_t i) { ++visits[static_cast<size_t>(i)]; });
   EXPECT_EQ(test::allocations_made, allocations);

@@ -1,4 +1,4 @@
-// Buffers, queues and events: their life cycle is checked.
+// Buffers, queues and events, whose life cycle is checked.
 #pragma once
 
 #include <array>
@@ -122,7 +122,7 @@ class TPipe {
   void ReleaseEventID(HardEvent event, int id) {
     events_[static_cast<size_t>(event)][static_cast<size_t>(id)] = false;
   }
-  /// One that is free now; it stays free.
+  /// Returns an event that is free now, without taking it.
   int FetchEventID(HardEvent event) {
     const int id = AllocEventID(event);
     ReleaseEventID(event, id);
@@ -130,7 +130,7 @@ class TPipe {
   }
 
  private:
-  // The toolkit's pipe keeps these flags on a cube core for its own products.
+  // On a cube core the toolkit's pipe keeps these flags for its own products.
   static constexpr int kReserved = 3;
 
   Buffer* allocate(latte::model::Space space, uint32_t bytes) {
@@ -158,7 +158,7 @@ class TPipe {
       events_{};
 };
 
-/// The events of a queue: its buffer is filled, and read again.
+/// The two events of a queue: its buffer is filled, and its buffer has been read.
 struct QueueEvents {
   HardEvent ready, free;
 };

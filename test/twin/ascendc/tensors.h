@@ -1,4 +1,4 @@
-// Element types, tensors in local and device memory, and who runs.
+// Element types, tensors in local and device memory, and the number of the running core.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// The vector functions of our kernels, over the first `count` elements.
+// The vector functions that our kernels call, over the first `count` elements.
 #pragma once
 
 #include "tensors.h"
@@ -15,7 +15,7 @@ enum class RoundMode {
   CAST_ODD
 };
 
-/// While it lives, instructions process the number of elements that it was constructed with.
+/// While an object of this class lives, instructions process the number of elements given to it.
 class CountedMask {
  public:
   explicit CountedMask(int32_t count) {
@@ -104,7 +104,7 @@ inline void Cast(const LocalTensor<half>& to, const LocalTensor<float>& from, Ro
       no_such_rounding();
   }
 }
-/// There is no CAST_NONE to bfloat16.
+/// A conversion to bfloat16 has no CAST_NONE.
 inline void Cast(const LocalTensor<bfloat16_t>& to, const LocalTensor<float>& from, RoundMode mode,
                  int32_t count) {
   const CountedMask mask(count);
@@ -123,7 +123,7 @@ inline void Gather(const LocalTensor<T>& to, const LocalTensor<T>& from,
                    const LocalTensor<uint32_t>& offsets, uint32_t base, uint32_t count) {
   constexpr uint32_t lanes = 256 / sizeof(T);
   const uint32_t repeats = count / lanes, rest = count % lanes;
-  // Ascend C hands the repeats on in 8 bits, unchecked.
+  // Ascend C passes the number of repeats in 8 bits, unchecked.
   if (repeats > 255) throw latte::model::Fault("Gather: more than 255 repeats");
   const auto select = [](uint32_t elements) {
     const uint64_t all = ~uint64_t{0};

@@ -16,7 +16,7 @@
 
 namespace {
 
-/// A call of Node-API that failed has left an exception, or will not be missed by a test.
+/// Ignores failed calls of Node-API: they leave an exception, or a test misses the property.
 napi_value object(napi_env env) {
   napi_value value = nullptr;
   napi_create_object(env, &value);

@@ -20,7 +20,7 @@ struct Place {
 };
 std::map<int, Place> places;
 
-/// The device's own context and stream of this addon, current on the calling thread.
+/// Makes the device's own context and stream of the other API current on the calling thread.
 aclrtStream enter(int device) {
   Place& place = places[device];
   if (place.context == nullptr) {

@@ -1,4 +1,4 @@
-// Stands for another API in the process that uses the NPUs, too: for tests of fromDevicePointer().
+// Stands for another API of the process that uses the NPUs, too. For tests of fromDevicePointer().
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,7 @@
 
 namespace latte::twin {
 
-/// Device memory that is being filled on a stream of the other API, and the event after that.
+/// Device memory that the other API's stream is filling, and the event that it records after that.
 struct Foreign {
   void* memory = nullptr;
   void* event = nullptr;

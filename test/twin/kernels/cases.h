@@ -1,4 +1,4 @@
-// Runs a kernel on the model in both orders and compares with plain loops.
+// Cases that run a kernel on the model in both orders and compare with plain loops.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +12,10 @@
 
 namespace latte::kernel_test {
 
-/// Device memory of one launch: what is not in one of its buffers may not be touched.
+/// Device memory of one launch. A kernel that touches anything outside of its buffers fails.
 class Memory {
  public:
-  /// Filled with NaN, so that what a kernel leaves out is seen.
+  /// The buffer is filled with NaN, so that elements that a kernel leaves out are noticed.
   uint8_t* add(size_t bytes);
   uint8_t* add(const void* content, size_t bytes);
   model::Resolve resolver() const;
@@ -29,7 +29,7 @@ class Memory {
   std::vector<Region> regions_;
 };
 
-/// What went wrong in a case: a fault of the model, or a wrong result.
+/// Runs a case; throws what went wrong: a fault of the model, or a wrong result.
 using Case = std::function<void(model::Schedule schedule)>;
 
 struct NamedCase {
@@ -41,7 +41,7 @@ struct VideoShape {
   DType dtype;
   int64_t outer, inner, channels, height, width;
 };
-/// A video [outer, C, inner, H, W], read in place.
+/// Returns a view of a video [outer, C, inner, H, W], which kernels read in place.
 LatentView video(const VideoShape& shape);
 
 void add_timestep_cases(std::vector<NamedCase>& cases);

@@ -18,7 +18,7 @@ struct Projection {
 
 class Random {
  public:
-  /// In -1 ... 1.
+  /// Returns a random number in -1 ... 1.
   float next() {
     state_ = state_ * 1664525 + 1013904223;
     return static_cast<float>(static_cast<int32_t>(state_)) * 0x1p-31f;
@@ -48,7 +48,7 @@ float decoded(const uint8_t* at, DType dtype) {
   return dtype == DType::kFloat16 ? half_to_float(bits) : bfloat_to_float(bits);
 }
 
-/// Numbers of the dtype, and how they lie in memory.
+/// Numbers rounded to the dtype, and their bytes in memory.
 struct Numbers {
   Numbers() = default;
   Numbers(const std::vector<float>& of, DType dtype) {
@@ -71,7 +71,8 @@ struct Operands {
   PositionTable positions;
 };
 
-/// One pixel a patch, and the same position for all tokens: their sum is about 2^-11 of either.
+/// Makes one pixel a patch and the same position for all tokens, whose sum is about 2^-11 of
+/// either.
 void cancel(const Projection& p, Operands& o, Random& random) {
   const float pixel = rounded(0.3F, p.dtype);
   o.pixels = {std::vector<float>(o.pixels.values.size(), pixel), p.dtype};
@@ -106,7 +107,8 @@ LatentView view_of(const Projection& p) {
   return video({p.dtype, p.outer, p.inner, p.channels, p.height, p.width});
 }
 
-/// In double, with the table in float32. `magnitude` is the sum of the terms' magnitudes.
+/// The expected value, in double, with the table in float32. `magnitude` becomes the sum of the
+/// terms' magnitudes.
 double expected(const Projection& p, const LatentView& view, const Operands& o, int64_t image,
                 int64_t y, int64_t x, int64_t n, double& magnitude) {
   const int64_t side = p.patch;
@@ -165,7 +167,7 @@ Result run(const Projection& p, model::Schedule schedule) {
   result.traffic = model::run({model::CoreKind::kCube, tiling->blocks, schedule, memory.resolver()},
                               [&] { latte_patch_projection(latent, operand, output, *tiling); });
 
-  // Half a unit of the type, and what float32 sums may lose.
+  // Half a unit of the dtype, plus the error of sums in float32.
   const double half_unit = p.dtype == DType::kFloat32   ? 0
                            : p.dtype == DType::kFloat16 ? std::ldexp(1, -11)
                                                         : std::ldexp(1, -8);
@@ -186,8 +188,8 @@ Result run(const Projection& p, model::Schedule schedule) {
   return result;
 }
 
-/// What goes through device memory, and in which pieces: each pixel once, the operand once a core,
-/// each result once. `most` is what may be moved for each byte of the output.
+/// Checks what is copied from and to device memory: each pixel once, the operand once a core, each
+/// result once. `most` is the largest number of bytes moved for each byte of the output.
 void check_traffic(const Projection& p, model::Schedule schedule, double most) {
   const Result result = run(p, schedule);
   const double bytes = static_cast<double>(result.traffic.read + result.traffic.written);
@@ -200,7 +202,7 @@ void check_traffic(const Projection& p, model::Schedule schedule, double most) {
   require(write >= std::min(512.0, half_row), "a write has " + std::to_string(write) + " bytes");
 }
 
-/// Tiles of columns cover half a row, rounded up to 16, without a rest.
+/// Checks that tiles of columns divide half a row, rounded up to 16, without a rest.
 void check_columns(DType dtype, int64_t dim) {
   PositionTable table;
   table.dim = dim;
@@ -218,7 +220,7 @@ void check_columns(DType dtype, int64_t dim) {
       chosen + " are short writes");
 }
 
-/// A bias or table that is not finite would reach other tokens: there is no operand.
+/// Checks that an infinite bias or table gets no operand, because it would reach other tokens.
 void refuse_infinite(DType dtype) {
   Projection p{2, 4, 1, 1, 8, 8, 64};
   p.dtype = dtype;
@@ -286,18 +288,17 @@ void add_fused_cases(std::vector<NamedCase>& cases) {
   add({1, 33, 1, 1, 3, 19, 20, true, true, 1});
   add({1, 1, 1, 1, 1, 1, 1, true, false});
   add({1, 3, 1, 1, 2, 129, 30, true, true, 1});
-  // More right operands than L1 holds; more groups of them than cores; more cores than tiles.
+  // More right operands than L1 holds; more groups of these than cores; more cores than tiles.
   add({3, 7, 1, 1, 9, 9, 2304, true, true, 1});
   add({3, 7, 1, 1, 9, 9, 2304, true, true, 7});
   add({2, 4, 1, 1, 8, 8, 1152, true, true, 24});
   add({2, 4, 1, 1, 2, 4600, 24, true, true, 2});
-  // Without a table every token takes the bias, whichever part of a row its tile is.
+  // Without a table every token takes the bias, in each part of a row.
   add({2, 4, 1, 1, 4, 600, 34, true, false, 1});
 
   add({1, 1, 1, 1, 5, 19, 128, false, true, 2, DType::kFloat16, true});
 
-  // As [32, 4, 64, 64] -> 1152 on 24 cores, where there are 1365 tokens a core: here there are
-  // 1280.
+  // As [32, 4, 64, 64] -> 1152 on 24 cores, with 1365 tokens a core; this one has 1280.
   for (const DType dtype : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
     Projection latte{2, 4, 8, 1, 20, 64, 1152, true, true, 2};
     latte.dtype = dtype;

@@ -1,6 +1,6 @@
-// kernel_test [begin of the cases' names [message]]: runs the cases in both orders; exit code 1
-// when one fails. With a message, a regular expression, the first failure that has it is enough.
-// kernel_test --list: the cases' names.
+// kernel_test [begin of the cases' names [message]] runs the cases in both orders; the exit status
+// is 1 if one fails. With a message, a regular expression, it ends at the first failure that
+// matches. kernel_test --list prints the cases' names.
 #include <cstring>
 #include <exception>
 #include <optional>
@@ -64,7 +64,7 @@ void require(bool condition, const std::string& message) {
 int main(int argc, char** argv) {
   using namespace latte::kernel_test;
   using latte::model::Schedule;
-  // What was found is kept where a toolkit's own check ends the process.
+  // Written at once, because a toolkit's own check may end the process.
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   std::vector<NamedCase> cases;
   add_timestep_cases(cases);

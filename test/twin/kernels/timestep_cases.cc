@@ -29,7 +29,7 @@ std::vector<float> frequencies_of(const Projection& s) {
   return frequencies;
 }
 
-/// The result in float32, rounded as the kernel must round it.
+/// Rounds a result to float32 as the kernel must.
 float rounded(double value, DType dtype) {
   const auto single = static_cast<float>(value);
   if (dtype == DType::kFloat16) {
@@ -85,7 +85,7 @@ void run(const Projection& s, model::Schedule schedule) {
         require(std::isnan(actual), where);
         continue;
       }
-      // Near a tie a half type may go either way: one unit of its own.
+      // Near a tie a 16-bit type may be rounded either way: one unit of the type is allowed.
       const double unit = s.dtype == DType::kFloat32   ? 0
                           : s.dtype == DType::kFloat16 ? std::ldexp(std::fabs(wanted), -10)
                                                        : std::ldexp(std::fabs(wanted), -7);

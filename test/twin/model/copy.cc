@@ -9,7 +9,7 @@ namespace latte::model {
 namespace {
 
 constexpr size_t kBlock = 32;
-// The fields of a copy.
+// The largest values of a copy's fields.
 constexpr uint32_t kMostBursts = 4095;
 constexpr uint32_t kMostBytes = 2097151;
 
@@ -27,8 +27,8 @@ void check_fields(const char* name, const void* global, size_t item, uint32_t bu
   check((left + right) * item <= kBlock, name, "more than a block of padding");
 }
 
-/// Each burst begins on a block; what fills up its last one is unspecified where no padding is
-/// asked for: NaN here.
+/// Copies bursts, each of which begins on a block. Without padding the rest of its last block is
+/// unspecified: NaN here.
 void copy_in(const char* name, size_t item, void* to, void* from, uint32_t bursts, uint32_t length,
              uint8_t left, uint8_t right, uint32_t from_gap, uint32_t to_gap) {
   Core& c = core();

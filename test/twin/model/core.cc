@@ -31,7 +31,7 @@ const char* pipe_name(int pipe) {
 
 }  // namespace
 
-// Of a 910B, as the toolkit's platform files give them.
+// The sizes of a 910B's buffers, from the toolkit's platform files.
 size_t capacity(Space space) {
   switch (space) {
     case Space::kUB:
@@ -67,7 +67,7 @@ Core::Core(CoreKind kind, Schedule schedule, const Resolve& resolve, const OnMov
 void Core::attach(Space space, uint8_t* base) {
   bases_[index(space)] = base;
   const size_t bytes = capacity(space);
-  // NaN as float32, float16 and bfloat16.
+  // This pattern is NaN in float32, float16 and bfloat16.
   for (size_t i = 0; i < bytes; i += 2) {
     const uint16_t nan = 0x7fc1;
     std::memcpy(base + i, &nan, 2);
@@ -228,7 +228,7 @@ void Core::barrier(Pipe pipe) {
 void Core::scalar_access(Space space, size_t begin, size_t end, bool writes) {
   const Access access{space, begin, end, writes};
   check_order(kS, writes ? "SetValue" : "GetValue", access);
-  if (!writes) return;  // the value is here: nothing can overtake it
+  if (!writes) return;  // the scalar unit has the value already, so nothing can overtake the read
   ++issued_[kS];
   known_[kS][kS] = issued_[kS];
   note(kS, access);

@@ -26,7 +26,7 @@ struct Fault : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The values are those of the instructions' own pipe numbers.
+/// Pipes, with the numbers that the instructions give them.
 enum Pipe { kS = 0, kV = 1, kM = 2, kMte1 = 3, kMte2 = 4, kMte3 = 5, kAll = 6, kFix = 10 };
 constexpr int kPipes = 11;
 constexpr int kEvents = 8;
@@ -40,7 +40,8 @@ const char* space_name(Space space);
 enum class Schedule { kConsumersFirst, kProducersFirst };
 enum class CoreKind { kVector, kCube };
 
-/// Device memory: where [pointer, pointer + bytes) may be accessed by the host, or null.
+/// Returns the host address of [address, address + bytes) in device memory; null if it may not be
+/// accessed.
 using Resolve = std::function<uint8_t*(uint64_t address, size_t bytes)>;
 
 /// A range of a buffer that an instruction touches.
@@ -50,11 +51,11 @@ struct Access {
   bool writes;
 };
 
-/// A copy reads, or writes, `rows` runs of `bytes` bytes that begin `stride` bytes apart.
+/// Called for each copy: it reads or writes `rows` runs of `bytes` bytes, `stride` bytes apart.
 using OnMove = std::function<void(const void* address, size_t bytes, size_t rows, size_t stride,
                                   bool written)>;
 
-/// What a core moves from and to device memory.
+/// What a core copies from and to device memory.
 struct Traffic {
   uint64_t read = 0, written = 0;  // bytes
   uint64_t writes = 0;             // runs of bytes: rows of results
@@ -68,13 +69,13 @@ class Core {
 
   CoreKind kind() const { return kind_; }
 
-  /// The buffers begin at `base`; they are filled with NaN.
+  /// Lets a buffer begin at `base`, and fills it with NaN.
   void attach(Space space, uint8_t* base);
   uint8_t* buffer(Space space);
-  /// Offset of an operand in its buffer; a fault where it is not inside or not aligned.
+  /// Returns the offset of an operand in its buffer; a fault if it is outside or not aligned.
   size_t locate(Space space, const void* pointer, size_t alignment, const char* what) const;
   uint8_t* at(Space space, size_t offset) { return bases_[index(space)] + offset; }
-  /// The host address of device memory; a fault if the memory is not allocated.
+  /// Returns the host address of device memory; a fault if the memory is not allocated.
   uint8_t* global(const void* pointer, size_t bytes, const char* what) const;
   /// Counts a copy from or to device memory.
   void move(const void* address, size_t bytes, size_t rows, size_t stride, bool written);
@@ -86,20 +87,20 @@ class Core {
   void set_flag(Pipe from, Pipe to, int event);
   void wait_flag(Pipe from, Pipe to, int event);
   void barrier(Pipe pipe);
-  /// The scalar unit reads or writes a buffer itself.
+  /// Checks an access that the scalar unit itself makes to a buffer.
   void scalar_access(Space space, size_t begin, size_t end, bool writes);
 
-  /// The kernel has returned: everything runs to its end.
+  /// Called when the kernel has returned: runs all instructions to their end.
   void finish();
 
   // The vector unit's mask registers, read when an instruction is issued.
   bool mask_counts = false;
   uint64_t mask_low = ~uint64_t{0}, mask_high = ~uint64_t{0};
-  // What a gather reads from (told apart from the instruction, which has 32 bits for it).
+  // The source of a gather, apart from the instruction, which has 32 bits for it.
   uint64_t gather_base = 0;
   uint64_t gather_length = 0;  // in elements
   uint64_t pad_value = 0;
-  uint64_t control = uint64_t{1} << kHf32Bit;  // whatever ran before left it so
+  uint64_t control = uint64_t{1} << kHf32Bit;  // as an earlier kernel may leave it
   Traffic traffic;
   uint64_t nd_parameters = 0;  // of a copy from L0C: matrices, and their strides
 
@@ -120,7 +121,7 @@ class Core {
   void check_order(Pipe pipe, const char* name, const Access& access) const;
   void note(Pipe pipe, const Access& access);
   bool step(Pipe pipe);
-  /// Runs instructions until `done`; a fault where nothing can run before.
+  /// Runs instructions until `done`; a fault if none can run before.
   void run_until(const std::function<bool()>& done, const char* waiting);
   bool idle() const;
 
@@ -134,11 +135,11 @@ class Core {
   std::array<std::deque<Instruction>, kPipes> queues_;
   std::vector<int> raised_;                      // flags that are set now
   std::vector<std::deque<Clock>> pending_sets_;  // sets without a wait yet, in program order
-  std::array<Clock, kPipes> known_{};            // what is complete when a pipe starts its next
+  std::array<Clock, kPipes> known_{};            // what is complete when a pipe continues
   std::array<uint64_t, kPipes> issued_{};
 };
 
-/// The core that this thread is; a fault outside of a kernel.
+/// The core that this thread runs; a fault outside of a kernel.
 Core& core();
 
 }  // namespace latte::model

@@ -9,10 +9,10 @@
 namespace latte::model {
 namespace {
 
-constexpr size_t kSide = 16;  // of a fractal
+constexpr size_t kSide = 16;  // rows of a fractal
 constexpr size_t kFractal = 512;
-constexpr size_t kSums = kSide * kSide * sizeof(float);  // of a fractal of c
-constexpr uint16_t kPoison = 0x7fc1;                     // Core::attach
+constexpr size_t kSums = kSide * kSide * sizeof(float);  // bytes of a fractal of c
+constexpr uint16_t kPoison = 0x7fc1;                     // the NaN of Core::attach
 
 enum class Begin { kZero, kTable, kSums };
 
@@ -20,7 +20,7 @@ enum class Begin { kZero, kTable, kSums };
 
 enum class Items { kHalf, kBFloat, kFloat };
 
-/// As HF32 rounds: 12 bits of the mantissa fewer.
+/// Rounds as HF32 does: 12 bits of the mantissa fewer.
 float to_hf32(float value) {
   uint32_t bits = 0;
   std::memcpy(&bits, &value, sizeof(bits));
@@ -29,7 +29,7 @@ float to_hf32(float value) {
   return value;
 }
 
-/// Element `index` of a row of a fractal.
+/// Reads element `index` of a row of a fractal.
 float item_at(Core& core, Space space, size_t row, size_t index, Items items) {
   const auto unwritten = [&] {
     fault(std::string("reads what nobody wrote to ") + space_name(space));
@@ -70,7 +70,7 @@ struct Product {
 size_t depth_of(Items items) { return items == Items::kFloat ? 8 : 16; }
 
 /// a: fractals [m / 16][k / 16] of [row][k]; b: [k / 16][n / 16] of [column][k]; c: [n / 16] of
-/// [row][column], rows filled up to 16. Of float32, fractals have 8 elements of k.
+/// [row][column], its rows filled up to 16. For float32, fractals have 8 elements of k.
 void multiply(Core& core, const Product& p) {
   const size_t depth = depth_of(p.items), row_bytes = kFractal / kSide;
   const size_t m_blocks = (p.m + kSide - 1) / kSide, k_blocks = (p.k + depth - 1) / depth;

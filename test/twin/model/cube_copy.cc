@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kBlock = 32;
 constexpr size_t kFractal = 512;
-constexpr size_t kRows = 16;  // of a fractal
+constexpr size_t kRows = 16;  // rows of a fractal
 
 void check(bool condition, const char* name, const char* what) {
   if (!condition) throw Fault(std::string(name) + ": " + what);
@@ -51,7 +51,7 @@ struct Rows {
   uint32_t to_block_stride, to_row_stride, to_matrix_stride;
 };
 
-/// Rows of elements -> columns of blocks. Zeros fill up the last block of a row.
+/// Copies rows of elements to columns of blocks. Zeros fill up the last block of a row.
 void copy_rows(const char* name, size_t item, void* to, void* from, const Rows& r) {
   Core& c = core();
   check(r.matrices >= 1 && r.matrices <= 4095, name, "the number of matrices is not 1 to 4095");
@@ -103,7 +103,7 @@ void copy_rows(const char* name, size_t item, void* to, void* from, const Rows& 
   });
 }
 
-/// Where the n-th fractal of a load goes; none may go where another does.
+/// Where the n-th fractal of a load goes. Two fractals must not go to one place.
 using Fractals = std::vector<std::pair<size_t, size_t>>;  // from, to
 
 void issue_load(const char* name, Space to_space, const Fractals& fractals, size_t from_bytes,
@@ -137,7 +137,7 @@ void load(const char* name, Space space, void* to, void* from, uint32_t first, u
       [](uint8_t* out, const uint8_t* in) { std::memcpy(out, in, kFractal); }, kFractal);
 }
 
-/// Items of 16 bits: a fractal is square. Of 32 bits: two fractals side by side are, and become
+/// A fractal of 16-bit items is square. Of 32-bit items two fractals side by side are, and become
 /// two again.
 void load_transposed(const char* name, size_t item, void* to, void* from, uint32_t first,
                      uint32_t repeat, uint32_t from_stride, uint32_t to_gap, bool decrement,
@@ -169,7 +169,8 @@ void load_transposed(const char* name, size_t item, void* to, void* from, uint32
       square);
 }
 
-/// As FIXPIPE rounds: to nearest even, what is too large becomes the largest number, NaN 0.
+/// Rounds as FIXPIPE does: to nearest even; too large a value becomes the largest number, NaN
+/// becomes 0.
 uint16_t rounded(float value, QuantMode_t mode) {
   if (std::isnan(value)) return 0;
   const bool half = mode == F322F16;

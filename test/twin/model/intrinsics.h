@@ -1,11 +1,11 @@
-// The compiler's instructions that our kernels come down to, under the names and with the
-// parameters by which Ascend C's headers call them: the small header in test/twin/ascendc calls
-// them, and the toolkit's own headers do. Declared in our own words.
+// The compiler's instructions that our kernels compile to, with the names and parameters by which
+// Ascend C's headers call them. Both the small header in test/twin/ascendc and the toolkit's own
+// headers call them. Declared in our own words.
 #pragma once
 
 #include <cstdint>
 
-// The toolkit's headers call their 16-bit types this.
+// The names that the toolkit's headers give 16-bit types.
 namespace float16 {
 struct Fp16T;
 }
@@ -89,7 +89,7 @@ void vmuls(float* to, float* from, float scalar, uint8_t repeat, uint16_t to_blo
   WIDE(vconv_s322f32z, float, int32_t)
 LATTE_MODEL_CONVERSIONS(LATTE_MODEL_CONVERT_WIDE, LATTE_MODEL_CONVERT)
 
-/// Offsets are bytes from the base that SetModelGatherbSrc0Tensor has named.
+/// Gathers; offsets are bytes from the base that SetModelGatherbSrc0Tensor has named.
 void vgather(uint16_t* to, uint32_t* offsets, uint32_t base, uint16_t to_repeat, uint8_t repeat);
 void vgather(uint32_t* to, uint32_t* offsets, uint32_t base, uint16_t to_repeat, uint8_t repeat);
 namespace AscendC {

@@ -1,4 +1,4 @@
-// Runs a kernel on the model: every block after another, on a core of its own.
+// Runs a kernel on the model: one block after another, each on a core of its own.
 #pragma once
 
 #include <functional>
@@ -15,10 +15,10 @@ struct Launch {
   OnMove on_move = {};
 };
 
-/// Returns what all blocks moved. Throws Fault.
+/// Returns the traffic of all blocks. Throws Fault.
 Traffic run(const Launch& launch, const std::function<void()>& kernel);
 
-/// Of the kernel that this thread runs.
+/// The number of the block that this thread runs.
 uint32_t block_index();
 uint32_t block_count();
 

@@ -32,7 +32,7 @@ inline double round_integer(double value, Round round) {
   return value;
 }
 
-/// Saturates, as the vector unit does; NaN becomes 0.
+/// Converts with saturation, as the vector unit does; NaN becomes 0.
 inline int32_t to_int32(float value, Round round) {
   if (std::isnan(value)) return 0;
   const double rounded = round_integer(value, round);
@@ -41,7 +41,7 @@ inline int32_t to_int32(float value, Round round) {
   return static_cast<int32_t>(rounded);
 }
 
-/// `digits` significant bits, and `smallest` the exponent of the smallest normal number.
+/// Rounds to `digits` significant bits; `smallest` is the exponent of the smallest normal number.
 inline double round_to_digits(float value, int digits, int smallest, Round round) {
   int exponent = 0;
   std::frexp(value, &exponent);

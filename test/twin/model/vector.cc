@@ -58,7 +58,7 @@ size_t lane_offset(const Operand& operand, uint32_t repeat, uint32_t lane) {
          lane % in_block * operand.item;
 }
 
-/// The blocks that an operand touches, as ranges.
+/// Adds the blocks that an operand touches, as ranges.
 void add_accesses(std::vector<Access>& accesses, const Lanes& lanes, const Operand& operand,
                   size_t begin) {
   Access open{Space::kUB, 0, 0, operand.writes};
@@ -175,7 +175,7 @@ void gather(const char* name, T* to, uint32_t* offsets, uint16_t to_repeat, uint
     last = std::max(last, (size_t{r} * lanes.lanes + l + 1) * 4);
   });
   accesses.push_back({Space::kUB, from, from + last, false});
-  // Which blocks are gathered is known only when the offsets are: the whole source is claimed then.
+  // The gathered blocks are known only when the offsets are, so the whole source counts as read.
   const size_t length = c.gather_length * sizeof(T);
   accesses.push_back({Space::kUB, base, base + length, false});
   c.issue(kV, name, accesses, [&c, lanes, target, begin, from, base, length, name] {

@@ -12,12 +12,12 @@ const kernels = join(__dirname, '..', '..', '..', 'native', 'backend', 'ascend',
 export interface Mutant {
   name: string;
   file: string;
-  /** Occurs once in the file, and is replaced. */
+  /** The text to replace; it occurs once in the file. */
   find: string;
   replace: string;
   /** A regular expression for the message of the failing case. */
   expect: string;
-  /** Over a toolkit's headers the scalar unit's own accesses are out of the model's sight. */
+  /** Not over a toolkit's headers, where the model cannot see the scalar unit's own accesses. */
   ownHeaderOnly?: boolean;
 }
 
@@ -28,7 +28,7 @@ interface CompileCommand {
   file: string;
 }
 
-/** Whether a command compiles for kernel_test: the addon has the host's side of the kernels, too. */
+/** Whether a command compiles for kernel_test. The addon compiles the kernels' host side, too. */
 const isOfTest = (command: string) => /kernel_test|latte_kernels_modelled/.test(command);
 
 /** How a process ended, and what it wrote to both of its outputs. */
@@ -39,7 +39,7 @@ export interface Outcome {
 
 export function run(command: string, args: string[]): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    // The compiler and the model are no part of what a sanitizer's runtime watches.
+    // A sanitizer's runtime must not be preloaded into the compiler and kernel_test.
     const env = { ...process.env, LD_PRELOAD: '' };
     const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
@@ -65,7 +65,7 @@ export async function mutatedSource(mutant: Mutant): Promise<string> {
   return parts.join(mutant.replace);
 }
 
-/** Where a changed file is compiled: itself, or the kernel that includes it. */
+/** The file that is compiled for a changed file: itself, or the kernel that includes it. */
 async function compiledWith(file: string): Promise<string> {
   if (!file.endsWith('.h')) return file;
   for (const name of await readdir(kernels)) {
@@ -75,7 +75,7 @@ async function compiledWith(file: string): Promise<string> {
   throw new Error(`no kernel includes ${file}`);
 }
 
-/** Runs the cases of the mutant's kernel on it. Rejects if it does not even compile. */
+/** Runs the cases of the mutant's kernel on it. Rejects if the mutant does not compile. */
 export async function runMutant(mutant: Mutant, build: string, folder: string): Promise<Outcome> {
   await mkdir(folder, { recursive: true });
   await cp(kernels, folder, { recursive: true });
@@ -90,7 +90,7 @@ export async function runMutant(mutant: Mutant, build: string, folder: string): 
   const compile = commands.find(({ command, file }) => file === original && isOfTest(command))!;
   const objects = (await readFile(join(build, 'kernel-test', 'objects'), 'utf8')).split('\n');
   const others = objects.filter((file) => !file.endsWith(`/${source}.o`));
-  // The later of two options counts. Quickly compiled is quickly tested, and a mutant may warn.
+  // Of -O flags the last one counts: compiling quickly saves more time. A mutant may cause warnings.
   const steps = [
     `${compile.command.replaceAll(original, changed)} -w -O1 -o '${changed}.o'`,
     `c++ '${changed}.o' '${others.join("' '")}' -o '${program}'`,

@@ -40,7 +40,7 @@ struct Held {
   }
 };
 
-/// Holds the memory of all operands of an executor. Returns a text if some of it was freed.
+/// Holds the memory of all operands of an executor. Returns the reason if some of it was freed.
 std::string hold_operands(const Executor& executor, int device, Held& held) {
   for (const auto* operands : {&executor.inputs, &executor.outputs}) {
     for (const Operand& operand : *operands) {
@@ -140,7 +140,7 @@ aclnnStatus run_executor(const char* operation, void* workspace, uint64_t bytes,
   int code = 0;
   const auto target = stream_of(entry, stream, operation, code);
   if (target == nullptr) return code;
-  // Our reading: what can run once cannot run at each replay.
+  // Our reading: an executor that can run once cannot run at each replay.
   if (target->is_captured() && !executor->repeatable) {
     target->invalidate_capture();
     return misuse(

@@ -208,7 +208,7 @@ void KernelPlan::view_copy(Place from, Place to) {
     Tensor& result = tensors_[from];
     result.moved = true;
     result.written_to = to;
-    // It is the last one made, and needs no workspace of its own.
+    // The copy is the temporary made last, and needs no workspace of its own.
     workspace_bytes_ = result.offset;
     return;
   }
@@ -227,14 +227,14 @@ void KernelPlan::count_run(int device, const std::vector<View>& inputs,
       return;
     }
     const View& view = place < inputs_ ? inputs[place] : outputs[place - inputs_];
-    // As the bytes lie: rows of the last dense axes.
+    // Moves bytes as they lie: rows of the last dense axes.
     size_t axis = view.dims.size();
     int64_t run = 1;
     while (axis > 0 && (view.dims[axis - 1] == 1 || view.strides[axis - 1] == run)) {
       run *= view.dims[--axis];
     }
     const auto item = static_cast<int64_t>(item_size(view.dtype));
-    // Nothing moves twice: an axis of stride 0 is the same bytes.
+    // An axis of stride 0 is the same bytes, which are moved once.
     std::function<void(size_t, int64_t)> walk = [&](size_t at, int64_t offset) {
       if (at + 1 >= axis) {
         const bool rows = axis > 0 && view.strides[axis - 1] != 0;

@@ -26,23 +26,24 @@ class KernelPlan {
   Place input(size_t index) const { return index; }
   Place output(size_t index) const { return inputs_ + index; }
 
-  /// One kernel that reads `from` and makes a temporary of these elements.
+  /// Adds a kernel that reads `from` and makes a temporary of these elements.
   Place run(const char* kernel, const std::vector<Place>& from, int64_t elements,
             aclDataType dtype);
-  /// l0op::Contiguous: nothing for a dense tensor; else BroadcastTo, Transpose, Slice, StridedSlice
-  /// or AsStrided.
+  /// Adds what l0op::Contiguous does: nothing for a dense tensor; else BroadcastTo, Transpose,
+  /// Slice, StridedSlice or AsStrided.
   Place contiguous(Place place);
-  /// l0op::Cast: nothing for an equal dtype.
+  /// Adds what l0op::Cast does: nothing for an equal dtype.
   Place cast(Place place, aclDataType dtype);
-  /// l0op::ViewCopy: a temporary that goes to a dense tensor is written there at once.
+  /// Adds what l0op::ViewCopy does. A temporary that goes to a dense tensor is written there at
+  /// once.
   void view_copy(Place from, Place to);
 
   /// Whether a kernel runs on the AI CPU.
   bool on_ai_cpu() const { return on_ai_cpu_; }
-  /// Of all temporaries.
+  /// The bytes of all temporaries.
   uint64_t workspace_bytes() const { return workspace_bytes_; }
 
-  /// Counts the kernels and what they move. The views are those of this run.
+  /// Counts the kernels and the bytes that they move in a run with these views.
   void count_run(int device, const std::vector<View>& inputs, const std::vector<View>& outputs,
                  const void* workspace) const;
 
@@ -50,8 +51,8 @@ class KernelPlan {
   struct Tensor {
     View view;  // dense for a temporary
     bool temporary = false;
-    uint64_t offset = 0;   // of a temporary, in the workspace
-    Place written_to = 0;  // of a temporary that is written to an output at once: the output
+    uint64_t offset = 0;   // of a temporary in the workspace
+    Place written_to = 0;  // the output that a temporary is written to at once
     bool moved = false;
   };
   struct Kernel {

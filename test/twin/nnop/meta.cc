@@ -25,7 +25,7 @@ std::string leftovers() {
   return true;
 }();
 
-/// A creation that is to fail returns null. The injected code has no use here.
+/// Whether a fault is due for a creation, which then returns null. The fault's code is not used.
 bool is_to_fail(const char* function) {
   count(std::string("call ") + function);
   if (take_fault(function, nullptr, -1).code == 0) return false;
@@ -175,8 +175,8 @@ aclnnStatus aclDestroyTensor(const aclTensor* tensor) {
   if (tensor == nullptr) return ACL_SUCCESS;
   const auto object = tensors().remove(tensor, "aclDestroyTensor");
   if (object == nullptr) return ACLNN_ERR_PARAM_INVALID;
-  // A one-shot executor is through with its tensors when its second function has returned; one
-  // that was made repeatable is so when it is destroyed.
+  // The addon may destroy a tensor when no executor needs it. A one-shot executor needs it until
+  // its second function has returned, a repeatable one until it is destroyed.
   if (object->users > 0) {
     latte_twin_violation("aclDestroyTensor of a tensor that %d executor(s) still refer to",
                          object->users);

@@ -1,4 +1,4 @@
-// aclnn's descriptions of tensors, and what an operation does with them.
+// aclnn's descriptions of tensors, and executors.
 #pragma once
 
 #include <functional>
@@ -21,11 +21,11 @@ struct View {
   aclDataType dtype = ACL_FLOAT;
   std::vector<int64_t> dims, strides;
   int64_t offset = 0;
-  int64_t storage = 0;  // elements that it was said to lie in
+  int64_t storage = 0;  // elements of the storage that the tensor was created with
   void* data = nullptr;
 
   int64_t elements() const;
-  /// From the first element to the last that the view reaches; 0 for an empty one.
+  /// The elements from the first to the last that the view reaches; 0 for an empty view.
   int64_t extent() const;
   bool is_contiguous() const;
   /// The device address of the first element.
@@ -51,7 +51,7 @@ Handles<TensorObject>& tensors();
 Handles<ScalarObject>& scalars();
 Handles<ArrayObject>& arrays();
 
-/// A view whose elements can be read: `origin` is its first one, on the host.
+/// A view whose elements can be read on the host; `origin` is its first element.
 struct Elements {
   View view;
   std::byte* origin = nullptr;
@@ -69,10 +69,10 @@ class KernelPlan;
 
 struct Executor {
   const char* operation = nullptr;
-  /// null, or why aclSetAclOpExecutorRepeatable is not for it.
+  /// Why aclSetAclOpExecutorRepeatable must not be used; null if it may be.
   const char* not_repeatable = nullptr;
   std::vector<Operand> inputs, outputs;
-  /// The input that is written, too, where one is; -1: none.
+  /// The index of the input that is also written; -1: none.
   int written_input = -1;
   /// Whether an output may be one of the inputs.
   bool may_be_in_place = false;
@@ -89,7 +89,7 @@ struct Executor {
 
 Handles<Executor>& executors();
 
-/// The second function of every operation.
+/// Runs the second function of an operation, which is the same for all.
 aclnnStatus run_executor(const char* operation, void* workspace, uint64_t bytes,
                          aclOpExecutor* executor, aclrtStream stream);
 

@@ -27,13 +27,13 @@ aclnnStatus aclnnCastGetWorkspaceSize(const aclTensor* self, const aclDataType d
     require_known(from, "self");
     require_known(to, "out");
     if (to.dtype != dtype) refuse("out " + describe(to) + " is not of the dtype asked for");
-    // float64 goes by way of the AI CPU or of float32, it is not said which (aclnnCast, M): so what
-    // it is rounded to cannot be relied on.
+    // aclnnCast (M) does not say whether float64 goes by way of the AI CPU or of float32, so that
+    // its rounding is unspecified.
     if (from.dtype == ACL_DOUBLE || to.dtype == ACL_DOUBLE) {
       refuse("DOUBLE is rounded in a way that is not documented");
     }
     require_same_dims(from, to);
-    // An equal dtype makes a bare copy of it, and that excludes reuse (math/cast/op_api, M).
+    // For an equal dtype aclnnCast only copies, which cannot be repeated (math/cast/op_api, M).
     if (from.dtype == to.dtype) call.executor().not_repeatable = "it only copies";
     call.executor().workspace_bytes = gather_bytes({&from, &to});
     KernelPlan& kernels = call.kernels();

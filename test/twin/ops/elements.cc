@@ -28,7 +28,7 @@ int64_t widened(int64_t value) { return value; }
 template <class Integer>
 Integer to_integer(double value) {
   // "When a floating-point NaN is converted to an integer, the result is 0" (aclnnCast, ops-math
-  // c4193324); what lies outside saturates.
+  // c4193324); values outside of the type saturate.
   if (std::isnan(value)) return 0;
   constexpr auto kLeast = static_cast<double>(std::numeric_limits<Integer>::min());
   if (value <= kLeast) return std::numeric_limits<Integer>::min();

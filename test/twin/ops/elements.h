@@ -8,11 +8,11 @@
 
 namespace latte::twin {
 
-/// As floats; float64 and integers are rounded.
+/// Reads elements as floats; float64 and integers are rounded.
 std::vector<float> read_floats(const Elements& elements);
 /// Rounds each value once, to the view's dtype.
 void write_floats(const Elements& elements, const std::vector<float>& values);
-/// Element by element from any dtype to any other, each rounded once: as many elements in both.
+/// Converts element by element, each rounded once. Both views have as many elements.
 void convert_elements(const Elements& from, const Elements& to);
 
 /// The dims that both broadcast to; empty optional-like `ok` where they do not.

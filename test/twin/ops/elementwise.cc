@@ -29,7 +29,7 @@ void describe_binary(Call& call, const char* kernel, const View& a, const View& 
   }
   uint64_t& workspace = call.executor().workspace_bytes;
   workspace = gather_bytes({&a, &b, &out});
-  // Operands are converted to the deduced dtype first, a result to out's at last.
+  // Operands are converted to the deduced dtype first; the result is converted to out's dtype last.
   const aclDataType dtype = deduced(a.dtype, b.dtype);
   for (const View* view : {&a, &b, &out}) {
     if (view->dtype != dtype) workspace += static_cast<uint64_t>(view->elements()) * 4;
@@ -60,7 +60,8 @@ Binary scaled_sum(double alpha) {
   return [alpha = static_cast<float>(alpha)](float a, float b) { return a + alpha * b; };
 }
 
-/// out of the same shape and dtype (aclnnSilu, aclnnGeluV2, aclnnRelu, aclnnMish: N).
+/// Describes an operation whose out has the same shape and dtype (aclnnSilu, aclnnGeluV2,
+/// aclnnRelu, aclnnMish: N).
 aclnnStatus unary(const char* operation, const aclTensor* self, const aclTensor* out,
                   uint64_t* bytes, aclOpExecutor** executor,
                   const std::function<float(float)>& function) {
@@ -85,7 +86,7 @@ aclnnStatus unary(const char* operation, const aclTensor* self, const aclTensor*
 }
 
 /// "|x| ≤ 10⁷; beyond it use the CPU" (aclnnSin, aclnnCos: M). For aclnnSin on the first generation
-/// no range is written: the narrowest of any model is taken, that of 310P.
+/// no range is documented, so that of 310P is taken, the narrowest of any model.
 float checked_angle(const char* operation, float limit, float angle) {
   if (std::abs(angle) > limit) {
     latte_twin_violation("%s was given %g, beyond its range of %g", operation,
@@ -108,7 +109,7 @@ aclnnStatus aclnnAddGetWorkspaceSize(const aclTensor* self, const aclTensor* oth
     const View& a = call.input(self, "self");
     const View& b = call.input(other, "other");
     const View& sum = call.output(out, "out");
-    // What aclnnInplaceAdd is made of (math/add/op_api, M).
+    // The kernels of aclnnInplaceAdd (math/add/op_api, M).
     call.executor().may_be_in_place = true;
     describe_binary(call, "Add", a, b, sum, scaled_sum(call.scalar(alpha, "alpha")));
   });

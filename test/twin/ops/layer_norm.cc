@@ -10,7 +10,7 @@ namespace latte::ascend {
 
 namespace {
 
-/// As the vector unit adds: 64 lanes side by side, then their sums.
+/// Sums in the vector unit's order: 64 lanes side by side, then their sums.
 template <class Value>
 float lane_sum(size_t count, Value value) {
   std::array<float, 64> lanes{};
@@ -43,11 +43,12 @@ aclnnStatus aclnnLayerNormGetWorkspaceSize(const aclTensor* input,
   return first_call("aclnnLayerNorm", bytes, executor, [&](Call& call) {
     const View& x = call.input(input, "input");
     const View& y = call.output(out, "out");
-    // Null ones keep their index, and there is nothing to set anew.
+    // A null operand keeps its index; its address is not set anew.
     if ((weight == nullptr) != (bias == nullptr)) refuse("weight and bias come together here");
     const View* scale = weight == nullptr ? nullptr : &call.input(weight, "weight");
     const View* shift = bias == nullptr ? nullptr : &call.input(bias, "bias");
-    // Optional by the documentation; the twin knows the forms that the addon uses.
+    // The documentation makes mean and rstd optional; the twin supports only the form that the
+    // addon uses.
     if (mean != nullptr || rstd != nullptr) refuse("the twin has no mean and rstd");
     require_float(x, "input");
     require_same_dtype(x, y);
@@ -72,7 +73,7 @@ aclnnStatus aclnnLayerNormGetWorkspaceSize(const aclTensor* input,
     call.executor().workspace_bytes = gather_bytes({&x, &y});
     KernelPlan& kernels = call.kernels();
     std::vector<Place> read = {kernels.contiguous(kernels.input(0))};
-    // What is missing is made anew at each run: ones and zeros, by a Fill each
+    // A missing weight or bias is made anew at each run: ones and zeros, by a Fill each
     // (norm/layer_norm_v4/op_host/op_api/aclnn_layer_norm.cpp, N).
     for (size_t i = 0; i < 2; ++i) {
       read.push_back(scale == nullptr

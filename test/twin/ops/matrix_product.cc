@@ -21,7 +21,7 @@ enum CubeMathType : int8_t {
   kUseHf32 = 3,
 };
 
-/// What becomes of the operands on their way into the cube unit.
+/// How operands are rounded on their way into the cube unit.
 enum class CubeRounding { kNone, kHf32, kHalf };
 
 /// HF32 keeps 11 bits of the mantissa.
@@ -64,7 +64,8 @@ void round_operand(std::vector<float>& values, CubeRounding rounding) {
   }
 }
 
-/// [m, k]·[k, n] in float32: 16 products are added up at a time, and their sum to the accumulator.
+/// [m, k]·[k, n] in float32: 16 products are added up at a time, and their sum is added to the
+/// accumulator.
 std::vector<float> product(const std::vector<float>& a, const std::vector<float>& b, size_t m,
                            size_t k, size_t n) {
   constexpr size_t kStep = 16;
@@ -84,14 +85,14 @@ std::vector<float> product(const std::vector<float>& a, const std::vector<float>
   return result;
 }
 
-/// [rows, columns] of two matrices; refuses what is none or does not fit.
+/// Returns [rows, columns] of the product of two matrices; refuses operands that do not fit.
 std::vector<int64_t> product_dims(const View& a, const View& b) {
   if (a.dims.size() != 2 || b.dims.size() != 2) refuse("an operand is not a matrix");
   if (a.dims[1] != b.dims[0]) refuse(describe(a) + " and " + describe(b) + " do not fit together");
   return {a.dims[0], b.dims[1]};
 }
 
-/// What both products demand of their result.
+/// Checks the result of either product.
 void check_out(const View& out, const std::vector<int64_t>& dims, aclDataType dtype) {
   if (out.dims != dims) refuse("out has another shape than the product: " + describe(out));
   // "the data type must be the same as that deduced from self and mat2" (aclnnMm, N and 8.0).
@@ -100,7 +101,8 @@ void check_out(const View& out, const std::vector<int64_t>& dims, aclDataType dt
   if (!out.is_contiguous()) refuse("out is not contiguous");
 }
 
-/// The cube unit takes a transposed matrix as it is; other views are gathered.
+/// Bytes that gathering a matrix takes: none for a dense or transposed one, which the cube unit
+/// reads as it is.
 uint64_t gather_matrix(const View& view) {
   View transposed = view;
   std::swap(transposed.dims[0], transposed.dims[1]);
@@ -108,7 +110,7 @@ uint64_t gather_matrix(const View& view) {
   return transposed.is_contiguous() ? 0 : gather_bytes({&view});
 }
 
-/// A matrix of a product: as it is where it is dense, or dense when transposed
+/// Adds what makes a matrix ready for a product: nothing if it is dense, or dense when transposed
 /// (IsTransposeLastTwoDims, matmul/common/op_host/op_api/matmul_util.cpp, N).
 Place matrix(KernelPlan& kernels, const View& view, Place place) {
   View transposed = view;
@@ -117,7 +119,7 @@ Place matrix(KernelPlan& kernels, const View& view, Place place) {
   return transposed.is_contiguous() ? place : kernels.contiguous(place);
 }
 
-/// The twin's own choice: products have a small workspace.
+/// The workspace of a product in bytes: the twin's own choice.
 constexpr uint64_t kProductWorkspace = 16384;
 
 /// One row with both scalars 1 is the product's bias, which 910B wants as FLOAT for bfloat16

@@ -8,13 +8,14 @@ namespace latte::twin {
 
 namespace {
 
-/// A workspace is given in such units: the twin's own choice.
+/// The unit of a workspace in bytes: the twin's own choice.
 constexpr uint64_t kWorkspaceUnit = 512;
 
-/// LATTE_TWIN_KERNEL_PACKAGE is the code of an operation whose kernels are not installed: 561112
-/// ("the binary kernel library of an operator is not loaded") or 561003 ("searches for the NPU
-/// kernel (possibly because the operator binary package is not installed)"; hicann/opbase aa3cd74,
-/// aclnn_return_codes.md; op_kernel.h returns the first of them from XGetWorkspaceSize).
+/// LATTE_TWIN_KERNEL_PACKAGE is the code that operations return as if their kernels were not
+/// installed: 561112 ("the binary kernel library of an operator is not loaded") or 561003
+/// ("searches for the NPU kernel (possibly because the operator binary package is not installed)").
+/// hicann/opbase aa3cd74, aclnn_return_codes.md; op_kernel.h returns the first of them from
+/// XGetWorkspaceSize.
 int missing_kernels() {
   return static_cast<int>(environment_number("LATTE_TWIN_KERNEL_PACKAGE", 0));
 }
@@ -37,7 +38,7 @@ Operand Call::operand(const aclTensor* tensor, const char* name) {
 }
 
 const View& Call::input(const aclTensor* tensor, const char* name) {
-  // Views are referred to while the next operand comes.
+  // References to views must stay valid while the next operand is added.
   executor_->inputs.reserve(4);
   executor_->inputs.push_back(operand(tensor, name));
   return executor_->inputs.back().view;
@@ -47,9 +48,8 @@ const View& Call::output(const aclTensor* tensor, const char* name) {
   executor_->outputs.reserve(4);
   executor_->outputs.push_back(operand(tensor, name));
   const View& view = executor_->outputs.back().view;
-  // A result for a dense output that does not fill its storage is moved by CopyNpuToNpu on the
-  // first generation, and that excludes reuse (conversion/contiguous/op_host/op_api/contiguous.cpp,
-  // M).
+  // On the first generation, CopyNpuToNpu moves the result for a dense output that does not fill
+  // its storage. That excludes reuse (conversion/contiguous/op_host/op_api/contiguous.cpp, M).
   if (is_first_generation() && view.is_contiguous() && view.storage != view.elements()) {
     executor_->not_repeatable = "its output does not fill its storage, on the first generation";
   }
@@ -97,8 +97,8 @@ aclnnStatus first_call(const char* operation, uint64_t* bytes, aclOpExecutor** e
     uint64_t& workspace = made->workspace_bytes;
     if (made->kernels != nullptr) {
       workspace = std::max(workspace, made->kernels->workspace_bytes());
-      // A task of the AI CPU takes addresses with it that nothing sets anew (read in
-      // ADD_TO_LAUNCHER_LIST_AICPU in conversion/view_copy/op_api/view_copy.cpp, M).
+      // A task of the AI CPU keeps its addresses; nothing sets them anew
+      // (ADD_TO_LAUNCHER_LIST_AICPU in conversion/view_copy/op_api/view_copy.cpp, M).
       if (made->kernels->on_ai_cpu()) made->not_repeatable = "its ViewCopy runs on the AI CPU";
     }
     workspace = (workspace + kWorkspaceUnit - 1) / kWorkspaceUnit * kWorkspaceUnit;

@@ -19,17 +19,18 @@ struct Refusal {
 };
 [[noreturn]] void refuse(const std::string& words, aclnnStatus code = ACLNN_ERR_PARAM_INVALID);
 
-/// What is being said of one call.
+/// The description of one call, which becomes an executor.
 class Call {
  public:
-  /// A tensor that the executor reads, or writes, in the order in which addresses are set anew.
+  /// Adds a tensor that the executor reads, or writes. Their order is the order of indices for
+  /// setting addresses anew.
   const View& input(const aclTensor* tensor, const char* name);
   const View& output(const aclTensor* tensor, const char* name);
   double scalar(const aclScalar* scalar, const char* name);
   std::vector<int64_t> array(const aclIntArray* array, const char* name);
 
   Executor& executor() { return *executor_; }
-  /// What the operation starts; to be called when all operands are known.
+  /// The kernels that the operation starts; call it when all operands are known.
   KernelPlan& kernels();
   std::shared_ptr<Executor> take() { return std::move(executor_); }
 
@@ -40,20 +41,20 @@ class Call {
   std::shared_ptr<KernelPlan> kernels_;
 };
 
-/// Runs `describe`, which fills the call or refuses; gives the executor out.
+/// Runs `describe`, which fills the call or refuses it; returns the executor by `executor`.
 aclnnStatus first_call(const char* operation, uint64_t* bytes, aclOpExecutor** executor,
                        const std::function<void(Call&)>& describe);
 
-// What several operations demand.
+// Checks that several operations need.
 
 bool is_computed(aclDataType dtype);
-/// A violation unless the view is float32, float16 or, except on the first generation, bfloat16.
+/// Refuses a view that is not float32, float16 or, except on the first generation, bfloat16.
 void require_float(const View& view, const char* name);
 void require_same_dims(const View& a, const View& b);
 void require_same_dtype(const View& a, const View& b);
-/// The dtype that two are computed in (deduction_relationship.md, M).
+/// The dtype in which operands of two dtypes are computed (deduction_relationship.md, M).
 aclDataType deduced(aclDataType a, aclDataType b);
-/// What non-contiguous operands are brought together in: operations take them by way of a copy.
+/// The bytes of the dense copies that an operation makes of non-contiguous operands.
 uint64_t gather_bytes(const std::vector<const View*>& views);
 
 }  // namespace latte::twin

@@ -1,4 +1,4 @@
-// A kernels plugin of another version: the addon must refuse it.
+// A kernels plugin of another version, which the addon must refuse.
 #include "backend/ascend/kernels/kernel_plugin_abi.h"
 
 #define TWIN_PLUGIN_EXPORT extern "C" __attribute__((visibility("default")))

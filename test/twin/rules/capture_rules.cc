@@ -1,4 +1,4 @@
-// Streams that are captured, and graphs.
+// Rules of streams that are captured, and of graphs.
 #include "rules/rules.h"
 
 namespace latte::twin::rules {
@@ -7,7 +7,7 @@ namespace {
 
 constexpr size_t kBytes = 4096;
 
-/// An aclnnMm whose executor may be used again, to be captured.
+/// An aclnnMm with a repeatable executor, so that it can be captured.
 struct CapturedProduct {
   CapturedProduct()
       : a(npu, {2, 3}), b(npu, {3, 4}), out(npu, {2, 4}), workspace(npu.device_memory(1 << 20)) {

@@ -68,7 +68,7 @@ std::vector<Rule> call_rules() {
   };
 }
 
-/// aclFinalize with one thing left that `leave` makes.
+/// Calls aclFinalize while one thing is left, which `leave` makes.
 Rule leak(const char* name, const char* violation, void (*leave)(Npu&)) {
   return {name, violation, [leave] {
             Npu npu;
@@ -82,7 +82,7 @@ std::vector<Rule> leak_rules() {
   return {
       leak("device memory left at the end", "allocation(s) of device memory",
            [](Npu& npu) {
-             // Of the other device, which is not reset.
+             // A context of the other device, which is not reset.
              aclrtContext other = nullptr;
              aclrtCreateContext(&other, 1);
              npu.device_memory(64);

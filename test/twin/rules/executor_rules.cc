@@ -1,4 +1,4 @@
-// Tensors, executors and workspaces.
+// Rules of tensors, executors and workspaces.
 #include "rules/rules.h"
 
 namespace latte::twin::rules {

@@ -1,5 +1,5 @@
 // twin_rules lists the rules. twin_rules <rule> breaks one; the exit status is 0 if the twin
-// noticed.
+// reported it.
 #include <chrono>
 #include <cstdio>
 #include <cstring>

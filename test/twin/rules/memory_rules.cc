@@ -1,4 +1,4 @@
-// Memory and copies.
+// Rules of memory and copies.
 #include <cstring>
 
 #include "rules/rules.h"

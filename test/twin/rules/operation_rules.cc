@@ -1,4 +1,4 @@
-// What the operations' documentation excludes.
+// Rules of the operations' documentation: operands and attributes that it excludes.
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -31,7 +31,7 @@ bool unary(Make make, std::vector<int64_t> x, std::vector<int64_t> y,
   return make(in.tensor, out.tensor, &bytes, &executor) == 0;
 }
 
-/// (1 + 2⁻¹³)·1 with a cubeMathType.
+/// Returns (1 + 2⁻¹³)·1, computed with a cubeMathType.
 float product_of_narrow(int8_t type) {
   Npu npu;
   Operand a(npu, {1, 1}), b(npu, {1, 1});
@@ -187,7 +187,7 @@ int64_t counter(const char* name) {
   return found;
 }
 
-/// Runs the executor that was made last, and gives how many kernels of this name it started.
+/// Runs the executor that was made last. Returns how many kernels of this name it started.
 int64_t kernels_of(Npu& npu, AclnnRun run, const char* kernel) {
   latte_twin_reset_counters();
   run(bytes > 0 ? npu.device_memory(bytes) : nullptr, bytes, executor, npu.stream);
@@ -195,7 +195,8 @@ int64_t kernels_of(Npu& npu, AclnnRun run, const char* kernel) {
   return counter((std::string("kernel ") + kernel).c_str());
 }
 
-/// A copy of two rows of three that begin four elements apart.
+/// Copies two rows of three that begin four elements apart; returns how many kernels of this name
+/// ran.
 int64_t copies_of_slice(int64_t storage, const char* kernel) {
   Npu npu;
   const Operand rows({2, 3}, {4, 1}, storage, npu.device_memory(32)), to(npu, {2, 3});
@@ -203,7 +204,7 @@ int64_t copies_of_slice(int64_t storage, const char* kernel) {
   return kernels_of(npu, aclnnInplaceCopy, kernel);
 }
 
-/// Which kernels an operation starts, and what they move.
+/// Rules about which kernels an operation starts, and what they move.
 std::vector<Rule> kernel_rules() {
   return {
       {"an Add of FLOAT16 and FLOAT to FLOAT16 is an Add and a Cast", "",
@@ -213,7 +214,7 @@ std::vector<Rule> kernel_rules() {
          float one = 1;
          const aclScalar* scalar = aclCreateScalar(&one, ACL_FLOAT);
          aclnnAddGetWorkspaceSize(a.tensor, b.tensor, scalar, out.tensor, &bytes, &executor);
-         // Read 16 + 32, write 32; read 32, write 16.
+         // Bytes: the Add reads 16 + 32 and writes 32; the Cast reads 32 and writes 16.
          return kernels_of(npu, aclnnAdd, "Add") == 1 && counter("kernel Cast") == 1 &&
                 counter("kernels") == 2 && counter("bytes moved") == 128;
        }},
@@ -287,7 +288,7 @@ std::vector<Rule> kernel_rules() {
   };
 }
 
-/// For LATTE_TWIN_SOC=Ascend910A: names begin with it.
+/// Rules for LATTE_TWIN_SOC=Ascend910A, whose name they begin with.
 std::vector<Rule> first_generation_rules() {
   return {
       {"910A: a product of FLOAT", "in which Ascend910A has no product",

@@ -1,5 +1,5 @@
-// Programs that break one rule of the twin each. A rule counts as kept when exactly its violation
-// is reported.
+// Programs that each break one rule of the twin. A rule passes if exactly its violation is
+// reported.
 #pragma once
 
 #include <functional>
@@ -29,10 +29,10 @@ std::vector<Rule> capture_rules();
 std::vector<Rule> executor_rules();
 std::vector<Rule> operation_rules();
 
-/// A device with a context and a stream, ACL initialised.
+/// A device with a context and a stream; ACL is initialised.
 struct Npu {
   explicit Npu(int index = 0);
-  /// Destroys all of it, and ends ACL.
+  /// Destroys context and stream, and finalises ACL.
   void close();
   void* device_memory(size_t bytes);
   void* pinned_memory(size_t bytes);
@@ -47,7 +47,7 @@ struct Npu {
 
 constexpr size_t kBytes = 4096;
 
-/// Memory on both sides, for a copy that is wrong in one point.
+/// Host and device memory, for a copy with one wrong argument.
 struct Copy {
   explicit Copy(Npu& npu) : device(npu.device_memory(kBytes)), host(npu.pinned_memory(kBytes)) {}
   void* device;
@@ -58,10 +58,10 @@ inline void to_device(Npu& npu, void* to, size_t most, const void* from, size_t 
   aclrtMemcpyAsync(to, most, from, bytes, ACL_MEMCPY_HOST_TO_DEVICE, npu.stream);
 }
 
-/// The result of a rule whose last call returns nothing that could be checked.
+/// The result of a rule whose calls return nothing to check.
 inline bool done() { return true; }
 
-/// A dense tensor in memory of its own, filled with ones where its dtype is FLOAT.
+/// A dense tensor in memory of its own; filled with ones if its dtype is FLOAT.
 struct Operand {
   Operand(Npu& npu, std::vector<int64_t> dims, aclDataType dtype = ACL_FLOAT);
   Operand(std::vector<int64_t> dims, std::vector<int64_t> strides, int64_t storage, void* data,

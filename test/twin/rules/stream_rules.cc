@@ -1,4 +1,4 @@
-// Streams and events, and what follows a failed task.
+// Rules of streams and events, and of what follows a failed task.
 #include <cstring>
 #include <utility>
 
@@ -14,7 +14,7 @@ aclrtEvent event() {
   return made;
 }
 
-/// A context whose stream stops on failure, or goes on; tasks fail with kFailure.
+/// A context whose tasks fail with kFailure; its stream stops on failure, or goes on.
 struct Failing : Npu {
   static constexpr int kFailure = 507015;  // ACL_ERROR_RT_AICORE_EXCEPTION
 
@@ -41,7 +41,7 @@ struct Failing : Npu {
   }
 };
 
-/// Until the event is complete, or a query fails.
+/// Queries until the event is complete or a query fails; returns the query's code.
 int poll(aclrtEvent of) {
   aclrtEventRecordedStatus status = ACL_EVENT_RECORDED_STATUS_NOT_READY;
   int code = 0;

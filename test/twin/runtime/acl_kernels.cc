@@ -1,6 +1,6 @@
-// Kernels of a binary of one's own: loaded, found by name, given arguments and launched. Order of
-// the calls as acl_rt.h of 8.1.RC1 documents them; that a binary belongs to the context in which it
-// was loaded is an assumption, the stricter one. A binary of the twin is a shared library.
+// Kernels of an application's own binary: loaded, found by name, given arguments and launched. The
+// order of the calls is that of acl_rt.h of 8.1.RC1. That a binary belongs to the context in which
+// it was loaded is an assumption, the stricter one. A binary of the twin is a shared library.
 #include <dlfcn.h>
 
 #include <vector>

@@ -20,7 +20,7 @@ bool is_aligned(const void* pointer) {
   return reinterpret_cast<uint64_t>(pointer) % kCopyAlignment == 0;
 }
 
-/// FNV-1a over words: enough to see that a source changed.
+/// FNV-1a over words: shows whether a source changed.
 uint64_t checksum(const void* data, size_t bytes) {
   const auto* at = static_cast<const unsigned char*>(data);
   uint64_t sum = 0xcbf29ce484222325u;
@@ -153,7 +153,7 @@ aclError aclrtMemsetAsync(void* memory, size_t most, int32_t value, size_t bytes
   task.name = "aclrtMemsetAsync";
   task.injected = entry.injected.code;
   Holder holder("aclrtMemsetAsync", task, target->device());
-  // `most` is a promise about the memory: it must be true, too.
+  // `most` promises a size of the memory, so it must be true, too.
   const Use use = holder.device(memory, most, "memory");
   if (use == nullptr) return ACL_ERROR_RT_PARAM_INVALID;
   std::byte* to = real_address(*use, memory);

@@ -12,8 +12,8 @@ namespace latte::ascend {
 
 namespace {
 
-/// An injected failure of a synchronisation, or of a query: as on the device, a task on the stream
-/// has failed then, unless it was just the waiting that took too long.
+/// Injects a failure of a synchronisation or a query. As on a device, a task on the stream has
+/// failed then, unless the code is a timeout of the wait itself.
 int fail_synchronisation(const Entry& entry, Stream* stream) {
   const int code = entry.injected.code;
   if (code != 0 && code == entry.code && stream != nullptr &&
@@ -36,7 +36,7 @@ int context_failure(const Event& event, const char* function) {
                    : failure(code, format("%s: the context has failed with %d", function, code));
 }
 
-/// Now and then long enough for a task to fail meanwhile.
+/// Pauses now and then, long enough for a task to fail meanwhile.
 void pause_between() {
   thread_local std::minstd_rand random;
   if (random() % 4 == 0) std::this_thread::sleep_for(std::chrono::microseconds(random() % 100));
@@ -55,7 +55,7 @@ std::shared_ptr<Event> event_of(const Entry& entry, aclrtEvent handle, const cha
                          event->context->device, entry.context->device));
     event = nullptr;
   } else if (contexts().peek(event->context->handle) == nullptr) {
-    // It points to its context (event.hpp, Context_).
+    // An event points to its context (event.hpp, Context_).
     code = misuse(ACL_ERROR_RT_PARAM_INVALID,
                   format("%s: the context that the event was created in is destroyed", function));
     event = nullptr;
@@ -79,11 +79,12 @@ aclError aclrtDestroyStream(aclrtStream stream) {
   const Entry entry = enter("aclrtDestroyStream", Needs::kContextToGiveBack);
   if (entry.code != 0) return entry.code;
   // "When calling aclrtDestroyStream …, ensure that the stream is in the current context"
-  // (application development guide 8.0.0, aclrtDestroyStream; 107003).
+  // (application development guide 8.0.0, aclrtDestroyStream; else 107003).
   int code = 0;
   std::shared_ptr<Stream> found = stream_of(entry, stream, "aclrtDestroyStream", code);
   if (found == nullptr) return code;
   // "you need to call the aclrtSynchronizeStream interface to ensure that the tasks in the Stream
+  // have been completed" (acl_rt.h, 8.1.RC1).
   // have been completed" (acl_rt.h, 8.1.RC1).
   if (found->context()->status() != 0) {
     // "waits until the tasks have ended" (hicann/runtime 681ef76, dev_guide/03-02): those of a
@@ -123,7 +124,7 @@ aclError aclrtSetStreamFailureMode(aclrtStream stream, uint64_t mode) {
     return misuse(ACL_ERROR_RT_FEATURE_NOT_SUPPORT,
                   "aclrtSetStreamFailureMode of another mode, or a second time");
   }
-  // "The other streams of the context stop on failure, too" (there; stream.cc, SetFailMode).
+  // "The other streams of the context stop on failure, too" (stream.cc, SetFailMode).
   found->context()->stops = true;
   return ACL_SUCCESS;
 }
@@ -211,11 +212,11 @@ aclError aclrtStreamWaitEvent(aclrtStream stream, aclrtEvent event) {
     task.waits_for = found->recorded;
     ++found->waits;
   }
-  // Without a record there is nothing to wait for, and the order that was meant is not kept.
+  // Without a record the wait ends at once, and the intended order is not kept.
   if (task.waits_for == nullptr) {
     latte_twin_violation("aclrtStreamWaitEvent for an event that was never recorded");
   }
-  // Keeps its event until the wait has ended.
+  // Keeps the event until the wait has ended.
   const std::shared_ptr<void> waiting(nullptr, [found](void*) {
     const std::lock_guard lock(found->mutex);
     --found->waits;
@@ -241,7 +242,7 @@ aclError aclrtQueryEventStatus(aclrtEvent event, aclrtEventRecordedStatus* statu
   // The context is checked first, then the event (hicann/runtime 681ef76, api_impl.cc,
   // EventQueryStatus): a failure between the two completes the event, and is not returned.
   pause_between();
-  // An event that was not recorded is not ready, either.
+  // An event that was not recorded is not ready.
   *status = recorded != nullptr && recorded->is_done() ? ACL_EVENT_RECORDED_STATUS_COMPLETE
                                                        : ACL_EVENT_RECORDED_STATUS_NOT_READY;
   return ACL_SUCCESS;
@@ -265,7 +266,7 @@ aclError aclrtSynchronizeEvent(aclrtEvent event) {
     return misuse(ACL_ERROR_RT_PARAM_INVALID,
                   "aclrtSynchronizeEvent of an event that was never recorded");
   }
-  // Reports no failure of a stream that goes on (event.cc, NotifierSync).
+  // Does not report a failure of a stream that goes on (event.cc, NotifierSync).
   recorded->wait();
   return context_failure(*found, "aclrtSynchronizeEvent");
 }

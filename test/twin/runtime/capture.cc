@@ -122,7 +122,7 @@ aclError aclmdlRICaptureEnd(aclrtStream stream, aclmdlRI* graph) {
 }
 
 aclError aclmdlRIExecuteAsync(aclmdlRI handle, aclrtStream stream) {
-  // It may not be captured itself (api_error.cc, ModelExecuteAsync).
+  // A replay may not be captured itself (api_error.cc, ModelExecuteAsync).
   const Entry entry = enter("aclmdlRIExecuteAsync", Needs::kContext, "launch");
   if (entry.code != 0) return entry.code;
   const auto graph = graphs().find(handle, "aclmdlRIExecuteAsync");
@@ -183,7 +183,7 @@ aclError aclmdlRIDestroy(aclmdlRI handle) {
   if (graph->context->handle != entry.context->handle) {
     return misuse(ACL_ERROR_RT_PARAM_INVALID, "aclmdlRIDestroy of another context's graph");
   }
-  // Waits for up to ten seconds, and then fails (there).
+  // aclmdlRIDestroy waits for up to ten seconds, and then fails (context.cc, ModelDestroy).
   if (graph->queued > 0) latte_twin_violation("aclmdlRIDestroy of a graph that is running");
   graphs().remove(handle, "aclmdlRIDestroy");
   return ACL_SUCCESS;

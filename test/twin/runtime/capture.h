@@ -1,4 +1,4 @@
-// Work of a stream that is captured instead of run, and then run as a whole: aclmdlRI….
+// Streams whose work is captured instead of run, and graphs that run it as a whole (aclmdlRI…).
 #pragma once
 
 #include <atomic>
@@ -18,7 +18,7 @@ struct Graph {
       : context(std::move(of)), tasks(std::move(captured)) {}
   ~Graph();
   const std::shared_ptr<Context> context;
-  /// The tasks do not keep their memory alive: freeing it before the graph ends breaks a rule.
+  /// The tasks do not keep their memory allocated: freeing it before the graph ends breaks a rule.
   std::vector<Task> tasks;
   std::atomic<int> queued{0};  // replays that have not ended
 };
@@ -27,7 +27,7 @@ Handles<Graph>& graphs();
 /// Ends all graphs of a context. Returns their number.
 size_t end_graphs_of(const void* context);
 
-/// 0, or the code of a call that may not be made on a thread that captures a stream.
+/// Returns 0, or the error code of a call that is not allowed on a thread that captures a stream.
 int refuse_while_capturing(const char* function, const char* group);
 
 #pragma GCC visibility pop

@@ -1,4 +1,4 @@
-// aclrtGetSocName to aclrtSetCurrentContext: the devices, and the context of each thread.
+// aclrtGetSocName to aclrtSetCurrentContext: devices, and the context of each thread.
 #include "runtime/devices.h"
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace latte::twin {
 namespace {
 
 struct Device {
-  int references = 0;  // aclrtSetDevice less aclrtResetDevice
+  int references = 0;  // calls of aclrtSetDevice minus those of aclrtResetDevice
   void* default_context = nullptr;
   bool lost = false;
 };
@@ -145,7 +145,7 @@ const char* aclrtGetSocName() {
 aclError aclrtGetVersion(int32_t* major, int32_t* minor, int32_t* patch) {
   const Entry entry = enter("aclrtGetVersion", Needs::kInitialised);
   if (entry.code != 0) return entry.code;
-  // acl.h of 8.1.RC1: ACL_MAJOR_VERSION and its kin.
+  // ACL_MAJOR_VERSION, ACL_MINOR_VERSION and ACL_PATCH_VERSION of acl.h of 8.1.RC1.
   *major = 1;
   *minor = 13;
   *patch = 0;
@@ -214,12 +214,12 @@ aclError aclrtResetDevice(int32_t device) {
       return misuse(ACL_ERROR_RT_INVALID_DEVICEID,
                     format("aclrtResetDevice of device %d, which was not set", device));
     }
-    // Counted, as the runtime counts it: others of the process keep their device.
+    // Counted as the runtime counts it, so that other users in the process keep the device.
     if (--state.references == 0) std::swap(ended, state.default_context);
   }
   if (ended == nullptr) return ACL_SUCCESS;
-  // "Before resetting, it is recommended to … release Event … release explicitly created Stream →
-  // … Context" (acl_rt.h, 8.1.RC1): the twin insists.
+  // "Before resetting, it is recommended to … release Event … release explicitly created Stream → …
+  // Context" (acl_rt.h, 8.1.RC1). The twin makes it a rule.
   const std::string words = leftovers(device);
   if (!words.empty()) {
     latte_twin_violation("left over when device %d was reset: %s", device, words.c_str());
@@ -271,8 +271,8 @@ aclError aclrtDestroyContext(aclrtContext context) {
   const size_t events = live_events_of(context);
   if (events > 0)
     latte_twin_violation("aclrtDestroyContext of a context with %zu event(s)", events);
-  // Those of a failed context end with it (context.cc, TearDownModelsOnContextTearDown). Those of a
-  // lost device are not asked for their end, which could wait for a replay.
+  // Graphs of a failed context end with it (context.cc, TearDownModelsOnContextTearDown). On a lost
+  // device they are not waited for, because a replay might never end.
   const size_t graphs = end_graphs_of(context);
   if (graphs > 0 && found->status() == 0 && !is_lost(found->device)) {
     latte_twin_violation("aclrtDestroyContext of a context with %zu graph(s)", graphs);

@@ -23,38 +23,40 @@ struct Context {
   std::atomic<bool> stops{false};
   std::atomic<int> failure{0};
 
-  /// What calls for it return: 0, or the failure that has stopped it.
+  /// The code that calls for this context return: 0, or the failure that has stopped it.
   int status() const { return stops ? failure.load() : 0; }
 };
 
-// Visible to the other simulated libraries.
+// The other simulated libraries use these.
 #pragma GCC visibility push(default)
 
-/// How many devices the process sees.
+/// How many devices the process may use.
 int device_count();
 const std::string& soc_name();
-/// The first generation (910A), and the 310P: no bfloat16, no float32 products.
+/// Whether the chip is of the first generation (910A) or the 310P: no bfloat16, no float32
+/// products.
 bool is_first_generation();
 
 bool is_lost(int device);
 void set_lost(int device, bool lost);
 
 Handles<Context>& contexts();
-/// The calling thread's; null where it has none, or it was destroyed.
+/// The calling thread's context; null if it has none or the context was destroyed.
 std::shared_ptr<Context> current_context();
 bool is_initialised();
-/// What was created and is still there, in words; empty if nothing is. `device` -1: on all devices.
+/// A text that lists what was created and not destroyed; empty if nothing is left. `device` -1:
+/// all.
 std::string leftovers(int device);
 
-/// What every call begins with: 0, or the code it must return.
+/// The result of the checks that each call begins with: 0, or the code that the call must return.
 struct Entry {
   int code = 0;
   std::shared_ptr<Context> context;
-  Injected injected;  // asynchronous: for the task that the call queues
+  Injected injected;  // if asynchronous: for the task that the call queues
 };
-/// A lost device refuses every call but those that give something back.
+/// What a call needs. On a lost device only calls that release something succeed.
 enum class Needs { kInitialised, kContext, kContextToGiveBack };
-/// `group` as for take_fault(); `device` -1: that of the current context.
+/// Makes the checks. `group` as for take_fault(); `device` -1: that of the current context.
 Entry enter(const char* function, Needs needs, const char* group = nullptr, int device = -1);
 
 /// Returns a text that lists the objects of libnnopbase that were not destroyed. libnnopbase

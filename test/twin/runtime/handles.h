@@ -1,5 +1,5 @@
-// Handles whose values are no addresses and are never used twice. So a use of a destroyed handle,
-// or of a value that is no handle, is always recognised.
+// Handles whose values are no addresses and are never used twice. So the twin always recognises a
+// handle that was destroyed, and a value that never was one.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,7 @@ class Handles {
     return reinterpret_cast<void*>(value);
   }
 
-  /// The object; or null, and a violation, if there is none or it was destroyed.
+  /// Returns the object. Returns null and reports a violation if there is none or it was destroyed.
   std::shared_ptr<T> find(const void* handle, const char* function) const {
     const std::lock_guard lock(mutex_);
     const auto found = live_.find(reinterpret_cast<uint64_t>(handle));
@@ -44,7 +44,7 @@ class Handles {
     return nullptr;
   }
 
-  /// The same, without a violation.
+  /// Like find(), but reports no violation.
   std::shared_ptr<T> peek(const void* handle) const {
     const std::lock_guard lock(mutex_);
     const auto found = live_.find(reinterpret_cast<uint64_t>(handle));

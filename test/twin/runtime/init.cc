@@ -29,7 +29,7 @@ Init& init() {
   return *instance;
 }
 
-/// With LATTE_TWIN_COUNT: the number of initialisations that were not ended.
+/// With LATTE_TWIN_COUNT, prints how many initialisations were not ended.
 struct AtExit {
   ~AtExit() {
     const char* counted = std::getenv("LATTE_TWIN_COUNT");
@@ -39,7 +39,7 @@ struct AtExit {
   }
 } at_exit;
 
-/// With the lock held.
+/// Call it with the lock held.
 void finalise() {
   std::string words = leftovers(-1);
   const std::string operations = operation_leftovers();

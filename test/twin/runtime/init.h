@@ -14,6 +14,6 @@ extern "C" {
 
 /// aclFinalizeReference, which the simulated libacl_rt.so of a newer release exports.
 TWIN_EXPORT int latte_twin_finalize_reference(uint64_t* references);
-/// From here on the runtime counts who has initialised it, as newer releases do.
+/// From now on the runtime counts initialisations, as newer releases do.
 TWIN_EXPORT void latte_twin_count_references(void);
 }

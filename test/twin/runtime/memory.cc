@@ -19,9 +19,9 @@ namespace {
 
 const size_t kPage = static_cast<size_t>(sysconf(_SC_PAGESIZE));
 constexpr std::byte kSlackPattern{0xa5};
-/// Addresses of one device: so many that they need not be given out again.
+/// The size of one device's address range: so large that addresses are given out once only.
 constexpr uint64_t kDeviceRange = uint64_t{64} << 30;
-/// "Model of": device memory comes in 512-byte units, and our kernels may rely on no more than the
+/// "Model of": device memory is allocated in units of 512 bytes. Our kernels may rely only on the
 /// 32 bytes that the documentation of aclrtMalloc names.
 constexpr size_t kDeviceAlignment = 512;
 constexpr size_t kHostAlignment = 64;
@@ -47,7 +47,7 @@ GuardedPages::GuardedPages(size_t bytes, size_t alignment) : bytes_(bytes) {
   }
   data_ = mapping_ + kPage + inner - padded;
   slack_ = padded - bytes;
-  // All bits set is a NaN in every floating dtype: what is read before it was written shows.
+  // All bits set is a NaN in every floating dtype, so a read before the first write is noticed.
   std::memset(data_, 0xff, bytes);
   std::memset(data_ + bytes, static_cast<int>(kSlackPattern), slack_);
 }
@@ -69,7 +69,7 @@ Memory& Memory::instance() {
 Memory::Memory()
     : limit_(static_cast<size_t>(environment_number("LATTE_TWIN_MEMORY", kDefaultLimit))) {
   const auto devices = static_cast<uint64_t>(std::max(1, device_count()));
-  // Past the sanitizers' mmap: nothing here is ever touched, and needs no shadow memory.
+  // Mapped past the sanitizers' mmap: nothing touches this range, so it needs no shadow memory.
   const long range = syscall(SYS_mmap, nullptr, kDeviceRange * devices, PROT_NONE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (range == -1) {
@@ -144,7 +144,7 @@ int Memory::free(void* pointer) {
   }
   allocation->freed = true;
   live_.erase(found);
-  // Kept for messages only. Its pages are unmapped at the last use.
+  // Freed allocations are kept for messages only. Their pages are unmapped at the last use.
   if (freed_.size() >= kMostFreedKept) freed_.erase(freed_.begin());
   freed_.emplace(allocation->address, nullptr);
   return ACL_SUCCESS;
@@ -189,7 +189,7 @@ Use Memory::find(uint64_t address) const {
   auto after = live_.upper_bound(address);
   if (after == live_.begin()) return nullptr;
   const Use& allocation = (--after)->second;
-  // One past the end belongs to it as well, for a range of no bytes.
+  // For a range of no bytes, the address one past the end belongs to the allocation as well.
   return address <= allocation->address + allocation->bytes ? allocation : nullptr;
 }
 

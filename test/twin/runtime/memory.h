@@ -1,6 +1,6 @@
-// The memory of the simulated devices. Device pointers lie in address ranges that nothing is mapped
-// to: dereferencing one on the host faults. What they stand for lies elsewhere, between guard
-// pages, and is reached through translation, which checks every access against its allocation.
+// The memory of the simulated devices. Device pointers lie in address ranges where nothing is
+// mapped, so dereferencing one on the host faults. Their bytes lie elsewhere, between guard pages.
+// Code reaches these by translation, which checks every access against its allocation.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,8 @@
 
 namespace latte::twin {
 
-/// Pages of the host between two guard pages. The bytes end at the second one, except for the slack
-/// that `alignment` leaves. The slack is filled with a pattern, which is checked at the end.
+/// Host pages between two guard pages. The bytes end at the second one, except for the slack that
+/// `alignment` leaves. The slack is filled with a pattern, which is checked at the end.
 class GuardedPages {
  public:
   GuardedPages(size_t bytes, size_t alignment);  // throws std::bad_alloc
@@ -54,21 +54,21 @@ using HostUse = std::shared_ptr<HostAllocation>;
 
 class __attribute__((visibility("default"))) Memory {
  public:
-  /// The one of the process; never destroyed.
+  /// The only object of the process; never destroyed.
   static Memory& instance();
 
-  /// An address, or 0 where the device's memory does not suffice.
+  /// Returns an address, or 0 if the device has too little memory left.
   uint64_t allocate(int device, size_t bytes);
   /// Returns an ACL code.
   int free(void* pointer);
   void* allocate_host(size_t bytes);
   int free_host(void* pointer);
 
-  /// The live allocation that holds these bytes, held until release(); null with the reason in
-  /// `reason`.
+  /// Holds the live allocation with these bytes until release(). Returns null, with the reason in
+  /// `reason`, if there is none.
   Use hold(const void* pointer, size_t bytes, std::string& reason);
   void release(const Use& use);
-  /// Whether held memory was not freed; held once more then.
+  /// Holds memory once more, if it was not freed; returns whether it did.
   bool hold_again(const Use& use);
   void capture(const Use& use);
   void end_capture(const Use& use);
@@ -98,7 +98,7 @@ class __attribute__((visibility("default"))) Memory {
   std::map<uint64_t, HostUse> host_;
 };
 
-/// Where bytes of a held allocation really are.
+/// The host address of a pointer into a held allocation.
 inline std::byte* real_address(const DeviceAllocation& allocation, const void* pointer) {
   return allocation.pages.data() + (reinterpret_cast<uint64_t>(pointer) - allocation.address);
 }

@@ -21,7 +21,7 @@ struct Report {
   std::vector<Fault> faults;
 };
 
-/// Never destroyed: threads report until the very end of the process.
+/// Never destroyed, because threads report until the process ends.
 Report& report() {
   static auto* instance = new Report;
   return *instance;

@@ -13,7 +13,7 @@ namespace latte::twin {
 
 using namespace latte::ascend;
 
-// Codes that the addon does not name; acl/error_codes/rt_error_codes.h and acl_base.h of 8.1.RC1.
+// Codes that the addon does not use; acl/error_codes/rt_error_codes.h and acl_base.h of 8.1.RC1.
 constexpr aclError ACL_ERROR_UNINITIALIZE = 100001;
 constexpr aclError ACL_ERROR_REPEAT_FINALIZE = 100037;
 constexpr aclError ACL_ERROR_RT_INVALID_DEVICEID = 107001;
@@ -25,21 +25,21 @@ constexpr aclnnStatus ACLNN_ERR_PARAM_INVALID = 161002;
 constexpr aclnnStatus ACLNN_ERR_RUNTIME_ERROR = 361001;
 constexpr aclnnStatus ACLNN_ERR_INNER_NULLPTR = 561103;
 
-// The simulated libraries call one another.
+// The simulated libraries call these functions of one another.
 #pragma GCC visibility push(default)
 
 std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
 
-/// Keeps the message of a failure for aclGetRecentErrMsg on this thread, and returns its code.
+/// Keeps the message of a failure for this thread's aclGetRecentErrMsg. Returns its code.
 int failure(int code, const std::string& words);
 
-/// The same for a failure that a correct program never meets: a violation, too.
+/// Like failure(), for one that a correct program never causes: reports a violation, too.
 int misuse(int code, const std::string& words);
 
-/// Counts under a name: 'copies', 'launch aclnnMm' …
+/// Adds to the counter of a name: 'copies', 'launch aclnnMm' …
 void count(const std::string& name, int64_t by = 1);
 
-/// A fault to inject: the nth call from now on of `call`, which is a function's name or one of the
+/// A fault to inject into the nth call from now on of `call`: a function's name, or one of the
 /// groups 'launch', 'copy', 'synchronise', 'allocate'.
 struct Fault {
   std::string call;
@@ -55,10 +55,10 @@ struct Injected {
   bool asynchronous = false;
 };
 
-/// Asks whether a fault is due. `group` may be null.
+/// Returns the fault that is due for this call; its code is 0 if none is. `group` may be null.
 Injected take_fault(const char* function, const char* group, int device);
 void inject_fault(Fault fault);
-/// Returns how many faults have not occurred.
+/// Removes all faults. Returns how many had not occurred.
 int clear_faults();
 
 int64_t environment_number(const char* name, int64_t otherwise);

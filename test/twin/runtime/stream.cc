@@ -10,7 +10,7 @@ namespace latte::twin {
 
 namespace {
 
-/// The memory that the running task uses beside what it named when it was queued.
+/// Memory that the running task uses beside what it named when it was queued.
 struct Running {
   Stream* stream = nullptr;
   std::vector<Use>* uses = nullptr;
@@ -18,7 +18,7 @@ struct Running {
 };
 thread_local Running running;
 
-/// Tasks that hang wait for the next number.
+/// Tasks that hang wait until this number grows.
 struct Hanging {
   std::mutex mutex;
   std::condition_variable changed;
@@ -37,8 +37,8 @@ int64_t ended_hangs() {
   return hanging().ended;
 }
 
-/// Waits like a task whose kernel does not end. Returns the device's code for it. `before` belongs
-/// to the task's submission, because the task may be ended before it starts.
+/// Waits like a task whose kernel does not end. Returns the device's code for it. `before` is the
+/// number when the task was submitted, because the task may be ended before it starts.
 int hang(int64_t before) {
   std::unique_lock lock(hanging().mutex);
   hanging().changed.wait(lock, [&] { return hanging().ended != before; });
@@ -107,7 +107,7 @@ int Stream::push(Task task) {
   task.ended_hangs = ended_hangs();
   const std::lock_guard lock(mutex_);
   if (capture_ != nullptr) {
-    // No task of it runs now.
+    // None of its tasks runs at this point.
     for (const Use& use : task.uses) {
       Memory::instance().capture(use);
       Memory::instance().release(use);
@@ -153,7 +153,7 @@ int Stream::stopped() const {
 }
 
 int Stream::synchronise(int milliseconds) {
-  // "context is abort" is looked at first, and while waiting (api_impl.cc, StreamSynchronize;
+  // "context is abort" is checked first, and while waiting (api_impl.cc, StreamSynchronize;
   // stream.cc, SynchronizeExecutedTask).
   if (const int code = context_->status()) return code;
   std::unique_lock lock(mutex_);

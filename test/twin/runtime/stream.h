@@ -40,16 +40,17 @@ struct Task {
   std::vector<Use> uses;
   std::vector<HostUse> host_uses;
   std::shared_ptr<Completion> waits_for, completes;
-  /// Of a launch: count it, and the kernels that it starts each time that it runs.
+  /// Of a launch: counts it, and counts the kernels that it starts each time it runs.
   std::function<void()> count_launch, count_kernels;
-  int injected = 0;  // fails with this code instead of running; kHangs: does not end before that
-  int64_t ended_hangs = 0;  // how often hanging tasks had been ended when this one was submitted
+  int injected = 0;  // fails with this code instead of running; kHangs: only after it has hung
+  int64_t ended_hangs = 0;  // tasks that hang had been ended so often when this was submitted
 };
 
-/// As an injected code: until end_hanging_tasks(), then ACL_ERROR_RT_AICORE_TIMEOUT.
+/// An injected code: the task hangs until end_hanging_tasks(), then fails with
+/// ACL_ERROR_RT_AICORE_TIMEOUT.
 constexpr int kHangs = LATTE_TWIN_HANGS;
 
-/// What a stream was given since a capture began.
+/// The tasks given to a stream since its capture began.
 struct Capture {
   std::vector<Task> tasks;
   bool invalid = false;
@@ -63,25 +64,26 @@ class Stream {
   Stream(std::shared_ptr<Context> context, uint64_t number);
   ~Stream();
 
-  /// 0; or, where the stream takes no task any more, the reason. While the stream is captured the
-  /// task is kept instead of run.
+  /// Queues a task. Returns 0, or the reason if the stream takes no task any more. While the stream
+  /// is captured, the task is kept instead of run.
   int push(Task task);
-  /// From now on tasks are kept. False if they are already.
+  /// From now on tasks are kept. Returns false if the stream is already being captured.
   bool begin_capture();
-  /// The tasks since then; null if there was no capture.
+  /// Ends the capture and returns its tasks; null if there was no capture.
   std::unique_ptr<Capture> end_capture();
   bool is_captured() const;
-  /// A call was made that makes a capture invalid.
+  /// Marks the capture invalid, because of a call that is not allowed during one.
   void invalidate_capture();
-  /// Waits until nothing is queued, or the stream has stopped, for at most `milliseconds` (-1: for
-  /// ever). Returns the stream's error; one that goes on forgets it.
+  /// Waits until nothing is queued or the stream has stopped, for at most `milliseconds` (-1: no
+  /// limit). Returns the stream's error. A stream that goes on after failures then forgets it.
   int synchronise(int milliseconds = -1);
   bool is_idle() const;
-  /// A task has failed. By the context's mode, the stream stops with its context, or goes on.
+  /// Records that a task failed. By the context's mode, the stream stops with its context, or goes
+  /// on.
   void fail(int code);
-  /// The device is lost: from now on the stream runs nothing.
+  /// Stops the stream for ever, because its device is lost.
   void kill(int code);
-  /// 0, or why the stream runs nothing any more.
+  /// Returns 0, or why the stream runs nothing any more.
   int stopped() const;
   const std::shared_ptr<Context>& context() const { return context_; }
   int device() const { return context_->device; }
@@ -115,8 +117,8 @@ struct Event {
 Handles<Stream>& streams();
 Handles<Event>& events();
 
-/// The stream of a call's handle, in its current context. Null, with a violation and `code`, if
-/// there is none.
+/// Returns the stream of a handle, in the current context. Returns null, with a violation and an
+/// ACL code in `code`, if there is none.
 std::shared_ptr<Stream> stream_of(const Entry& entry, aclrtStream handle, const char* function,
                                   int& code);
 

@@ -14,14 +14,15 @@ namespace latte::twin {
 
 namespace {
 
-/// What the cache moves: a line of 910B's L2 ("CACHELINE 512", matmul_util.cpp, ops-nn e5c3fa93).
+/// The bytes of what the cache moves at once: a line of 910B's L2 ("CACHELINE 512",
+/// matmul_util.cpp, ops-nn e5c3fa93).
 constexpr uint64_t kSector = 512;
-/// What it replaces at once: the twin's own choice, for speed.
+/// How many lines it replaces at once: the twin's own choice, for speed.
 constexpr size_t kSectors = 128;
 constexpr uint64_t kLine = kSector * kSectors;
 
-/// Lines by their number; the ones used last come first. Device addresses differ between devices,
-/// so that one list per device is all that keeps them apart.
+/// Cached lines by their number, the most recently used first. Addresses differ between devices, so
+/// that one list per device is enough.
 class Cache {
  public:
   void access(uint64_t address, uint64_t bytes, bool written) {

@@ -15,17 +15,17 @@ void count_kernel(const char* name);
 /// Ascend 910.
 int64_t l2_bytes();
 
-/// Counts `rows` runs of `bytes` bytes that begin `stride` bytes apart: 'bytes moved', and by a
-/// model of the L2 cache 'bytes past L2'.
+/// Counts `rows` runs of `bytes` bytes that begin `stride` bytes apart, as 'bytes moved' and, by a
+/// model of the L2 cache, as 'bytes past L2'.
 ///
-/// The cache holds l2_bytes(). It replaces what was used longest ago,
-/// and writes back what was written when it is replaced, or when the counters are read: nothing
-/// that was written is for nothing. A read of what is in it costs nothing past it. It moves 512
-/// bytes at a time. Real caches keep less: the model is a lower bound.
+/// The cache holds l2_bytes() and moves 512 bytes at a time. It replaces what was used longest ago.
+/// It writes written lines back when it replaces them, and when the counters are read. A read of
+/// cached bytes is not counted. Real caches keep less, so the model is a lower bound.
 void move_bytes(int device, const void* address, uint64_t bytes, uint64_t rows, uint64_t stride,
                 bool written);
 
-/// Bytes past L2 so far, with what is still to be written back. Empties the caches if `reset`.
+/// Returns the bytes past L2 so far, including what is still to be written back. Empties the caches
+/// if `reset`.
 int64_t bytes_past_l2(bool reset);
 
 #pragma GCC visibility pop

@@ -24,7 +24,7 @@ constexpr int64_t kRows = 7, kIn = 24, kOut = 40;
 
 std::atomic<int> wrong{0}, succeeded{0}, aborted{0}, failed{0};
 
-/// A function of the twin's own.
+/// Returns a function that the twin alone exports.
 template <class Function>
 Function twin(const char* name) {
   static void* const library = dlopen(
@@ -32,8 +32,8 @@ Function twin(const char* name) {
   return reinterpret_cast<Function>(dlsym(library, name));
 }
 
-/// ACL_ERROR_RT_AICORE_EXCEPTION, asynchronously, of the next launch on any device. The stream that
-/// takes the failed one's place stops on failure, or does not.
+/// Lets the next launch on any device fail asynchronously with ACL_ERROR_RT_AICORE_EXCEPTION. The
+/// stream that replaces the failed one stops on failure, or does not.
 void inject_failure(bool stops_afterwards) {
   static const auto support = twin<void (*)(int)>("latte_twin_support_stop_mode");
   static const auto inject =
@@ -57,7 +57,7 @@ struct Layer {
   std::shared_ptr<const LinearWeights> prepared;
 };
 
-/// One forward: host memory in, host memory out, by way of the device.
+/// One forward: copies in, the layer, and copies out.
 struct Forward {
   explicit Forward(const Layer& on, int seed)
       : layer(on), input(kRows * kIn), output(kRows * kOut) {
@@ -131,7 +131,7 @@ void caller(const std::vector<const Layer*>& layers, int seed) {
     const auto work = std::make_shared<ForwardWork>(forward);
     layer.device.submit(work);
     if (cancel) work->cancel();
-    // Something else of the same device meanwhile.
+    // Meanwhile the thread uses other memory of the same device.
     const auto buffer = layer.device.allocate(256 + random() % 4096);
     std::vector<char> bytes(buffer->bytes(), static_cast<char>(round)), back(bytes.size());
     try {
@@ -139,7 +139,7 @@ void caller(const std::vector<const Layer*>& layers, int seed) {
       layer.device.copy_out(back.data(), buffer->data(), back.size());
       if (back != bytes) ++wrong;
     } catch (const Error& error) {
-      // The failure of another work is reported to every caller that waits for the stream.
+      // A failure of another work reaches every caller that waits for the stream.
       if (error.code() != ErrorCode::kDevice) ++wrong;
     }
     layer.device.memory_usage();
@@ -147,7 +147,7 @@ void caller(const std::vector<const Layer*>& layers, int seed) {
   }
 }
 
-/// A trial that fails in a context of its own leaves the device's context as it is.
+/// Checks that a trial that fails in a context of its own leaves the device's context intact.
 void try_in_scratch_context() {
   ascend::AclFunctions acl;
   ascend::load_acl(acl);

@@ -13,7 +13,7 @@ using latte::TensorView;
 using latte::ascend::Uploads;
 using Upload = Uploads::Upload;
 
-/// Addresses to reason about: nothing looks into this memory.
+/// Addresses for uploads; nothing reads or writes this memory.
 char device[4096];
 char host[4096];
 
@@ -21,7 +21,7 @@ TensorView floats(int64_t offset, int64_t count) {
   return {{DType::kFloat32, {count}}, device + offset};
 }
 
-/// Where `uploads` begin, in bytes from `device`.
+/// The offsets from `device`, in bytes, at which `uploads` begin.
 std::vector<int64_t> places(const std::vector<Upload>& uploads) {
   std::vector<int64_t> found;
   for (const Upload& upload : uploads) found.push_back(static_cast<char*>(upload.device) - device);
@@ -149,8 +149,8 @@ const Case cases[] = {
        const std::vector<Upload> pending = uploads.read(device + 28, 4);
        return pending.size() == 1 && pending[0].host == host + 1024 && pending[0].bytes == 32;
      }},
-    // What crashed: the copy of an upload to an address that no copy may begin at goes by way of an
-    // operation, which reports its own reads and writes while the uploads are being gone through.
+    // This once crashed. The copy of an upload to an address where no copy may begin uses an
+    // operation, which reports its own reads and writes while the uploads are iterated.
     {"uploads may be added, read and overwritten while pending ones are being copied",
      [] {
        Uploads uploads;

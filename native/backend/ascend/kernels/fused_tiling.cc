@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kFieldLimit = std::numeric_limits<uint32_t>::max();
 constexpr int64_t kMostDepth = 64;
-/// The larger part of a value of the table takes 11 of its bits.
+/// The factor of the lower part of a table's value in float16; the larger part has 11 bits.
 constexpr float kLowerPartScale = 0x1p11F;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -22,13 +22,13 @@ int64_t round_down(int64_t a, int64_t b) { return a / b * b; }
 uint32_t field(int64_t value) { return static_cast<uint32_t>(value); }
 
 int64_t item_bytes(const latte_fused_tiling& t) { return t.dtype == LATTE_KERNEL_FLOAT32 ? 4 : 2; }
-/// Elements of a block.
+/// Elements in a block of 32 bytes.
 int64_t block_items(const latte_fused_tiling& t) { return LATTE_CUBE_BLOCK / item_bytes(t); }
-/// What is transposed at once: a row of pixels of a patch.
+/// Bytes of one row of pixels of a patch, which the copy to L0A transposes as one element.
 int64_t unit_bytes(const latte_fused_tiling& t) { return t.patch * item_bytes(t); }
 
-/// Blocks of 32 bytes: of the one-hot columns, of all variants of the one-hot rows, of all sets of
-/// both, and of the right operand of one tile of columns.
+/// Sizes in blocks of 32 bytes: of the one-hot columns, of all variants of the one-hot rows, of all
+/// sets of both, and of the right operand for one tile of columns.
 int64_t column_blocks(const latte_fused_tiling& t) {
   return int64_t{t.column_blocks} * t.tile_tokens;
 }
@@ -42,8 +42,9 @@ int64_t slot_blocks(const latte_fused_tiling& t) {
   return (int64_t{t.patch_blocks} + int64_t{t.table_parts} * t.table_blocks) * t.tile_dim;
 }
 
-/// Columns of a tile: at least `least` blocks, which make a write of good length, or the whole half
-/// of a row. A divisor of the half, unless rounding up wastes little and every divisor is short.
+/// Chooses the columns of a tile: at least `least` blocks, or the whole half of a row. At least
+/// that many make a write of good length. The number divides the half, unless every divisor is
+/// short and rounding up wastes little.
 void choose_columns(latte_fused_tiling& t, int64_t least) {
   const int64_t widest = ceil_div(std::max(t.split, t.dim - t.split), LATTE_CUBE);
   const int64_t most = std::max<int64_t>(1, LATTE_FUSED_COLUMNS / LATTE_CUBE);
@@ -59,7 +60,8 @@ void choose_columns(latte_fused_tiling& t, int64_t least) {
   t.dim_tiles = t.split_tiles + field(ceil_div(t.dim - t.split, t.tile_dim));
 }
 
-/// Tokens of a tile: several whole rows, or a part of one. L0C holds the sums of two tiles.
+/// Chooses the tokens of a tile: several whole rows, or a part of one. L0C holds the sums of two
+/// tiles.
 void choose_tokens(latte_fused_tiling& t, int64_t images, int64_t cores) {
   const int64_t h = t.token_rows, w = t.token_columns;
   const int64_t most =
@@ -75,7 +77,7 @@ void choose_tokens(latte_fused_tiling& t, int64_t images, int64_t cores) {
   const int64_t unit = t.transposed != 0 ? LATTE_CUBE_BLOCK / unit_bytes(t) : 1;
   const int64_t pitch = round_up(w, unit);
   const int64_t share = std::min(h, std::max<int64_t>(1, images * h / (2 * cores)));
-  // From one row of tokens to the next: fields of a copy.
+  // Several rows of tokens are one copy only if its 16-bit field can hold their distance.
   const bool apart = int64_t{t.row_stride} * t.patch <= LATTE_ND_STRIDE;
   int64_t rows = 1;
   while (apart && rows * 2 <= share && rows * 2 * pitch <= most) rows *= 2;
@@ -88,7 +90,7 @@ void choose_tokens(latte_fused_tiling& t, int64_t images, int64_t cores) {
 void choose_table(latte_fused_tiling& t, bool positions) {
   t.one_hot_sets = 1;
   if (!positions) {
-    // One row, the bias, which has the type of the layer.
+    // The table has one row, the bias, in the layer's dtype.
     t.column_blocks = t.table_blocks = t.table_parts = 1;
     return;
   }
@@ -98,13 +100,13 @@ void choose_table(latte_fused_tiling& t, bool positions) {
   t.row_variants = field(ceil_div(items, t.tile_rows));
   t.table_blocks =
       std::max(field(ceil_div(t.token_columns, items)), field(ceil_div(t.token_rows, items)));
-  // 2 * 11 and 3 * 8 bits, of the 24 of float32.
+  // float32's 24 bits fit into two parts of 11 bits (float16), or three of 8 (bfloat16).
   t.table_parts = t.dtype == LATTE_KERNEL_FLOAT32 ? 1 : t.dtype == LATTE_KERNEL_FLOAT16 ? 2 : 3;
   if (t.dtype == LATTE_KERNEL_FLOAT16) t.one_hot_sets = 2;
 }
 
-/// Products of about the same size, that L0A and L0B hold twice; pairs of blocks that are loaded at
-/// once stay together.
+/// Chooses the blocks of K of one product: products of about the same size, which L0A and L0B hold
+/// twice. An even number, because two blocks are loaded at once.
 void choose_chunk(latte_fused_tiling& t) {
   const int64_t widest = std::max(t.tile_tokens, t.tile_dim);
   const int64_t most = std::min<int64_t>(
@@ -114,15 +116,16 @@ void choose_chunk(latte_fused_tiling& t) {
   t.chunk_blocks = field(round_up(ceil_div(blocks, ceil_div(blocks, most)), 2));
 }
 
-/// How many tiles of columns L1 holds beside the left operands, and who computes which.
+/// Chooses how many tiles of columns L1 holds beside the left operands, and deals them to groups of
+/// cores. Returns false if not even one fits.
 bool choose_groups(latte_fused_tiling& t, int64_t cores) {
   const int64_t left = 2 * int64_t{t.patch_blocks} * t.tile_tokens + one_hot_blocks(t);
   const int64_t fitting = (LATTE_FUSED_L1_BYTES / LATTE_CUBE_BLOCK - left) / slot_blocks(t);
   const int64_t tiles = int64_t{t.images} * ceil_div(t.token_rows, t.tile_rows) *
                         ceil_div(t.token_columns, t.tile_columns);
   if (fitting <= 0 || tiles > kFieldLimit) return false;
-  // Each core reads the operand of its group, each group all pixels: as little as possible of both.
-  // Few tokens: more groups than that keep all cores at work.
+  // Each core reads the operand of its group, and each group reads all pixels. Chosen is the number
+  // of groups that reads least in all. If there are few tokens, more groups keep all cores at work.
   const int64_t latent = int64_t{t.images} * t.channels * t.token_rows * t.token_columns * t.patch *
                          t.patch * item_bytes(t) / LATTE_CUBE_BLOCK;
   const auto moved = [&](int64_t count) {
@@ -142,17 +145,17 @@ bool choose_groups(latte_fused_tiling& t, int64_t cores) {
   return true;
 }
 
-/// Element k of the patches of the right operand is this one of a row of weights; -1: none.
+/// The index in a row of weights of element k of the right operand; -1 if the element is padding.
 int64_t weight_index(const latte_fused_tiling& t, int64_t k) {
   const int64_t p = t.patch;
   const int64_t lines = int64_t{t.channels} * p;
-  // Transposed: lines side by side. Else each begins a block.
+  // Transposed lines lie side by side; otherwise each line begins a block.
   const int64_t line = t.transposed != 0 ? k / p : k / block_items(t);
   const int64_t j = t.transposed != 0 ? k % p : k % block_items(t);
   return line < lines && j < p ? line * p + j : -1;
 }
 
-/// Fills the operand with elements of T::Bits, which T makes of float32.
+/// Fills the operand with elements of type T::Bits, which T::encode makes from float32.
 template <class T>
 class Operand {
  public:
@@ -161,7 +164,7 @@ class Operand {
   Operand(const latte_fused_tiling& tiling, std::vector<std::byte>& bytes)
       : t_(tiling), items_(block_items(tiling)), elements_(reinterpret_cast<Bits*>(bytes.data())) {}
 
-  /// False if a value of a table is not finite.
+  /// Returns false if a value of a table is not finite.
   bool fill(const Bits* weight, const Bits* bias, const PositionTable* positions) {
     if (positions == nullptr) {
       for (int64_t token = 0; token < t_.tile_tokens; ++token) left(0, 0, token) = T::encode(1);
@@ -176,13 +179,13 @@ class Operand {
   }
 
  private:
-  /// Element k of a token at (k / block, token, k % block).
+  /// The place of element k of a token: (k / block, token, k % block).
   Bits& left(int64_t begin, int64_t k, int64_t token) {
     return elements_[begin + (k / items_ * t_.tile_tokens + token) * items_ + k % items_];
   }
 
-  /// What a part of the table is multiplied by; its one-hot vectors hold the inverse. The lower
-  /// part in float16 is at most 2^-11 of the value and would lose digits below 2^-24.
+  /// The factor of a part of the table; its one-hot vectors hold the inverse. Without it the lower
+  /// part in float16, at most 2^-11 of the value, would lose digits below 2^-24.
   float scale_of(int64_t part) const {
     return part == 1 && t_.one_hot_sets == 2 ? kLowerPartScale : 1;
   }

@@ -25,7 +25,7 @@ struct latte_kernels {
                                  const void* timesteps, const void* frequencies, void* output);
   int32_t (*patchify)(void* stream, const struct latte_patchify_tiling* tiling, const void* latent,
                       void* patches);
-  /* Null if the plugin was built without it. */
+  /* Null if the plugin was built without this kernel. */
   int32_t (*patch_projection_fused)(void* stream, const struct latte_fused_tiling* tiling,
                                     const void* latent, const void* operand, void* output);
 };
@@ -33,8 +33,8 @@ struct latte_kernels {
 typedef uint32_t (*latte_kernels_abi_version_function)(void);
 typedef const struct latte_kernels* (*latte_kernels_open_function)(uint32_t abi_version);
 
-/* The functions that the plugin exports. The second returns null for any other version than its
- * own. */
+/* The functions that the plugin exports. The second returns null if the caller's version is not the
+ * plugin's own. */
 uint32_t latte_kernels_abi_version(void);
 const struct latte_kernels* latte_kernels_open(uint32_t abi_version);
 

@@ -14,21 +14,21 @@
 //   of a patch into a block of its own (32 bytes, zeros behind the pixels): K grows, but stays on
 //   the chip.
 // - Position table: its first dim / 2 columns depend on a token's column alone, the others on its
-//   row (SEPARABLE). Such a half is a product, too: one-hot(column) x columns table, so its rows
-//   are further rows of the right operand, and its one-hot vectors further columns of the left
-//   one. A tile of columns of the result needs one of the halves only. The one-hot vectors are
-//   those of positions in a tile: constant, made on the host, and in L1 from the start. The table
-//   is not rounded to 16 bits: it comes as a sum of two (float16) or three (bfloat16) such numbers,
-//   each with rows of its own. The lower one in float16 is scaled by 2^11, or it would be
-//   subnormal: it has one-hot vectors of its own, of 2^-11. float32 needs one number, for 1 times a
-//   number is that number unless the cube computes in HF32, which is switched off.
+//   row (SEPARABLE). Each half is a product, too: one-hot(column) x columns table. So its rows are
+//   further rows of the right operand, and its one-hot vectors further columns of the left one. A
+//   tile of columns of the result needs one of the halves only. The one-hot vectors are those of
+//   positions in a tile: constant, made on the host, and in L1 from the start.
+// - The table is not rounded to 16 bits. It comes as a sum of two (float16) or three (bfloat16)
+//   numbers of 16 bits, each with rows of its own. In float16 the lower one is scaled by 2^11, or it
+//   would be subnormal; its one-hot vectors hold 2^-11. float32 needs one number: 1 times a number
+//   is that number unless the cube computes in HF32, which is switched off.
 // - Bias: added to every row of the table on the host. Without a table there is a table of one row,
 //   the bias, which every token takes. The bias table of the cube core would hold 256 columns.
-//   An infinite value in such a table would make NaN of 0 times itself in other tokens: the host
-//   does not use this kernel for it.
+//   The host does not use this kernel if a value of such a table is infinite, because 0 times it
+//   would make NaN in other tokens.
 //
-// The right operand stays in L1 for a whole launch; where it does not fit, its tiles of columns
-// are dealt to groups of cores. Tiles of columns divide the half of a row without a rest where they
+// The right operand stays in L1 for a whole launch. If it does not fit, its tiles of columns are
+// dealt to groups of cores. Tiles of columns divide the half of a row without a rest where they
 // can, and write at least 512 bytes a row; L0C then decides how many tokens a tile has. Copies,
 // loads, products and stores of neighbouring tiles overlap: their buffers exist twice.
 //
@@ -54,7 +54,7 @@ class PatchProjection {
                              const latte_fused_tiling& tiling) {
     pipe_ = pipe;
     tiling_ = tiling;
-    // Whatever ran before on this core may have left it on.
+    // A kernel that ran before on this core may have left HF32 switched on.
     if constexpr (sizeof(T) == sizeof(float)) SetHF32Mode(false);
     latent_ = reinterpret_cast<__gm__ T*>(latent);
     operand_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(operand));
@@ -88,8 +88,8 @@ class PatchProjection {
   /// The part of the position table that a tile of columns needs.
   struct Table {
     LocalTensor<T> one_hot;
-    uint32_t blocks;  // of K, for each part of the values
-    uint32_t first;   // block of such a part
+    uint32_t blocks;  // blocks of K of each part of the values
+    uint32_t first;   // the first block of such a part
   };
 
   __aicore__ inline void init_buffers() {
@@ -108,12 +108,12 @@ class PatchProjection {
         tiling_.tile_tokens * tiling_.tile_dim * static_cast<uint32_t>(sizeof(float)));
   }
 
-  /// Of 16 tokens.
+  /// The fractals (16 tokens each) that a tile fills.
   __aicore__ inline uint32_t fractals_of(const TokenTile& at) const {
     return ceil_div((at.rows - 1) * tiling_.tile_pitch + at.columns, LATTE_CUBE);
   }
 
-  /// One-hot vectors, and bias, weights and table of a group of tiles of columns.
+  /// Loads the one-hot vectors, and bias, weights and table of a group of tiles of columns.
   __aicore__ inline void load_operand(uint32_t group) {
     right_ = operand_queue_.template AllocTensor<T>();
     copy_blocks(right_, 0, one_hot_elements_);
@@ -160,7 +160,8 @@ class PatchProjection {
     patch_queue_.EnQue(patches);
   }
 
-  /// One row of pixels of all patches of a tile; its rows of tokens are matrices of the copy.
+  /// Copies one row of pixels of all patches of a tile; each of the tile's rows of tokens is one
+  /// matrix of the copy.
   __aicore__ inline void copy_line(const LocalTensor<T>& patches, uint32_t line, uint64_t from,
                                    const TokenTile& at) {
     Nd2NzParams rows;
@@ -179,7 +180,7 @@ class PatchProjection {
       DataCopy(patches[line * tiling_.tile_tokens * kBlock], pixels, rows);
       return;
     }
-    // Elements are rows of patches; 16 lines lie above one another.
+    // Each element is a row of a patch; 16 lines lie above one another.
     rows.dstNzMatrixStride =
         static_cast<uint16_t>(at.rows > 1 ? tiling_.tile_pitch * LATTE_CUBE : 0);
     rows.nValue = 1;
@@ -247,7 +248,7 @@ class PatchProjection {
     return table;
   }
 
-  /// Blocks of the left operand: fractals [tokens / 16][count].
+  /// Loads blocks of the left operand as fractals [tokens / 16][count].
   __aicore__ inline void load_left(const TokenTile& at, const LocalTensor<T>& patches,
                                    const Table& table, uint32_t first, uint32_t count) {
     LocalTensor<T> left = left_queue_.template AllocTensor<T>();
@@ -287,7 +288,7 @@ class PatchProjection {
     left_queue_.EnQue(left);
   }
 
-  /// Blocks of the right operand: fractals [count][columns / 16], as they lie in L1.
+  /// Loads blocks of the right operand as fractals [count][columns / 16], as they lie in L1.
   __aicore__ inline void load_right(const LocalTensor<T>& operand, const Table& table,
                                     uint32_t first, uint32_t count) {
     LocalTensor<T> right = right_queue_.template AllocTensor<T>();
@@ -295,7 +296,7 @@ class PatchProjection {
     uint32_t b = 0;
     while (b < count) {
       uint32_t block = first + b;
-      uint32_t run = 0;  // blocks side by side
+      uint32_t run = 0;  // blocks that lie side by side
       if (block < tiling_.patch_blocks) {
         run = tiling_.patch_blocks - block;
       } else {
@@ -324,7 +325,7 @@ class PatchProjection {
     LocalTensor<T> left = left_queue_.template DeQue<T>();
     LocalTensor<T> right = right_queue_.template DeQue<T>();
     MmadParams product;
-    // Whole fractals: a single row would be read as a vector.
+    // Always whole fractals, because the cube would read a single row as a vector.
     product.m = static_cast<uint16_t>(fractals_of(at) * LATTE_CUBE);
     product.n = static_cast<uint16_t>(tiling_.tile_dim);
     product.k = static_cast<uint16_t>(count * kBlock);
@@ -352,7 +353,7 @@ class PatchProjection {
     const uint64_t token =
         (static_cast<uint64_t>(at.image) * tiling_.token_rows + at.row) * tiling_.token_columns +
         at.column;
-    // Rows of tokens without a gap between them are one run, here and in memory.
+    // Rows of tokens without a gap between them are one run, in L0C and in device memory.
     const bool dense = at.columns == tiling_.tile_pitch;
     const uint32_t runs = dense ? 1 : at.rows;
     result.mSize = static_cast<uint16_t>(dense ? at.rows * at.columns : at.columns);
@@ -364,7 +365,7 @@ class PatchProjection {
     sum_queue_.FreeTensor(sums);
   }
 
-  TPipe* pipe_ = nullptr;  // of the entry function: as a member it would hinder the compiler
+  TPipe* pipe_ = nullptr;  // the entry function's; as a member it would hinder the compiler
   TQue<QuePosition::A1, 2> patch_queue_;
   TQue<QuePosition::B1, 1> operand_queue_;
   TQue<QuePosition::A2, 2> left_queue_;
@@ -376,7 +377,7 @@ class PatchProjection {
   LocalTensor<T> right_;  // one-hot vectors and right operands of the group
   latte_fused_tiling tiling_;
   uint32_t column_elements_ = 0;
-  uint32_t row_elements_ = 0;  // of one variant
+  uint32_t row_elements_ = 0;  // elements of one variant of the one-hot rows
   uint32_t one_hot_set_ = 0;   // elements of a set of one-hot vectors
   uint32_t one_hot_elements_ = 0;
   uint32_t slot_elements_ = 0;

@@ -9,10 +9,10 @@ namespace latte_kernel {
 
 using namespace AscendC;
 
-/// A tile's rows of pixels are copied to the unified buffer as lines [channel][row][pixel], each
-/// line beginning on a block; one gather with a table of offsets, made once, puts them in the order
-/// of patches. Item is what is copied (16 or 32 bits), Unit what is gathered: for 16-bit items and
-/// even p a pair of them.
+/// Copies a tile's rows of pixels to the unified buffer as lines [channel][row][pixel], each
+/// beginning on a block. One gather then puts them in the order of patches, by a table of offsets
+/// that is made once. Item is the type copied (16 or 32 bits). Unit is the type gathered: a pair of
+/// items if they have 16 bits and p is even, else an item.
 template <class Item, class Unit>
 class Patchify {
  public:
@@ -45,8 +45,9 @@ class Patchify {
   }
 
  private:
-  /// offsets[(row, column, k)] in bytes. The first tokens are written one by one, until they fill
-  /// whole blocks; doubling the run fills the first row of tokens; other rows are that one, moved.
+  /// Makes offsets[(row, column, k)], in bytes. The first tokens are written one by one until they
+  /// fill whole blocks. Doubling that run fills the first row of tokens; the other rows are copies
+  /// of it with a constant added.
   __aicore__ inline void make_offsets() {
     LocalTensor<uint32_t> offsets = offset_buffer_.template Get<uint32_t>();
     const uint32_t row_units = tiling_.tile_columns * depth_;
@@ -91,7 +92,7 @@ class Patchify {
   __aicore__ inline void load(const TokenTile& at) {
     LocalTensor<Item> pixels = pixel_queue_.template AllocTensor<Item>();
     const uint32_t bytes = at.columns * tiling_.patch * static_cast<uint32_t>(sizeof(Item));
-    // In a tile with fewer columns the lines lie as far apart as in a whole one.
+    // In a tile with fewer columns the lines lie as far apart as in a full tile.
     const uint32_t gap =
         (tiling_.line_bytes - ceil_div(bytes, LATTE_UB_BLOCK) * LATTE_UB_BLOCK) / LATTE_UB_BLOCK;
     const DataCopyExtParams lines{static_cast<uint16_t>(at.rows * tiling_.patch), bytes,
@@ -132,7 +133,7 @@ class Patchify {
     patch_queue_.FreeTensor(patches);
   }
 
-  TPipe* pipe_ = nullptr;  // of the entry function: as a member it would hinder the compiler
+  TPipe* pipe_ = nullptr;  // the entry function's; as a member it would hinder the compiler
   TQue<QuePosition::VECIN, 2> pixel_queue_;
   TQue<QuePosition::VECOUT, 2> patch_queue_;
   TBuf<QuePosition::VECCALC> offset_buffer_;

@@ -1,5 +1,5 @@
-/* Reduces a float32 argument of any size modulo pi/2, with integers alone: for the scalar unit,
- * where the vector unit's three-piece subtraction is no longer exact. */
+/* Reduces a float32 argument of any size modulo pi/2 by integer arithmetic, on the scalar unit: the
+ * vector unit's subtraction in three pieces is exact only up to LATTE_DIRECT_ARGUMENT. */
 #ifndef LATTE_KERNELS_PAYNE_HANEK_H
 #define LATTE_KERNELS_PAYNE_HANEK_H
 
@@ -13,8 +13,8 @@ constexpr float kQuarterTurn = 0x1.921fb6p-31f;
 struct Reduced {
   // True if x was not reduced, because |x| is small or x is not finite: kept_bits holds x, or NaN.
   bool kept;
-  uint32_t kept_bits;  // of a float32
-  int32_t fraction;    // of a quarter turn, times 2^31, in -2^30 ... 2^30
+  uint32_t kept_bits;  // the bits of a float32
+  int32_t fraction;    // in quarter turns, times 2^31: -2^30 ... 2^30
   int32_t quarter;     // 0 ... 3
 };
 

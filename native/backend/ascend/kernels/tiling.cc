@@ -26,7 +26,7 @@ float direct_limit(const Sinusoids& sinusoids) {
   }
   largest *= std::fabs(static_cast<double>(sinusoids.scale));
   if (!std::isfinite(largest)) return -1;
-  // A per mille of margin covers the two roundings of the argument.
+  // 0.999 covers the two roundings of the argument.
   const double limit = LATTE_DIRECT_ARGUMENT * 0.999 / std::max(largest, 1e-30);
   return static_cast<float>(std::min(limit, 1e30));
 }

@@ -12,7 +12,7 @@
 
 namespace latte::ascend {
 
-/// The cores of a device, by aclGetDeviceCapability.
+/// The number of cores of each kind, by aclGetDeviceCapability.
 struct CoreCounts {
   int64_t cube = 0;
   int64_t vector = 0;
@@ -33,14 +33,14 @@ std::optional<latte_fused_tiling> fused_tiling(CoreCounts cores, const LatentVie
                                                int64_t patch_size, int64_t dim,
                                                const PositionTable* positions);
 
-/// The fused kernel's constant operand, made once for a layer and a grid: weights [dim, C·p·p],
-/// bias [dim] (or null), both of the layer's dtype, and the table. Empty if a value of the bias or
-/// the table is not finite, because the product with one-hot vectors would spread it to other
-/// tokens.
+/// Makes the fused kernel's constant operand, once for a layer and a grid: weights [dim, C·p·p],
+/// bias [dim] (or null), both of the layer's dtype, and the table. Returns an empty vector if a
+/// value of the bias or the table is not finite, because the product with one-hot vectors would
+/// spread it to other tokens.
 std::vector<std::byte> fused_operand(const latte_fused_tiling& tiling, const void* weight,
                                      const void* bias, const PositionTable* positions);
 
-/// LATTE_KERNEL_FLOAT32 …; nothing for dtypes that no kernel supports.
+/// LATTE_KERNEL_FLOAT32 and so on; std::nullopt if no kernel supports the dtype.
 std::optional<uint32_t> kernel_dtype(DType dtype);
 
 }  // namespace latte::ascend

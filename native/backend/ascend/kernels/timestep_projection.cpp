@@ -9,7 +9,8 @@ namespace latte_kernel {
 
 using namespace AscendC;
 
-// pi/2 in pieces: three of 8 bits, whose products with a 16-bit quotient are exact, and the rest.
+// pi/2 as a sum: three pieces of 8 bits, whose products with a 16-bit quotient are exact, and the
+// rest.
 constexpr float kHalfPi1 = 0x1.92p+0f;
 constexpr float kHalfPi2 = 0x1.0p-11f;
 constexpr float kHalfPi3 = -0x1.28p-18f;
@@ -75,7 +76,8 @@ class TimestepProjection {
     frequency_queue_.FreeTensor(frequencies);
   }
 
-  /// Arguments of a tile; reduced_ and quotient_ with argument = quotient * pi/2 + reduced.
+  /// Makes the arguments of a tile, and reduced_ and quotient_: argument = quotient * pi/2 +
+  /// reduced.
   __aicore__ inline void make_arguments(const LocalTensor<float>& frequencies, uint32_t row,
                                         uint32_t rows, uint32_t width) {
     LocalTensor<float> timesteps = timestep_queue_.template AllocTensor<float>();
@@ -91,7 +93,7 @@ class TimestepProjection {
     LocalTensor<float> arguments = argument_buffer_.template Get<float>();
     const uint32_t stride = tiling_.tile_columns;
     const int32_t count = static_cast<int32_t>(rows * stride);
-    // Frequencies beyond `width` are not read. What is computed from the padding is never stored.
+    // Frequencies beyond `width` are not read; what the padding computes is never stored.
     Duplicate(arguments, 0.0f, count);
     PipeBarrier<PIPE_V>();
     for (uint32_t r = 0; r < rows; ++r) {
@@ -109,7 +111,7 @@ class TimestepProjection {
     timestep_queue_.FreeTensor(timesteps);
   }
 
-  /// False for NaN, too.
+  /// Whether reduce_directly() is exact for the row; false for NaN, too.
   __aicore__ inline bool is_direct(float timestep) const {
     return timestep <= tiling_.direct_limit && timestep >= -tiling_.direct_limit;
   }
@@ -130,7 +132,7 @@ class TimestepProjection {
     subtract_product(reduced, quotient, kHalfPi4, count);
   }
 
-  /// to = from rounded to the nearest integer; `from` is overwritten.
+  /// Sets `to` to `from` rounded to the nearest integer; overwrites `from`.
   __aicore__ inline void round_to_integer(const LocalTensor<float>& to,
                                           const LocalTensor<float>& from, int32_t count) {
     LocalTensor<int32_t> integers = square_buffer_.template Get<int32_t>();
@@ -150,7 +152,8 @@ class TimestepProjection {
     PipeBarrier<PIPE_V>();
   }
 
-  /// Rows whose arguments are too large for reduce_directly() are reduced exactly by the scalar unit.
+  /// Reduces rows exactly on the scalar unit if their arguments are too large for
+  /// reduce_directly().
   __aicore__ inline void reduce_far_rows(const LocalTensor<float>& timesteps,
                                          const LocalTensor<float>& arguments, uint32_t rows,
                                          uint32_t width) {
@@ -178,8 +181,8 @@ class TimestepProjection {
     WaitFlag<HardEvent::S_V>(written);
   }
 
-  /// Sines and cosines of the tile: Taylor polynomials on |reduced| <= pi/4, then a rotation by
-  /// `quotient` quarter turns.
+  /// Computes sines and cosines of the tile: Taylor polynomials on |reduced| <= pi/4, then a
+  /// rotation by `quotient` quarter turns.
   __aicore__ inline void compute(uint32_t elements) {
     const int32_t count = static_cast<int32_t>(elements);
     LocalTensor<float> reduced = reduced_buffer_.template Get<float>();
@@ -259,7 +262,7 @@ class TimestepProjection {
     LocalTensor<T> cosines = rounded[tile];
     round_to(rounded, argument_buffer_.template Get<float>(), count);
     round_to(cosines, quotient_buffer_.template Get<float>(), count);
-    // The next tile overwrites the buffers that are read here.
+    // The next tile overwrites buffers that the instructions above read.
     PipeBarrier<PIPE_V>();
     output_queue_.EnQue(rounded);
     rounded = output_queue_.template DeQue<T>();
@@ -286,7 +289,7 @@ class TimestepProjection {
     }
   }
 
-  /// The last column of an odd dim.
+  /// Writes zeros into the last column of an odd dim.
   __aicore__ inline void write_zeros(uint32_t first, uint32_t end) {
     LocalTensor<T> zeros = zero_queue_.template AllocTensor<T>();
     Duplicate(zeros.template ReinterpretCast<float>(), 0.0f,
@@ -303,7 +306,7 @@ class TimestepProjection {
     zero_queue_.FreeTensor(zeros);
   }
 
-  TPipe* pipe_ = nullptr;  // of the entry function: as a member it would hinder the compiler
+  TPipe* pipe_ = nullptr;  // the entry function's; as a member it would hinder the compiler
   TQue<QuePosition::VECIN, 1> timestep_queue_;
   TQue<QuePosition::VECIN, 1> frequency_queue_;
   TQue<QuePosition::VECOUT, 2> output_queue_;

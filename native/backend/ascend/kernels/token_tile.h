@@ -1,4 +1,4 @@
-/* How kernels cut the tokens of images into tiles. After kernel_operator.h. */
+/* How kernels cut the tokens of images into tiles. Include kernel_operator.h before this file. */
 #ifndef LATTE_KERNELS_TOKEN_TILE_H
 #define LATTE_KERNELS_TOKEN_TILE_H
 

@@ -1,2 +1,2 @@
-// Where the toolkit's build generates a header for this kernel.
+// Stands for the header that the toolkit's build generates for this kernel.
 #include "twin_launch.h"

@@ -18,8 +18,8 @@ namespace {
 using model::CoreKind;
 using model::Schedule;
 
-// What a kernel that went wrong gives at synchronisation: ACL_ERROR_RT_VECTOR_CORE_EXCEPTION and
-// ACL_ERROR_RT_AICORE_EXCEPTION.
+// The codes that synchronising returns after a fault of a kernel:
+// ACL_ERROR_RT_VECTOR_CORE_EXCEPTION and ACL_ERROR_RT_AICORE_EXCEPTION.
 constexpr int kVectorCoreException = 507035;
 constexpr int kCubeCoreException = 507015;
 
@@ -63,7 +63,7 @@ void run(void* argument) {
 
 void release(void* argument) { delete static_cast<Work*>(argument); }
 
-/// What is to go wrong with this kernel.
+/// Returns the fault that LATTE_TWIN_KERNEL_FAULT asks for in this kernel; empty if none.
 std::string fault_of(Way way, const std::string& name) {
   const char* value = std::getenv("LATTE_TWIN_KERNEL_FAULT");
   const std::string fault = value == nullptr ? "" : value;
@@ -79,9 +79,9 @@ std::string fault_of(Way way, const std::string& name) {
 
 namespace {
 
-/// What the launch functions that CANN 8.1 generates do around each launch: they allocate eight
-/// bytes for an overflow status, launch, and free them without waiting. They look at no result of
-/// either (extract_host_stub.py of its ascendc_kernel_cmake).
+/// Does what the launch functions that CANN 8.1 generates do around each launch. They allocate
+/// eight bytes for an overflow status, launch, and free them without waiting. They check the result
+/// of neither call (extract_host_stub.py of its ascendc_kernel_cmake).
 class OverflowStatus {
  public:
   explicit OverflowStatus(bool needed) {
@@ -102,7 +102,8 @@ class OverflowStatus {
 
 uint32_t launch_kernel(Way way, const char* name, CoreKind kind, uint32_t blocks, void* stream,
                        const std::vector<const void*>& pointers, std::function<void()> kernel) {
-  // What CANN 8.1 generates does nothing, with success, if the chip is not the kernels' own.
+  // If the chip is not the kernels' own, the functions that CANN 8.1 generates launch nothing and
+  // return 0.
   if (way == Way::kFunctions && std::getenv("LATTE_TWIN_UNREGISTERED") != nullptr) return 0;
   const OverflowStatus overflow(way == Way::kFunctions);
   // The two orders alternate: a kernel must be right in both.

@@ -12,9 +12,9 @@ namespace latte::twin {
 
 enum class Way { kFunctions, kBinary };
 
-/// 0 or an ACL code. LATTE_TWIN_KERNEL_FAULT=<kernel>:<fault>[:functions|:binary] breaks a kernel:
-/// it hangs until its stream is destroyed, fails, leaves its output as it was ('nothing'), or
-/// writes its first float wrongly ('differ').
+/// Returns 0 or an ACL code. LATTE_TWIN_KERNEL_FAULT=<kernel>:<fault>[:functions|:binary] breaks a
+/// kernel: it hangs until its stream is destroyed ('hang'), fails ('fail'), leaves its output as it
+/// was ('nothing'), or writes its first float wrongly ('differ').
 uint32_t launch_kernel(Way way, const char* name, model::CoreKind kind, uint32_t blocks,
                        void* stream, const std::vector<const void*>& pointers,
                        std::function<void()> kernel);

@@ -14,7 +14,7 @@ using latte::twin::Way;
 
 namespace {
 
-/// Reads arguments in their order.
+/// Reads a launch's arguments one after another.
 class Arguments {
  public:
   explicit Arguments(const void* bytes) : at_(static_cast<const uint8_t*>(bytes)) {}

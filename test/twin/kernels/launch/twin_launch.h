@@ -1,5 +1,5 @@
 // The launch functions of our kernels on the twin, with the signatures that the toolkit's build
-// gives them: a kernel on a stream runs on the model.
+// gives them. Each queues its kernel on a stream; the kernel runs on the model.
 #pragma once
 
 #include <cstdint>

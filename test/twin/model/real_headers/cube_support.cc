@@ -1,6 +1,6 @@
-// Instructions that the toolkit's headers call beside those of cube_intrinsics.h. The headers learn
-// a buffer's kind at run time, so they contain branches to instructions that our kernels never use.
-// Using one is a fault.
+// Instructions that the toolkit's headers call beside those of cube_intrinsics.h. The headers find
+// out a buffer's kind at run time, so they contain branches with instructions that our kernels
+// never use. Executing one of them is a fault.
 #include <cstdint>
 
 #include "../core.h"
@@ -34,7 +34,7 @@ uint16_t Bf16T::FloatToBf16(const float&) const { unreachable("bfloat16 on the h
 namespace AscendC {
 bool g_isAtomic = false;
 
-/// Of processes that add to the same memory.
+/// A lock of processes that add to the same memory.
 class ProcessLock {
  public:
   int Write();

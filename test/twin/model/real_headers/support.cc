@@ -8,7 +8,7 @@
 #include "../intrinsics.h"
 #include "support.h"
 
-// The headers read who they are from here.
+// The headers read the core's number and kind here.
 int64_t block_idx = 0;
 int64_t block_num = 1;
 int32_t sub_block_idx = 0;
@@ -64,7 +64,7 @@ using latte::model::core;
 using latte::model::Space;
 
 void AscendCBufAbsAddr(uint8_t hardware, uint64_t address, uint64_t) {
-  // Their numbers of the buffers: UB 1, L1 2, L0A 3, L0B 4, L0C 5, the bias table 6.
+  // The headers' numbers of the buffers: UB 1, L1 2, L0A 3, L0B 4, L0C 5, the bias table 6.
   constexpr Space spaces[] = {Space::kUB,  Space::kL1,  Space::kL0A,
                               Space::kL0B, Space::kL0C, Space::kBT};
   if (hardware >= 1 && hardware <= 6) {
@@ -86,7 +86,7 @@ void set_atomic_none() {}
 void set_l1_3d_size(uint64_t) {}
 void set_padding(uint64_t) {}
 
-// The scalar unit's bits: the first one that is 0, and with one bit set or cleared.
+// Bit functions of the scalar unit: the first bit that is 0; a value with one bit set, or cleared.
 int64_t sff0(uint64_t bits) {
   for (int i = 0; i < 64; ++i) {
     if (((bits >> i) & 1) == 0) return i;
