@@ -37,11 +37,14 @@ class LinearKernel {
     auto* tiles = context_.scratch<A>(std::min(rows_, kMostRows) * std::max<int64_t>(depth_, 1));
     for (int64_t first = 0; first < rows_; first += kMostRows) {
       const int64_t rows = std::min(kMostRows, rows_ - first);
-      pack(first, rows, tiles);
+      const int64_t block_rows = rows_of_block(rows);
+      for (int64_t row = 0; row < rows; row += block_rows) {
+        pack(first + row, std::min(block_rows, rows - row), tiles + row * depth_);
+      }
       if (rows <= kTileRows) {
         stream_weights(first, rows, tiles);
       } else {
-        block(first, rows, tiles);
+        multiply_blocks(first, rows, block_rows, tiles);
       }
     }
   }
@@ -53,15 +56,23 @@ class LinearKernel {
   static constexpr int64_t kMostBlockPanels = 4;
   static constexpr int64_t kTasksPerThread = 6;
 
-  /// Packs input rows first … first + rows − 1 into tiles.
+  /// Cuts `rows` rows into blocks of nearly equal size; whole tiles, but for the last block.
+  static int64_t rows_of_block(int64_t rows) {
+    const int64_t blocks = (rows + kMostBlockRows - 1) / kMostBlockRows;
+    return (rows + blocks * kTileRows - 1) / (blocks * kTileRows) * kTileRows;
+  }
+
+  /// Packs the input rows first … first + rows − 1, which are one block, into tiles.
   void pack(int64_t first, int64_t rows, A* tiles) {
     const int64_t in = weights_.in_features;
     const T* input = static_cast<const T*>(args_.input.data) + first * in;
-    const int64_t tasks = (rows + kTileRows - 1) / kTileRows;
-    context_.parallel_for(tasks, tasks > 4 ? threads_ : 1, [&](int64_t task) {
-      const int64_t end = std::min(rows, (task + 1) * kTileRows);
-      for (int64_t row = task * kTileRows, count; row < end; row += count) {
-        count = next_tile(end - row);
+    // Two tiles a task, and in the last task what is left: next_tile() depends on the block's end.
+    constexpr int64_t kTaskRows = int64_t{2} * kTileRows;
+    const int64_t tasks = std::max<int64_t>(rows / kTaskRows, 1);
+    context_.parallel_for(tasks, tasks > 2 ? threads_ : 1, [&](int64_t task) {
+      const int64_t end = task + 1 == tasks ? rows : (task + 1) * kTaskRows;
+      for (int64_t row = task * kTaskRows, count; row < end; row += count) {
+        count = next_tile(rows - row);
         pack_tile(input + row * in, in, count, in, args_.input_activation, tiles + row * depth_);
       }
     });
@@ -81,11 +92,8 @@ class LinearKernel {
   }
 
   /// For more rows. A task multiplies a block of rows with some panels.
-  void block(int64_t first_row, int64_t rows, const A* tiles) {
-    int64_t row_blocks = (rows + kMostBlockRows - 1) / kMostBlockRows;
-    const int64_t block_tiles = (rows + row_blocks * kTileRows - 1) / (row_blocks * kTileRows);
-    const int64_t block_rows = block_tiles * kTileRows;
-    row_blocks = (rows + block_rows - 1) / block_rows;
+  void multiply_blocks(int64_t first_row, int64_t rows, int64_t block_rows, const A* tiles) {
+    const int64_t row_blocks = (rows + block_rows - 1) / block_rows;
     const int64_t panel_blocks = std::min(
         panels_, std::max<int64_t>((kTasksPerThread * threads_ + row_blocks - 1) / row_blocks,
                                    (panels_ + kMostBlockPanels - 1) / kMostBlockPanels));

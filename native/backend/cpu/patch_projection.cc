@@ -59,12 +59,14 @@ class PatchKernel {
     const double products = static_cast<double>(rows_.count() * dim_) * static_cast<double>(depth_);
     const int threads = Context::threads_for(std::max(bytes / 12, products / 32));
     buffered_ = depth_ > kPatchDepth || (args_.layer_norm && !centred_) || args_.channels_first;
-    // A streaming store must not cross a cache line. So the output and its rows begin on lines;
-    // buffered rows, which are finished half by half, have lines that begin in their middle, too.
+    // A streaming store must not cross a cache line, so the output and its rows begin on lines.
+    // Buffered rows are finished half by half: their second half begins on a line, too. Others are
+    // stored panel by panel, and a panel is whole lines: a line that is streamed in two parts, as
+    // half types would be with AVX2, goes to memory twice.
     const auto whole = [](size_t lengths) { return lengths % kLine == 0; };
     stream_ = bytes >= kStreamBytes && !args_.channels_first &&
               whole(reinterpret_cast<uintptr_t>(args_.output.data)) && whole(dim_ * sizeof(T)) &&
-              (!buffered_ || whole(dim_ / 2 * sizeof(T)));
+              whole((buffered_ ? dim_ / 2 : kPatchPanel) * sizeof(T));
     const int64_t most_tiles = !buffered_             ? kDirectTiles
                                : depth_ <= kNormDepth ? 1
                                                       : kBufferedRows / kPatchRows;

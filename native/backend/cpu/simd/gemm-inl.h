@@ -34,7 +34,7 @@ HWY_BEFORE_NAMESPACE();
 namespace latte::cpu::HWY_NAMESPACE {
 
 // Accumulators, panel vectors and one broadcast value fill the processor's 16 or 32 registers. A
-// tile has kTileRows rows; the rows that remain are cut into the smaller sizes, largest first.
+// tile has at most kTileRows rows; next_tile() cuts rows into tiles of these sizes.
 #if HWY_TARGET == HWY_AVX3
 constexpr int kTileRows = 12;
 constexpr int kPanelVectors = 2;
@@ -42,7 +42,7 @@ using TileSizes = std::integer_sequence<int, 12, 8, 4, 3, 2, 1>;
 #elif HWY_TARGET == HWY_AVX2
 constexpr int kTileRows = 6;
 constexpr int kPanelVectors = 2;
-using TileSizes = std::integer_sequence<int, 6, 4, 3, 2, 1>;
+using TileSizes = std::integer_sequence<int, 6, 5, 4, 3, 2, 1>;
 #elif HWY_ARCH_ARM_A64
 constexpr int kTileRows = 6;
 constexpr int kPanelVectors = 4;
@@ -286,14 +286,23 @@ HWY_INLINE void multiply_panels(const Piece<B, A>& piece, int64_t row, int64_t f
   }
 }
 
-/// How many of `left` rows the next tile takes: the largest tile size that is not larger.
+/// The largest tile size that is not larger than `rows`.
 template <int... kSizes>
-constexpr int64_t next_tile(int64_t left, std::integer_sequence<int, kSizes...>) {
-  int64_t rows = 0;
-  (void)((kSizes <= left && (rows = kSizes, true)) || ...);
-  return rows;
+constexpr int64_t tile_size(int64_t rows, std::integer_sequence<int, kSizes...>) {
+  int64_t size = 0;
+  (void)((kSizes <= rows && (size = kSizes, true)) || ...);
+  return size;
 }
-constexpr int64_t next_tile(int64_t left) { return next_tile(left, TileSizes()); }
+
+/// How many rows the next tile takes if `left` rows of a piece are left. The last two tiles share
+/// their rows evenly if there are such sizes: a tile of one row reads all of a panel for it.
+constexpr int64_t next_tile(int64_t left) {
+  const int64_t half = (left + 1) / 2;
+  const bool two_halves = left > kTileRows && left < 2 * kTileRows &&
+                          tile_size(half, TileSizes()) == half &&
+                          tile_size(left - half, TileSizes()) == left - half;
+  return two_halves ? half : tile_size(left, TileSizes());
+}
 
 /// Calls function.template operator()<Rows>() for a tile of `rows` rows.
 template <class Function, int... kSizes>
