@@ -8,7 +8,7 @@ import { postBinary } from './support/rest.js';
 import { Gate, serve, until } from './support/server.js';
 
 describe('health and metadata', () => {
-  test('live, ready, and what the server is', async () => {
+  test("live, ready, and the server's metadata", async () => {
     const { grpcPort } = await serve();
     const client = new GrpcClient(grpcPort);
     expect(await client.call('ServerLive')).toEqual({ live: true });

@@ -169,7 +169,7 @@ describe('a request that is wrong gets an error object', () => {
     expect(answer.status).toBe(200);
   });
 
-  test('paths and methods that there are not', async () => {
+  test('paths and methods that do not exist', async () => {
     const { base } = await serve();
     for (const path of ['/', '/v2/modelz', '/v2/models/a/b/c', `/v2/models/${'x'.repeat(3000)}`]) {
       const { status, json } = await get(`${base}${path}`);
@@ -227,7 +227,7 @@ describe('limits', () => {
     expect(await sendRaw(httpPort, text)).toMatch(/^HTTP\/1.1 431 [^]*"error"/);
   });
 
-  test('what is no HTTP', async () => {
+  test('bytes that are not HTTP', async () => {
     const { httpPort, base } = await serve();
     expect(await sendRaw(httpPort, 'PRI * HTTP/9\r\n\r\n')).toMatch(/^HTTP\/1.1 400 [^]*"error"/);
     const both = `${infer}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`;
@@ -279,7 +279,7 @@ describe('limits', () => {
 });
 
 describe('clients that do not wait', () => {
-  test('one that goes away ends the forward, and its memory is free', async () => {
+  test('a client that closes its connection ends the forward, and its memory is freed', async () => {
     const { log, lines } = memoryLog();
     const server = await serveWithLog(log);
     const gate = new Gate(server);

@@ -47,7 +47,7 @@ test('metrics: the queue, runs, batches, outcomes and memory', async () => {
   expect(metrics.get('latte_ready')).toBe(1);
 });
 
-test('a shutdown completes what runs, and refuses what is new', async () => {
+test('a shutdown completes running requests, and refuses new ones', async () => {
   const server = await serve();
   const gate = new Gate(server);
   const open = postBinary(server.base, 'conditioning', [caption(1, 2), timesteps(1)]);

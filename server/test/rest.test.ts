@@ -210,7 +210,7 @@ describe('conditioning', () => {
     }
   });
 
-  test('what JSON cannot hold is refused as JSON, and given as bytes', async () => {
+  test('a value that JSON cannot hold is refused as JSON, and sent as bytes', async () => {
     const { base } = await serve();
     const inputs = [caption(1, 1), timesteps(NaN)];
     const refused = await postBinary(base, 'conditioning', inputs, {});

@@ -72,7 +72,7 @@ function setUp(
   return { scheduler, model, lost, submit };
 }
 
-test('what waits while a device is busy shares the next run, up to the limits', async () => {
+test('requests that wait while a device is busy share its next run, up to the limits', async () => {
   const { model, submit } = setUp(['cpu']);
   const first = submit(model.job());
   const others = [1, 2, 3, 4, 5].map(() => submit(model.job()));
@@ -102,7 +102,7 @@ test('a device without batching takes one after the other', async () => {
   await Promise.all(all);
 });
 
-test('a request waits for others for batchWaitMs, or until the batch is full', async () => {
+test('a request waits at most batchWaitMs for others, or until the batch is full', async () => {
   const { model, submit } = setUp(['cpu'], { batchWaitMs: 60_000 });
   const all = [1, 2, 3].map(() => submit(model.job()));
   await new Promise((resolve) => setImmediate(resolve));
@@ -218,7 +218,7 @@ test('a device whose test fails takes no more runs; without any, requests are re
   await expect(submit(model.job())).rejects.toMatchObject({ kind: 'unavailable' });
 });
 
-test('drain completes what waits and what runs, and takes nothing new', async () => {
+test('drain completes waiting and running requests, and refuses new ones', async () => {
   const { model, submit, scheduler } = setUp(['cpu'], { batchWaitMs: 60_000 });
   const waiting = submit(model.job());
   let isDrained = false;

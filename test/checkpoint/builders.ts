@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterAll } from 'vitest';
 
-/** A folder of its own for the files of one test file; removed when its tests are done. */
+/** Makes a folder for the files of one test file; it is removed when the file's tests are done. */
 export function temporaryFolder(): {
   path: string;
   write(name: string, bytes: Uint8Array | string): string;
@@ -23,7 +23,7 @@ export function temporaryFolder(): {
   };
 }
 
-/** A .safetensors file from the text (or bytes) of its header and its data. */
+/** A .safetensors file made of its header's text (or bytes) and its data. */
 export function safetensors(header: string | Uint8Array, data: Uint8Array | number = 0): Buffer {
   const text = Buffer.from(header as string);
   const length = Buffer.alloc(8);
@@ -31,7 +31,7 @@ export function safetensors(header: string | Uint8Array, data: Uint8Array | numb
   return Buffer.concat([length, text, typeof data === 'number' ? Buffer.alloc(data) : data]);
 }
 
-/** The text of one tensor's field in a header. */
+/** The text of one tensor's entry in a header. */
 export function entry(
   name: string,
   dtype: string,
@@ -42,7 +42,7 @@ export function entry(
   return `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [begin, end] })}`;
 }
 
-/** A protobuf varint. */
+/** Encodes a protobuf varint. */
 export function varint(value: number | bigint): Buffer {
   const bytes: number[] = [];
   let rest = BigInt.asUintN(64, BigInt(value));
@@ -53,7 +53,7 @@ export function varint(value: number | bigint): Buffer {
   return Buffer.from(bytes);
 }
 
-/** A protobuf field: a varint for numbers, else length and bytes. */
+/** Encodes a protobuf field: a varint for a number, else length and bytes. */
 export function field(number: number, value: number | bigint | string | Uint8Array): Buffer {
   if (typeof value === 'number' || typeof value === 'bigint')
     return Buffer.concat([varint(number * 8), varint(value)]);
@@ -61,7 +61,7 @@ export function field(number: number, value: number | bigint | string | Uint8Arr
   return Buffer.concat([varint(number * 8 + 2), varint(bytes.length), bytes]);
 }
 
-/** TensorProto. */
+/** Encodes a TensorProto. */
 export function tensorProto(dims: (number | bigint)[], type: string, content: Uint8Array): Buffer {
   return Buffer.concat([
     ...dims.map((length) => field(1, length)),
@@ -70,7 +70,7 @@ export function tensorProto(dims: (number | bigint)[], type: string, content: Ui
   ]);
 }
 
-/** One Value of a Checkpoint, with its field key. */
+/** Encodes one Value of a Checkpoint, with its field key. */
 export function value(
   tag: string,
   dims: (number | bigint)[],
@@ -80,7 +80,7 @@ export function value(
   return field(1, Buffer.concat([field(1, tag), field(2, tensorProto(dims, type, content))]));
 }
 
-/** The bytes with MindSpore's check-sum trailer. */
+/** Appends MindSpore's check-sum trailer. */
 export function withTrailer(bytes: Buffer, sum: number = crc32(bytes)): Buffer {
   const trailer = Buffer.alloc(17);
   trailer.write('crc_num');
@@ -88,7 +88,7 @@ export function withTrailer(bytes: Buffer, sum: number = crc32(bytes)): Buffer {
   return Buffer.concat([bytes, trailer]);
 }
 
-/** float32 numbers as bytes. */
+/** Encodes numbers as float32. */
 export function floats(...values: number[]): Buffer {
   return Buffer.from(Float32Array.from(values).buffer);
 }

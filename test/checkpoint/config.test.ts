@@ -101,7 +101,7 @@ describe('config.json', () => {
       for (const field of ['compress_kv_factor', 'model_max_length', 'interpolation_scale_1d'])
         expect(await scale({ ...v10, [field]: null, video_length: frames })).toBe(ofV11);
       expect(await scale({ ...v11, video_length: frames })).toBe(ofV11);
-      // The same class from Vchitect, and diffusers' own.
+      // The class of the same name in Vchitect and in diffusers has no such scale.
       expect(await scale({ ...v11, sample_size: 64, video_length: frames })).toBe(1);
       expect(await scale({ ...base, video_length: frames })).toBe(1);
     }
@@ -296,7 +296,7 @@ describe('config.json', () => {
     );
   });
 
-  it('must have dimensions that the tables and embedders can be made for', async () => {
+  it('must have dimensions for which tables and embedders exist', async () => {
     await rejected(
       () => read({ ...base, attention_head_dim: 11, num_attention_heads: 3 }),
       'ERR_CHECKPOINT',
@@ -323,7 +323,7 @@ describe('config.json', () => {
     );
   });
 
-  it('cannot reach what every object inherits', async () => {
+  it('has only its own fields, not those that every object inherits', async () => {
     await rejected(
       () => read('{"__proto__":{"norm_type":"ada_norm_single"}}'),
       'ERR_CHECKPOINT',

@@ -16,7 +16,9 @@ const files = {
   'train.ckpt': 'latte_mindone_train/latte_t2v-e10.ckpt',
 } as const;
 
-/** One change of a file. Positions are fractions, so that they can be drawn before its length is known. */
+/**
+ * One change of a file. Positions are fractions, because they are drawn before the file's length is known.
+ */
 type Edit =
   | { kind: 'byte'; at: number; byte: number }
   | { kind: 'cut'; at: number }
@@ -38,7 +40,7 @@ const edit: fc.Arbitrary<Edit> = fc.oneof(
   fc.record({ kind: fc.constant('repeat' as const), at, length }),
 );
 
-/** Positions where the structure of each kind of file lies: anywhere else, only values change. */
+/** The part of each kind of file that has its structure; elsewhere only values would change. */
 function structureOf(name: string, bytes: Buffer): number[] {
   if (name.endsWith('.safetensors'))
     return Array.from({ length: 8 + Number(bytes.readBigUInt64LE()) }, (_, i) => i);
@@ -69,7 +71,7 @@ function apply(original: Buffer, places: readonly number[], edits: readonly Edit
   return bytes;
 }
 
-/** Opens a file and reads everything in it. Whatever is thrown must be a LatteError. */
+/** Opens a file and reads everything in it. Every error must be a LatteError. */
 async function readAll(path: string, fileBytes: number): Promise<void> {
   let loaded = 0;
   try {
@@ -91,7 +93,7 @@ async function readAll(path: string, fileBytes: number): Promise<void> {
     if (!(error instanceof LatteError && error.code === 'ERR_CHECKPOINT' && error.path === path))
       throw error;
   }
-  // No header makes the reader allocate more memory than the file has bytes.
+  // A header must not make the reader allocate more memory than the file has bytes.
   expect(loaded).toBeLessThanOrEqual(fileBytes);
 }
 

@@ -9,7 +9,7 @@ import { goldenFolder } from '../support/golden.js';
 import { readGolden } from '../support/safetensors.js';
 import { fromStored, valuesOf } from '../support/tensors.js';
 
-// The golden checkpoints, from their files to the conditioning tensors, on every device.
+// Compares the golden checkpoints, from their files to the conditioning tensors, on every device.
 
 const golden = join(goldenFolder, 'checkpoints');
 
@@ -43,8 +43,8 @@ interface Values {
 }
 
 /**
- * What a checkpoint gives, by the names of the golden data. The golden batch has another timestep in
- * each row; a plan has one for all rows of a step, so that row i is taken from step i.
+ * The results of a checkpoint by the names of the golden data. The golden batch has another timestep in
+ * each row, but a step of a plan has one timestep for all rows. So row i is taken from step i.
  */
 async function conditioning(
   folder: string,
@@ -125,12 +125,12 @@ describe.each(testedDevices)('on %s', (device) => {
 
   const narrow = computed === folders ? [] : inFloat32;
   it.each(narrow)(
-    'the golden checkpoint %s is refused in its float32, and in float16 is what the cpu makes of it',
+    "the golden checkpoint %s is refused in its float32, and in float16 gives the cpu's results",
     async (folder, file) => {
       await rejected(() => conditioning(folder, file, device), 'ERR_DTYPE', device, 'float32');
       const results = await conditioning(folder, file, device, 'float16');
       const expected = await conditioning(folder, file, 'cpu', 'float16');
-      // The tolerance for float16 that the golden data of a float16 checkpoint names.
+      // The golden data of a float16 checkpoint names the tolerance for float16.
       const half = outputsOf('expected_pixart.safetensors');
       for (const [name, { shape, values }] of Object.entries(expected)) {
         const tolerance = half[name] ?? half['expected.pos_embed']!;

@@ -21,7 +21,9 @@ import { entry, field, floats, safetensors, temporaryFolder, value } from './bui
 const folder = temporaryFolder();
 const node = children();
 
-/** Writes a .safetensors file (or text alone) whose header is `start`, `count` times what `item` makes, and `end`. */
+/**
+ * Writes a file whose header is `start`, `count` items, and `end`: a .safetensors file, or the text alone.
+ */
 function write(
   name: string,
   start: string,
@@ -57,7 +59,7 @@ function manyTensors(name: string, count: number, from = 0): string {
   return write(name, '{', count, (i) => empty(from + i), '}');
 }
 
-/** Runs `work` and counts the turns of the event loop meanwhile. */
+/** Runs `work` and counts the turns of the event loop during it. */
 async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
   let turns = 0;
   let running = true;
@@ -70,7 +72,7 @@ async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
   return turns;
 }
 
-/** Runs `work` and counts the reads of files meanwhile. */
+/** Runs `work` and counts the reads of files during it. */
 async function readsDuring(work: () => Promise<unknown>): Promise<number> {
   const handle = await open(__filename);
   const read = vi.spyOn(Object.getPrototypeOf(handle) as { read: () => void }, 'read');
@@ -90,7 +92,7 @@ const opened = async (path: string): Promise<string[]> => {
   return names;
 };
 
-/** A .ckpt of as many tensors, named by six digits. */
+/** A .ckpt with so many tensors, whose names are numbers of six digits. */
 function manyValues(count: number): Buffer {
   const one = value('000000', [1], 'Int8', Buffer.alloc(1));
   const at = one.indexOf('000000');
@@ -108,7 +110,7 @@ function ones(count: number): string {
   return new Array<string>(count).fill('1').join();
 }
 
-/** 100 000 tensors, as many as a checkpoint may have, each with 32 axes. */
+/** 100 000 tensors, the most that a checkpoint may have, each with 32 axes. */
 function largest(name: string): string {
   const shape = `[0${',1000'.repeat(15)}${',1'.repeat(16)}]`;
   const item = (i: number): string =>
@@ -212,7 +214,7 @@ describe('the bounds', () => {
     );
   });
 
-  it('let only the tensors that the index names be seen', async () => {
+  it('list only the tensors that the index names', async () => {
     manyTensors('named.safetensors', 3);
     const index = folder.write(
       'named.safetensors.index.json',

@@ -69,7 +69,7 @@ describe('prepare', () => {
     Float64Array.from({ length: 192 }, (_, i) => Math.sin(i)),
   );
 
-  it('gives what the layers give, step by step', async () => {
+  it('equals the results of the layers, step by step', async () => {
     const latte = await LatteEmbeddings.fromPretrained(join(golden, 'latte'));
     const timesteps = [999, 500.5, -3, 0];
     const plan = await latte.prepare({ timesteps, caption });
@@ -92,7 +92,7 @@ describe('prepare', () => {
     plan.dispose();
   });
 
-  it('gives what the layers give with size conditions, tiled over the batch', async () => {
+  it('equals the results of the layers with size conditions, tiled over the batch', async () => {
     const latte = await LatteEmbeddings.fromPretrained(join(golden, 'pixart'), {
       dtype: 'float32',
     });
@@ -113,7 +113,7 @@ describe('prepare', () => {
         await hostBits(expected.embeddedTimestep),
       );
     }
-    // One row of sizes serves all timesteps at once, and one caption all rows of its step.
+    // One row of sizes is enough for all timesteps, and one caption for all rows of its step.
     const one = tensorOf('float32', [1, 2], [512, 768]);
     const single = await latte.prepare({
       timesteps: [7, 800, 3],
@@ -130,7 +130,7 @@ describe('prepare', () => {
     expect(together.modulation.shape).toEqual([3, 288]);
     const steps = await Promise.all([0, 1, 2].map((i) => hostBits(single.step(i).modulation)));
     expect(steps.flatMap((bits) => [...bits])).toEqual([...(await hostBits(together.modulation))]);
-    // Three rows fit six (two steps of three) but not a batch of two.
+    // Three rows of sizes divide six rows (two steps of three), but not a batch of two.
     const three = tensorOf('float32', [3, 2], [1, 2, 3, 4, 5, 6]);
     const prepare = (more: object) => () =>
       latte.prepare({ timesteps, caption, resolution, aspectRatio, ...more });
@@ -159,7 +159,7 @@ describe('prepare', () => {
       'resolution',
       '[1, 1, 2]',
     );
-    // The layer refuses this one while the caption is being projected, whose result must not stay.
+    // The layer refuses these sizes while the caption is being projected; that result must not stay.
     const failing = { resolution: Tensor.zeros([2, 3]), caption: Tensor.zeros([2, 4000, 32]) };
     const { live } = memoryUsage();
     await rejected(prepare(failing), 'ERR_SHAPE');

@@ -20,7 +20,7 @@ const golden = join(goldenFolder, 'checkpoints');
 
 let copies = 0;
 
-/** A copy of a golden checkpoint's own folder, to be changed. */
+/** A copy of a golden checkpoint's folder, which the test may change. */
 function copyOf(name: string): string {
   const path = join(root.path, `copy-${copies++}`);
   cpSync(join(golden, name), path, { recursive: true });
@@ -101,7 +101,7 @@ describe('fromPretrained', () => {
       });
       await expect(loading).rejects.toBe(stop);
       expect(openFiles(path)).toEqual([]);
-      // Not "equal": the garbage collector may have found what earlier tests left.
+      // "At most", because the garbage collector may have freed what earlier tests left.
       expect(memoryUsage().live).toBeLessThanOrEqual(live);
     }
   });
@@ -271,7 +271,7 @@ describe('a checkpoint under other names', () => {
     const latte = await LatteEmbeddings.fromPretrained(path);
     expect(latte.captionProjection!.dtype).toBe('float16');
     latte.dispose();
-    // Every float16 value is a float32 and a float64 one, so nothing may change.
+    // float32 and float64 hold every float16 value, so the results must be equal.
     expect(await outputs(path)).toEqual(await outputs(join(golden, 'pixart')));
   });
 

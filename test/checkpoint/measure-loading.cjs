@@ -1,16 +1,16 @@
-// Run with `node --require` before the library's entry file: loads the embedding tensors (or layers)
-// of a checkpoint, and prints how much memory and reading that took.
+// For `node --require` before the library's entry file. Loads the embedding tensors (or layers) of a
+// checkpoint, and prints how much memory and reading that took.
 'use strict';
 const { readFileSync } = require('node:fs');
 
 const [, entry, folder, what, names] = process.argv;
 
-/** What this process has read from files so far, by the kernel's count. */
+/** The bytes that this process has read from files so far, as the kernel counts them. */
 function bytesRead() {
   return Number(/^rchar: (\d+)$/m.exec(readFileSync('/proc/self/io', 'utf8'))[1]);
 }
 
-/** The most memory that this process has had: not maxRSS, which begins with the parent's own. */
+/** The peak of this process's memory. Not maxRSS, which begins with the parent's. */
 function highWaterMark() {
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))[1]) * 1024;
 }
@@ -38,7 +38,7 @@ async function main() {
     await checkpoint.close();
   }
   const read = bytesRead() - readBefore;
-  // The high-water mark, so that what was given back on the way counts as well.
+  // The peak also counts memory that was freed during the loading.
   const extraMemory = highWaterMark() - memoryBefore - tensorBytes;
   process.stdout.write(
     JSON.stringify({ tensorBytes, extraMemory, bytesRead: read, kept: kept.length }),

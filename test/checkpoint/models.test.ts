@@ -15,7 +15,7 @@ import { temporaryFolder } from './builders.js';
 const fixtures = join(__dirname, 'fixtures');
 const root = temporaryFolder();
 
-/** Of half types: one rounding of the result, and those between the layers. */
+/** The tolerances of half types: one rounding of the result, and those between the layers. */
 const tolerance = { float32: 2e-5, float16: 4e-3, bfloat16: 3e-2 } as const;
 
 async function namesOf(file: string): Promise<string[]> {

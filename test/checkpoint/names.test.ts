@@ -7,7 +7,7 @@ import { entry, safetensors, temporaryFolder } from './builders.js';
 
 const folder = temporaryFolder();
 
-// D 12, K 5, C 3, p 2, a latent of 6 × 4 (6 tokens, whose stored table is square: 4), 7 frames.
+// D 12, K 5, C 3, p 2, 7 frames. A latent of 6 × 4 has 6 tokens, and a square stored table: 4 rows.
 const config: LatteConfig = {
   className: undefined,
   model: {
@@ -31,7 +31,7 @@ const config: LatteConfig = {
   raw: {},
 };
 
-/** [layer, its parameter, name of diffusers, name of PixArt, shape], as SEMANTICS lists them. */
+/** [layer, its parameter, diffusers' name, PixArt's name, shape], as SEMANTICS.md lists them. */
 const parameters = (
   [
     ['patchEmbed', 'proj', 'pos_embed.proj', 'x_embedder.proj', [12, 3, 2, 2]],

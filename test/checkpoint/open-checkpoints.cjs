@@ -1,5 +1,5 @@
-// Run with `node --require` before the library's entry file: opens one checkpoint after the other and
-// prints for each how many tensors it has, or why it was refused.
+// For `node --require` before the library's entry file. Opens some checkpoints one after another, and
+// prints for each its number of tensors, or why it was refused.
 'use strict';
 const [, entry, ...paths] = process.argv;
 

@@ -17,7 +17,7 @@ const ckpt = value('c', [2], 'Float32', floats(5, 6));
 
 let count = 0;
 
-/** A new folder with these files. */
+/** Makes a folder with these files. */
 function folder(files: Record<string, Buffer | string>): string {
   const path = join(root.path, `folder-${count++}`);
   mkdirSync(path);
@@ -98,7 +98,7 @@ describe('a sharded checkpoint', () => {
     expect(error.path).toBe(join(path, 'two.safetensors'));
   });
 
-  it('must not promise a tensor that its shard lacks', async () => {
+  it('must not list a tensor that its shard lacks', async () => {
     const path = folder({
       [name]: index({ a: 'one.safetensors', b: 'one.safetensors' }),
       'one.safetensors': one,

@@ -12,9 +12,9 @@ type Expected = Record<string, Record<string, { dtype: string; shape: number[]; 
 const expected = JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8')) as Expected;
 const loadable = new Set(['float64', 'float32', 'float16', 'bfloat16', 'int32', 'int64']);
 
-// How the files were made: fixtures/README.md.
+// fixtures/README.md describes how the files were made.
 describe.each(Object.entries(expected))('%s, written by the real package', (file, tensors) => {
-  it('holds what was given to the package', async () => {
+  it('holds the tensors that the package was given', async () => {
     const checkpoint = await openCheckpoint(join(folder, file));
     expect(checkpoint.names()).toEqual(expect.arrayContaining(Object.keys(tensors)));
     for (const [name, { dtype, shape, bytes }] of Object.entries(tensors)) {

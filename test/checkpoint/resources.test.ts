@@ -26,7 +26,7 @@ const file = safetensors(
   floats(1, 2, 3, 4),
 );
 
-/** The files under the test's folder that this process has open. */
+/** The files below the test's folder that this process has open. */
 function openFiles(): string[] {
   return readdirSync('/proc/self/fd').flatMap((fd) => {
     try {
@@ -99,7 +99,8 @@ describe('files', () => {
       `ends at byte ${file.length - 4}`,
     );
     expect(error.path).toBe(path);
-    // The bytes that are left are refused, too: the process that cut the file may have changed them.
+    // The bytes that are left are refused, too, because the process that cut the file may have changed
+    // them.
     await rejected(() => checkpoint.tensor('a'), 'ERR_CHECKPOINT', `${file.length - 4} bytes now`);
     await checkpoint.close();
   });
@@ -145,7 +146,10 @@ function bytesOf(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 4);
 }
 
-/** Every other tensor is one of the transformer's blocks, half a gibibyte each: over 5 GB in all. */
+/**
+ * The checkpoint alternates these tensors with the transformer's blocks, of half a gibibyte each: over 5
+ * GB.
+ */
 function* fullSize(): Generator<[string, number[]]> {
   const wanted = Object.entries(embeddings);
   for (let i = 0; i < Math.max(blocks, wanted.length); i++) {

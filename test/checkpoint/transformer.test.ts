@@ -22,7 +22,7 @@ interface PlanCase {
   checkpoint: string;
   conditions: Conditions;
   timesteps?: number[];
-  /** The layer, and what it takes at one step. */
+  /** The layer, and its inputs at one step. */
   time: string;
   step: (timestep: number[]) => object;
   text?: string;

@@ -85,7 +85,7 @@ describe('writeSafetensors', () => {
       'ERR_CHECKPOINT',
       'ENOENT',
     );
-    // A folder in the file's place fails at the very end, after everything was written.
+    // A folder in the file's place makes the last step fail, after everything was written.
     await rejected(() => writeSafetensors(folder.path, {}), 'ERR_CHECKPOINT', 'cannot be written');
     expect(readdirSync(folder.path).filter((name) => name.endsWith('.tmp'))).toEqual([]);
     expect(
@@ -125,7 +125,7 @@ describe('writeSafetensors', () => {
     }
     await writing;
     expect(readFileSync(file, 'utf8')).toBe('old');
-    // And no forward writes what is being written into the file.
+    // Forwards must not write a tensor that is being written into the file.
     const before = valuesOf(await out.to('cpu'));
     const written = writeSafetensors(file, { first: random([1]), out });
     const other = Tensor.zeros([64, 4, 8, 8]);

@@ -31,7 +31,7 @@ describe('bench', () => {
     expect(stdout).toMatch(/\nTiny layers, on cpu\.\n$/);
   });
 
-  it('gives scripts the figures in milliseconds, of one dtype where that is asked for', async () => {
+  it('prints JSON with milliseconds, of one dtype if --dtype is given', async () => {
     const { status, stdout } = await run([
       'bench',
       '--device',
@@ -54,7 +54,7 @@ describe('bench', () => {
     }
   });
 
-  it('names a device that is not there, and lists the dtypes', async () => {
+  it('refuses a missing device by name, and an unknown dtype with the list', async () => {
     const lacking = await run(['bench', '--device', 'npu:9', '--quick']);
     expect([lacking.status, lacking.stdout]).toEqual([1, '']);
     expect(lacking.stderr).toMatch(/npu:9/);

@@ -8,11 +8,11 @@ import type { SelfTest } from '../../lib/cli/doctor/self-test.js';
 import type { DeviceDiagnostics, DeviceInfo } from '../../lib/index.js';
 import { temporaryFolders } from './run.js';
 
-// The doctor's findings for typical hosts.
+// Tests the doctor's findings for typical hosts.
 
 const folder = temporaryFolders();
 
-/** A file system with these files, their contents given. */
+/** A file system of these files, with their contents. */
 function fileSystem(files: Record<string, string>): string {
   const root = folder();
   for (const [name, text] of Object.entries(files)) {
@@ -107,7 +107,7 @@ describe('the host', () => {
 });
 
 describe('findings', () => {
-  it('come in the order of mending', () => {
+  it('are in the order in which to solve them', () => {
     const host = readHost(fileSystem(driver), {});
     expect(diagnose(host, present, [cpu, npu]).map(({ name }) => name)).toEqual([
       ...['driver', 'CANN', 'libraries', 'NPU', 'visibility', 'memory npu:0', 'kernels', 'CPU'],
@@ -149,7 +149,7 @@ describe('findings', () => {
     });
   });
 
-  it('CANN: a variable that names no toolkit; the libraries are not blamed once more', () => {
+  it('CANN: a variable that names no toolkit is reported, and the libraries are not reported again', () => {
     const list = diagnose(readHost(folder(), { ASCEND_HOME_PATH: '/none' }));
     expect(named(list, 'CANN')).toMatchObject({
       state: 'failure',
@@ -171,7 +171,7 @@ describe('findings', () => {
     expect(finding.fix).toMatch(fix);
   });
 
-  it('NPU: what the runtime said, where its libraries open and it does not work', () => {
+  it("NPU: the runtime's message, if its libraries open and it does not work", () => {
     const reason = 'CANN was found, but does not work: aclrtGetDeviceCount failed … 507033';
     const found = { reason, loaderMessage: undefined, aclVersion: '1.14.0' };
     const list = diagnose(readHost(folder(), {}), found);
@@ -179,7 +179,7 @@ describe('findings', () => {
     expect(named(list, 'NPU')).toMatchObject({ state: 'failure', text: reason });
   });
 
-  it('NPU: a chip that was not tried is worth a note', () => {
+  it('NPU: a chip that was not tried gets a note', () => {
     const chipNote = "Ascend310P3 was not tried: layers use CANN's operators, in float16 alone";
     const list = diagnose(readHost(folder(), {}), { ...present, soc: 'Ascend310P3', chipNote });
     expect(named(list, 'NPU')).toMatchObject({
@@ -233,7 +233,7 @@ describe('findings', () => {
     expect(finding.text).toContain('scripts/build-ascend-kernels.sh');
   });
 
-  it('switches: what has an effect, and what is mistaken for it', () => {
+  it('switches: those that have an effect, and those with a wrong name or value', () => {
     const env = {
       ...{ LATTE_ASCEND_SYNC: '1', LATTE_ASCEND_FUSED_PATCH: 'false' },
       LATTE_ASCEND_KERNEL_BINARY: 'off',
@@ -283,7 +283,7 @@ describe('visibility variables', () => {
     expect(failure!.fix).toContain(fix);
   });
 
-  it('a pair that does not fit is no failure where NPUs work', () => {
+  it('a pair that does not fit is no failure if NPUs work', () => {
     const states = check('4', '4', present).map(({ state }) => state);
     expect(states).toEqual(['ok', 'ok', 'note']);
   });

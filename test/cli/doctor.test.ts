@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { Finding } from '../../lib/cli/doctor/finding.js';
 import { bin, run, temporaryFolders, type Finished } from './run.js';
 
-// On a machine, or in an environment, without CANN. With NPUs: test/npu/doctor.test.ts.
+// The doctor on a host without CANN. With NPUs: test/npu/doctor.test.ts.
 
 const root = join(__dirname, '..', '..');
 const folder = temporaryFolders();
@@ -35,7 +35,7 @@ describe('doctor', () => {
     expect(status).toBe(0);
   });
 
-  it('reports what to mend if something on the host needs an NPU: status 1', async () => {
+  it('reports the problems if something on the host needs an NPU: status 1', async () => {
     const { status, stdout, stderr } = await doctor([], {
       ...{ ASCEND_HOME_PATH: '/nonexistent', ASCEND_RT_VISIBLE_DEVICES: '0, 1' },
     });
@@ -48,7 +48,7 @@ describe('doctor', () => {
     expect(status).toBe(1);
   });
 
-  it('quotes the loader on a library that is there and does not open', async () => {
+  it("quotes the loader's error if a library exists and does not open", async () => {
     const home = folder();
     mkdirSync(join(home, 'lib64'));
     writeFileSync(join(home, 'lib64', 'libascendcl.so'), 'no library');
@@ -56,18 +56,18 @@ describe('doctor', () => {
     const { findings } = JSON.parse(stdout) as Diagnosis;
     expect(findings.find(({ name }) => name === 'libraries')).toMatchObject({
       state: 'failure',
-      // Not the absence of libacl_rt.so, the newer name, which was tried before.
+      // Not that libacl_rt.so, the newer name, is missing, which is tried first.
       text: expect.stringMatching(/libascendcl\.so: (file too short|invalid ELF header)/),
     });
     expect(status).toBe(1);
   });
 
-  it('keeps to the width of a terminal', async () => {
+  it('wraps its output at the width of a terminal', async () => {
     const { stdout } = await doctor([], { ASCEND_RT_VISIBLE_DEVICES: '0, 1' });
     expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
   });
 
-  it('--json has findings, self-test, devices and what was asked', async () => {
+  it('--json has findings, self-test, devices and the arguments', async () => {
     const { status, stdout, stderr } = await doctor(['--json']);
     expect(stderr).toBe('');
     const diagnosis = JSON.parse(stdout) as Diagnosis;

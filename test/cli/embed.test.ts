@@ -28,7 +28,7 @@ const index = JSON.parse(readFileSync(join(expectedFile('latte'), '..', 'index.j
   checkpoints: { expected: string; outputs: Record<string, Tolerance> }[];
 };
 
-/** The golden tensors of a checkpoint, and how near a result must come. */
+/** The golden tensors of a checkpoint, and their tolerances. */
 function expected(name: string) {
   const tensors = readGolden(expectedFile(name));
   const { outputs } = index.checkpoints.find(
@@ -36,7 +36,7 @@ function expected(name: string) {
   )!;
   return {
     get: (tensor: string): StoredTensor => tensors.get(tensor)!,
-    /** Compares part of a result with part of a golden tensor: `count` values from the given ones on. */
+    /** Compares `count` values of a result with a golden tensor, each from its given position on. */
     compare(
       result: StoredTensor,
       name: string,
@@ -98,7 +98,7 @@ describe('embed gives the golden tensors', () => {
       expect(out.get(result)!.shape).toEqual(want.get(`expected.${wanted}`).shape);
       want.compare(out.get(result)!, wanted);
     }
-    // Golden row i belongs to timestep i; here each timestep has a row for both captions.
+    // In the golden data row i has timestep i; here each timestep has a row for each of the two captions.
     expect(out.get('modulation')!.shape).toEqual([2, 2, 6 * 48]);
     expect(out.get('embedded_timestep')!.shape).toEqual([2, 2, 48]);
     for (const step of [0, 1]) {
@@ -133,7 +133,7 @@ describe('embed gives the golden tensors', () => {
     const want = expected('latte');
     const place = folder();
     const { values } = want.get('latent');
-    // The golden latent is [(2·3),4,8,8]: bring the three frames behind the channels.
+    // The golden latent is [(2·3),4,8,8]: this moves the three frames behind the channels.
     const video = new Float32Array(values.length);
     for (let i = 0; i < values.length; i++) {
       const [b, f, c, pixel] = [
@@ -151,7 +151,7 @@ describe('embed gives the golden tensors', () => {
     want.compare(out.get('hidden_states')!, 'pos_embed');
     want.compare(out.get('encoder_hidden_states')!, 'caption_projection');
     expect(out.get('modulation')!.shape).toEqual([20, 2, 6 * 48]);
-    // Three frames take the first three rows.
+    // Three frames use the first three rows of the table.
     expect(out.get('temp_pos_embed')!.shape).toEqual([1, 3, 48]);
     want.compare(out.get('temp_pos_embed')!, 'temp_pos_embed', 3 * 48);
   });

@@ -18,7 +18,7 @@ describe('random inputs', () => {
     const mean = values.reduce((sum, x) => sum + x, 0) / values.length;
     const variance = values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / values.length;
     const beyond = values.filter((x) => Math.abs(x) > 1.959964).length / values.length;
-    // Four standard errors of each for this many values.
+    // Four standard errors of each, for this many values.
     expect(Math.abs(mean)).toBeLessThan(0.0127);
     expect(Math.abs(variance - 1)).toBeLessThan(0.0179);
     expect(Math.abs(beyond - 0.05)).toBeLessThan(0.0028);
@@ -33,7 +33,7 @@ describe('random inputs', () => {
   });
 
   it('are the same in every release', () => {
-    // AES-128-CTR and Box-Muller, computed with openssl and Python.
+    // The bits of AES-128-CTR and Box-Muller, computed with openssl and Python.
     expect([...randomNormal(4, 0, 'latent')].map((x) => x.toFixed(5))).toEqual([
       '-0.53228',
       '-1.78487',
@@ -70,7 +70,7 @@ describe('numbers for people', () => {
     expect([0, 819.6, 3149].map(formatDuration)).toEqual(['0 ms', '820 ms', '3.1 s']);
   });
 
-  it('and names from files cannot steer the terminal', () => {
+  it('have no control characters, nor have names from files', () => {
     expect(formatTable([['a\u001b[2Jb\nc', '\u202ex']])).toBe('  a\\u001b[2Jb\\u000ac  \\u202ex\n');
     expect(printable('line 1\nline 2\u0007')).toBe('line 1\nline 2\\u0007');
   });

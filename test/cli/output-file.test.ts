@@ -77,7 +77,7 @@ describe('a file that is written completely or not at all', () => {
     ['SIGTERM', 143],
   ] as const)('leaves nothing behind after %s', async (signal, expected) => {
     const place = folder();
-    // A program that is interrupted in the middle of its writing.
+    // The program is interrupted in the middle of its writing.
     const program = `
       require(${JSON.stringify(join(bin, '..', 'signals.js'))}).leaveOnSignals();
       const { writeComplete } = require(${JSON.stringify(join(bin, '..', 'output-file.js'))});

@@ -59,7 +59,7 @@ describe('embed refuses to write onto what it reads', () => {
     expect(statSync(join(checkpoint, weights)).size).toBe(
       statSync(join(latteFolder, weights)).size,
     );
-    // Another file in the checkpoint's folder may be written, again and again.
+    // Another file in the checkpoint's folder may be overwritten.
     const other = join(checkpoint, 'conditions.safetensors');
     for (const _ of [1, 2]) expect((await run([...args, '-o', other])).status).toBe(0);
   });
@@ -91,8 +91,8 @@ describe('an output that cannot be written is refused with one line', () => {
     expect(status).toBe(1);
   });
 
-  // No disk is needed: the system refuses what grows a file beyond the limit, as a full disk does.
-  it('a disk that fills up: nothing half-written stays, and the older file does', () => {
+  // Instead of a full disk: the system refuses writes beyond a limit of the file's size.
+  it('a disk that fills up: no part of the new file stays, and the older file does', () => {
     const place = folder();
     const output = join(place, 'out.safetensors');
     writeFileSync(output, 'older');

@@ -13,7 +13,7 @@ const folder = temporaryFolders();
 interface Picture {
   width: number;
   height: number;
-  /** Red, green and blue of a pixel. */
+  /** The red, green and blue of a pixel. */
   at: (x: number, y: number) => number[];
 }
 
@@ -38,7 +38,7 @@ async function plotFile(name: string, args: string[]): Promise<Buffer> {
   return readFileSync(path);
 }
 
-/** The cells of an SVG that `plot` writes. */
+/** The cells of an SVG file that `plot` wrote. */
 async function plot(...args: string[]): Promise<Picture> {
   const svg = (await plotFile('plot.svg', args)).toString('utf8');
   return decode(cellsOf(svg));
@@ -54,7 +54,7 @@ const [left, top] = [130, 150];
 const draw = async (map: HeatMap) => drawHeatMap(map, await divergingColors(), 'sans-serif');
 const empty = { title: '', subtitle: '', xLabel: '', yLabel: '', bands: [] };
 
-/** The colour of a value, from the map's own table. */
+/** The colour of a value, by the map's own table. */
 const colorOf = async (value: number): Promise<number[]> => {
   const table = await divergingColors();
   const step = colorStep(value) * 3;
@@ -67,7 +67,7 @@ describe('the colour map', () => {
     expect(low[2]).toBeGreaterThan(low[0]! + 100);
     expect(high[0]).toBeGreaterThan(high[2]! + 80);
     expect(Math.min(...middle)).toBeGreaterThan(240);
-    // Both ends are equally far from the middle as the eye sees it (CIELAB).
+    // For the eye, both ends are equally far from the middle (CIELAB).
     const { lab } = (await import('d3-color')) as {
       lab: (color: string) => { l: number; a: number; b: number };
     };
@@ -77,7 +77,7 @@ describe('the colour map', () => {
       return Math.hypot(x.l - y.l, x.a - y.a, x.b - y.b);
     };
     expect(Math.abs(far(low, middle) / far(high, middle) - 1)).toBeLessThan(0.02);
-    // A quarter of the way is half as far.
+    // A quarter of the map is half as far from the middle.
     expect(Math.abs(far(await colorOf(0.5), middle) / far(high, middle) - 0.5)).toBeLessThan(0.02);
   });
 

@@ -9,12 +9,12 @@ const root = join(__dirname, '..', '..');
 /** The compiled command line. */
 export const bin = join(root, 'dist', 'cli', 'main.js');
 
-/** The small checkpoint of the golden data, float32, diffusers' names. */
+/** The small golden checkpoint: float32, with diffusers' names. */
 export const latteFolder = join(root, 'test/golden/checkpoints/latte/transformer');
 export const pixartFolder = join(root, 'test/golden/checkpoints/pixart/transformer');
 export const mindoneFolder = join(root, 'test/golden/checkpoints/latte_mindone');
 export const trainFolder = join(root, 'test/golden/checkpoints/latte_mindone_train');
-/** Inputs and outputs of a golden checkpoint: 'latte', 'pixart' … */
+/** The file with inputs and outputs of a golden checkpoint: 'latte', 'pixart' … */
 export const expectedFile = (name: string): string =>
   join(root, `test/golden/checkpoints/expected_${name}.safetensors`);
 
@@ -28,7 +28,7 @@ export interface Finished {
   stderr: string;
 }
 
-/** Runs `latte-embeddings` with both output streams piped. */
+/** Runs `latte-embeddings`; both output streams are pipes. */
 export function run(args: string[], env: NodeJS.ProcessEnv = {}): Promise<Finished> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [bin, ...args], {
@@ -43,7 +43,7 @@ export function run(args: string[], env: NodeJS.ProcessEnv = {}): Promise<Finish
   });
 }
 
-/** A function that gives the test a folder of its own, which is removed after it. */
+/** Returns a function that makes a folder for the running test; it is removed after the test. */
 export function temporaryFolders(): () => string {
   const folders: string[] = [];
   afterEach(() => {

@@ -26,7 +26,7 @@ describe('help', () => {
   });
 
   it.each(commands)('explains %s %s without the native addon', async (...command) => {
-    // A path to no addon would make the library throw as soon as it is loaded.
+    // With this path the library would throw when it is loaded.
     const { status, stdout } = await run([...command, '--help'], { LATTE_ADDON: '/nonexistent' });
     expect(status).toBe(0);
     expect(stdout).toContain(`Usage: latte-embeddings ${command.join(' ')}`);

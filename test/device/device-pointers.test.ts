@@ -3,7 +3,7 @@ import { memoryUsage, Tensor } from '../../lib/index.js';
 import { refused, rejected } from '../support/errors.js';
 import { bomb, survives, unprintable } from '../support/hostile.js';
 
-// Memory of devices, as far as it is checked before a device is asked. With NPUs: test/npu/tensors.
+// Checks of device memory that need no device. With NPUs: test/npu/tensors.test.ts.
 
 const any = (value: unknown): never => value as never;
 
@@ -23,7 +23,7 @@ describe('Tensor.fromDevicePointer refuses', () => {
       'pointer must be a bigint from 1n to 2n ** 64n - 1n',
       shown,
     );
-    // An event may be left out, which undefined means as well.
+    // An event may be missing or undefined.
     if (address === undefined) return;
     refused(
       () => Tensor.fromDevicePointer(64n, 'float32', [4], 'npu:0', { event: any(address) }),
@@ -63,7 +63,7 @@ describe('Tensor.fromDevicePointer refuses', () => {
     refused(() => Tensor.fromDevicePointer(64n, dtype, shape, device, options), code, ...texts);
   });
 
-  it('anything else without harm', () => {
+  it('arguments of all other kinds, without a crash', () => {
     for (const value of [
       bomb,
       unprintable,

@@ -26,7 +26,7 @@ describe('devices()', () => {
     expect(cpu!.memory!.free).toBeLessThanOrEqual(cpu!.memory!.total);
   });
 
-  // Compilers differ in what their run-time library knows of a processor, so the kernel is asked here.
+  // The kernel is asked, because compilers' run-time libraries differ in what they know of a processor.
   it('chooses the best instruction set that the processor has', () => {
     expect(latte.devices()[0]!.instructionSet).toBe(bestInstructionSet());
   });
@@ -83,7 +83,7 @@ describe('a setting that cannot be honoured', () => {
     expect(ended.stderr).toContain(value);
   });
 
-  it('but an empty one is not set', async () => {
+  it('unless it is empty, which counts as unset', async () => {
     const names = ['NUM_THREADS', 'CPU_TARGET', 'ASCEND_SYNC', 'ASCEND_KERNELS'];
     const env = Object.fromEntries(names.map((name) => [`LATTE_${name}`, '']));
     const ended = await run('test/lifecycle/fixtures/print-devices', { env });

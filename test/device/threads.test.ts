@@ -6,7 +6,7 @@ import { children } from '../support/child.js';
 
 const { run } = children();
 
-/** Whether some control group above this process limits its processor time. */
+/** Whether a control group of this process limits its processor time. */
 function limited(): boolean {
   const groups = readFileSync('/proc/self/cgroup', 'utf8')
     .trim()

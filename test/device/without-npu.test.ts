@@ -4,7 +4,7 @@ import { run as runCli } from '../cli/run.js';
 import { children } from '../support/child.js';
 import { refused } from '../support/errors.js';
 
-// On a host without CANN. vitest.config.mjs leaves this file out where the suite runs on the twin.
+// On a host without CANN; vitest.config.mjs leaves this file out on the twin.
 
 const { run } = children();
 

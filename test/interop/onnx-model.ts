@@ -1,10 +1,10 @@
 // Writes ONNX models of one node, in protobuf's wire format.
 import type { DType } from '../../lib/index.js';
 
-/** ONNX's numbers of the element types (TensorProto.DataType). */
+/** ONNX's numbers of element types (TensorProto.DataType). */
 const elementTypes = { float32: 1, int32: 6, int64: 7, float16: 10, float64: 11 } as const;
 
-/** A field: a varint for a number, else length-delimited. */
+/** Encodes a protobuf field: a varint for a number, else with its length. */
 function field(number: number, value: number | string | Buffer): Buffer {
   if (typeof value === 'number') return Buffer.concat([varint(number * 8), varint(value)]);
   const bytes = Buffer.from(value);
@@ -17,7 +17,7 @@ function varint(value: number): Buffer {
   return Buffer.from([...bytes, value]);
 }
 
-/** The model y = `operation`(x) over one dtype and shape. */
+/** The model y = `operation`(x) for one dtype and shape. */
 export function oneNodeModel(
   operation: string,
   dtype: Exclude<DType, 'bfloat16'>,

@@ -15,7 +15,7 @@ function session(dtype: (typeof dtypes)[number], shape: number[]) {
   return ort.InferenceSession.create(oneNodeModel('Neg', dtype, shape));
 }
 
-/** A tensor whose memory is the library's own. */
+/** A tensor in the library's own memory. */
 function ownTensor(dtype: DType, shape: number[], values: number[]): Tensor {
   const tensor = Tensor.zeros(shape, { dtype });
   new Uint8Array(tensor.data.buffer).set(rawBytes(tensorOf(dtype, shape, values)));
@@ -40,7 +40,7 @@ describe('onnxruntime-node', () => {
       expect((fed.data as Uint8Array).buffer).toBe(input.data.buffer);
       await run.run({ x: fed }, { y: output.toOrt(ort) });
       expect(valuesOf(output)).toEqual([-1, 2, -3, -4, -5, -7]);
-      // What the tensor holds later is what the session reads then.
+      // The session reads what the tensor holds at the time of the run.
       rawBytes(input).set(rawBytes(output));
       const { y } = await run.run({ x: fed });
       const result = Tensor.fromOrt(y!);

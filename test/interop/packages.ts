@@ -1,4 +1,4 @@
-// The real packages, which examples/sample installs: npm ci --prefix examples/sample --ignore-scripts
+// The real packages, which `npm ci --prefix examples/sample --ignore-scripts` installs.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -13,7 +13,7 @@ export type Transformers =
 
 export const ort = require('onnxruntime-node') as Ort;
 
-/** A module of ES only. */
+/** Imports a package that has ES modules only. */
 export async function importTransformers(): Promise<Transformers> {
   const path = require.resolve('@huggingface/transformers');
   return (await import(pathToFileURL(path).href)) as Transformers;

@@ -28,7 +28,7 @@ describe('a sampling run with the blocks of diffusers in onnxruntime-node', () =
     }
   });
 
-  it('is compared with a tight bound: a millionth of the latents', () => {
+  it('has a bound of a millionth of the latents', () => {
     const data = result.latents.data as Float32Array;
     const largest = Math.max(...data.map(Math.abs));
     expect(result.agreement!.bounds.at(-1)! / largest).toBeLessThan(5e-6);

@@ -26,8 +26,8 @@ const patches = {
   posEmbedMaxSize: 0,
 };
 
-describe('the addon itself, reached past the facade', () => {
-  it('reads no further than the data goes, whatever the shape', () => {
+describe('the addon itself, called without the facade', () => {
+  it('does not read beyond the data, whatever the shape', () => {
     for (const shape of [
       [3],
       [2, 2],
@@ -47,7 +47,7 @@ describe('the addon itself, reached past the facade', () => {
     }
   });
 
-  it('takes a handle for what it is alone', () => {
+  it('accepts a handle only as what it is', () => {
     const tensor = native.zeros('float32', [1], 'cpu');
     const layer = native.createLayer('Timesteps', timesteps, 'cpu', 'float32');
     const others = [undefined, null, 1, 'x', {}, [], bomb, () => 1, Object.create(tensor)];
@@ -85,7 +85,7 @@ describe('the addon itself, reached past the facade', () => {
     expect(native.tensorShape(tensor)).toEqual([1]);
   });
 
-  it('gives handles that hold nothing of the addon, and know when they are disposed', () => {
+  it('returns handles without properties, and refuses them once they are disposed', () => {
     const tensor = native.zeros('float32', [1], 'cpu');
     expect(Reflect.ownKeys(tensor)).toEqual([]);
     expect(Object.getPrototypeOf(tensor)).toBe(Object.prototype);
@@ -97,7 +97,7 @@ describe('the addon itself, reached past the facade', () => {
     expect(() => native.parameters(layer)).toThrow('the layer was disposed');
   });
 
-  it('keeps the array of a tensor where nobody can change it', () => {
+  it("keeps a tensor's array where a caller cannot replace it", () => {
     const tensor = native.tensorFrom('float32', [2], new Float32Array([1, 2]));
     expect(Reflect.set(tensor, 'data', new Float32Array(0))).toBe(false);
     expect(Reflect.deleteProperty(tensor, 'data')).toBe(false);
@@ -150,7 +150,7 @@ describe('the addon itself, reached past the facade', () => {
     );
   });
 
-  it('reads each array once: shape and data belong together', () => {
+  it('reads each array once, so that shape and data fit together', () => {
     const layer = native.createLayer('Timesteps', timesteps, 'cpu', 'float32');
     const small = native.zeros('float32', [1], 'cpu');
     const large = native.zeros('float32', [2 ** 16], 'cpu');
@@ -163,7 +163,7 @@ describe('the addon itself, reached past the facade', () => {
     expect(looks).toBe(1);
   });
 
-  it('takes addresses when no code of the caller runs any more', () => {
+  it('reads addresses after the last code of the caller has run', () => {
     const layer = native.createLayer('Timesteps', timesteps, 'cpu', 'float32');
     const data = new Float32Array(2 ** 18);
     const first = native.tensorFrom('float32', [2 ** 18], data);

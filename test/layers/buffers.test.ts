@@ -22,7 +22,7 @@ function resizable(length: number, max: number): Resizable {
   );
 }
 
-/** Takes the memory away, as postMessage with a transfer list does. */
+/** Detaches a buffer, as postMessage with a transfer list does. */
 function detach(buffer: ArrayBufferLike): void {
   structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
 }
@@ -51,7 +51,7 @@ describe('a detached ArrayBuffer', () => {
     refused(() => new Tensor('float32', array), 'ERR_STATE', 'data', 'detached');
   });
 
-  it('is noticed at every later use', async () => {
+  it('is refused at every later use', async () => {
     const array = new Float32Array(4 * 64);
     const tensor = new Tensor('float32', array, [1, 4, 8, 8]);
     detach(array.buffer);
@@ -71,7 +71,7 @@ describe('a detached ArrayBuffer', () => {
     tensor.dispose();
   });
 
-  it('is noticed in a state dict', () => {
+  it('is refused in a state dict', () => {
     const weights = patchEmbedWeights(smallPatch);
     detach(weights['proj.weight']!.data.buffer);
     refused(() => smallPatchEmbed().loadStateDict(weights), 'ERR_STATE', 'proj.weight');

@@ -15,7 +15,7 @@ async function convert(dtype: DType, data: Tensor['data'], to: DType): Promise<T
   return new Tensor(dtype, data).to({ dtype: to });
 }
 
-/** Where two lists of bits differ, NaN being equal to any NaN: index, got, wanted (the first few). */
+/** The first few differences of two lists of bits: index, actual, expected. All NaNs count as equal. */
 function differences(format: Half, got: Uint16Array, wanted: ArrayLike<number>): string[] {
   const list: string[] = [];
   for (let i = 0; i < wanted.length && list.length < 5; i++) {
@@ -25,7 +25,7 @@ function differences(format: Half, got: Uint16Array, wanted: ArrayLike<number>):
   return list;
 }
 
-/** float32 numbers from their bits, NaN payloads included. */
+/** Makes float32 numbers from their bits, so that NaN payloads are kept. */
 function float32FromBits(bits: number[]): Float32Array {
   return new Float32Array(Uint32Array.from(bits).buffer);
 }
@@ -81,7 +81,7 @@ describe.each(['float16', 'bfloat16'] as const)('%s', (format) => {
   });
 
   it('rounds a double once: not first to float32, then again', async () => {
-    // Above a midpoint by less than float32's precision: rounding twice would hit the tie.
+    // So close above a midpoint that a rounding to float32 first would land on the midpoint.
     const ulp = format === 'float16' ? 2 ** -10 : 2 ** -7;
     const trap = 1 + ulp / 2 + 2 ** -40;
     const values = Float64Array.of(trap, -trap, 1 + 1.5 * ulp - 2 ** -40);
@@ -220,7 +220,7 @@ describe('float64, float32 and integers', () => {
   });
 
   it('a large integer is rounded to float32 once, not by way of a double', async () => {
-    // 2^60 + 2^36 is a tie; one more decides it, but a double cannot hold that one.
+    // 2^60 + 2^36 is a midpoint. One more is above it, but a double cannot hold that number.
     const values = BigInt64Array.of(2n ** 60n + 2n ** 36n + 1n);
     expect((await convert('int64', values, 'float32')).data).toEqual(
       Float32Array.of(2 ** 60 + 2 ** 37),

@@ -5,7 +5,7 @@ import { native } from '../../lib/native.js';
 const layer = new Timesteps({ numChannels: 8, flipSinToCos: true, downscaleFreqShift: 0 });
 const input = new Tensor('float32', [0, 0]);
 
-/** Whether a value is one of the addon's tensors. */
+/** Whether a value is a tensor handle of the addon. */
 function isHandle(value: unknown): boolean {
   try {
     native.tensorShape(value as never);
@@ -15,7 +15,7 @@ function isHandle(value: unknown): boolean {
   }
 }
 
-/** Runs with a property of a built-in object replaced. */
+/** Runs a function while a property of a built-in object is replaced. */
 async function replacing<T>(
   target: object,
   name: PropertyKey,
@@ -38,7 +38,7 @@ const thrower = {
   },
 };
 
-/** Throws for what a forward resolves with; the test runner's own objects resolve as ever. */
+/** A `then` getter that throws for a forward's result, but not for the test runner's objects. */
 const thenThrower = {
   get(this: unknown): undefined {
     const first: unknown = Array.isArray(this) ? this[0] : this;
@@ -83,7 +83,7 @@ describe('a forward in a program that has changed the built-in objects', () => {
         return new Float32Array(2);
       },
       set() {
-        // Swallows what is assigned.
+        // The setter drops the assigned value.
       },
     };
     await replacing(Object.prototype, 'data', accessor, async () => {

@@ -125,7 +125,7 @@ describe('refused', () => {
     refused(() => latte.get2dSincosPosEmbed(4, 2, { baseSize: 0 }), 'ERR_VALUE', 'baseSize', '0');
   });
 
-  it('numbers that are none', () => {
+  it('values that are not numbers', () => {
     for (const value of [NaN, Infinity, '1', null, 1n]) {
       refused(
         () => latte.get1dSincosPosEmbed(4, 2, { interpolationScale: any(value) }),
@@ -161,7 +161,7 @@ describe('refused', () => {
     refused(() => latte.get2dSincosPosEmbed(4, 2, { clsToken: any(1) }), 'ERR_VALUE', 'clsToken');
   });
 
-  it('tables in a dtype that there are none in', () => {
+  it('tables in a dtype that tables do not have', () => {
     for (const dtype of ['float16', 'bfloat16', 'int32', 'double', null]) {
       refused(() => latte.get1dSincosPosEmbed(4, 2, { dtype: any(dtype) }), 'ERR_DTYPE', 'dtype');
       refused(() => latte.get2dSincosPosEmbed(4, 2, { dtype: any(dtype) }), 'ERR_DTYPE', 'dtype');

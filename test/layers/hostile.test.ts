@@ -5,8 +5,8 @@ import { refused, rejected } from '../support/errors.js';
 import { Mine, bomb, survives, unprintable } from '../support/hostile.js';
 import { random, smallCombined, smallPatch, smallPatchEmbed } from '../support/layers.js';
 
-// Values that run code of their own, or are not what they seem. They may be refused or make their
-// own error come through; they must not crash the process, nor read or write memory of others.
+// Values that run code of their own, or are not what they seem. The library may refuse them or throw the
+// error that they throw. It must not crash the process, or read or write other memory.
 
 const any = (value: unknown): never => value as never;
 
@@ -142,7 +142,7 @@ describe('arguments that throw when they are read', () => {
   });
 });
 
-describe('tensors that are none', () => {
+describe('objects that only look like tensors', () => {
   it('a proxy of a tensor', async () => {
     const proxy = new Proxy(random([1, 4, 8, 8]), {});
     survives(() => smallPatchEmbed().forwardSync(proxy));
@@ -221,7 +221,7 @@ describe('tensors that are none', () => {
   });
 });
 
-describe('an array whose length is another each time', () => {
+describe('an array whose length changes at each read', () => {
   it('is read once', () => {
     const counting = (...lengths: number[]): number[] =>
       new Proxy<number[]>([], {

@@ -4,17 +4,17 @@ import { Tensor } from '../../lib/index.js';
 import { refused, rejected } from '../support/errors.js';
 import { random, randomWeights } from '../support/layers.js';
 
-// Each argument of the family's layers, spoilt one at a time.
+// Replaces each argument of the family's layers by wrong values, one at a time.
 
 type AnyLayer = latte.Linear;
 interface Row {
   options: Record<string, unknown>;
-  /** Tensors by position, or by name in one object. */
+  /** Inputs by position, or by name in one object. */
   inputs: Record<string, () => Tensor>;
   named?: boolean;
-  /** Shapes that an input refuses. */
+  /** Shapes that each input refuses. */
   shapes: Record<string, number[][]>;
-  /** Inputs that take numbers of any dtype. */
+  /** The inputs that take numbers of any dtype. */
   numbers?: string[];
 }
 
@@ -114,7 +114,7 @@ describe.each(Object.entries(rows))('%s', (name, row) => {
     const given = { ...Object.fromEntries(inputs), ...spoilt };
     return [...(row.named === true ? [given] : Object.values(given)), ...options] as never[];
   };
-  /** The refusal is the same from forward, which never throws, and from forwardSync. */
+  /** Expects the same refusal from forward, which must not throw, and from forwardSync. */
   const bothRefuse = async (
     layer: AnyLayer,
     given: never[],

@@ -23,7 +23,7 @@ const noTensors = [
   { dtype: 'float32', shape: [1] },
 ];
 
-/** A refusal is the same from forward (which rejects, and never throws) and from forwardSync. */
+/** Expects the same refusal from forward, which must reject and not throw, and from forwardSync. */
 async function bothRefuse(
   layer: { forward(...args: never[]): Promise<unknown>; forwardSync(...args: never[]): unknown },
   args: unknown[],
@@ -75,7 +75,7 @@ describe('PatchEmbed', () => {
     for (const value of noTensors) await bothRefuse(layer, [value], 'ERR_VALUE', 'latent');
   });
 
-  it('many frames without pixels: not even one patch, whatever the count', async () => {
+  it('many frames without pixels, which have no patch', async () => {
     await bothRefuse(layer, [Tensor.zeros([2 ** 40, 4, 0, 8])], 'ERR_SHAPE', 'latent', 'patch');
   });
 });
@@ -299,7 +299,7 @@ describe.each([['CombinedTimestepSizeEmbeddings', () => smallCombined()]])('%s',
       });
   });
 
-  it('takes sizes that hold integers or half numbers for what they are', async () => {
+  it('takes sizes of integers and of half types by their values', async () => {
     const wanted = await layer.forward({ timestep: [1, 2], resolution, aspectRatio });
     for (const dtype of ['int32', 'int64', 'float16', 'float64'] as const) {
       const result = await layer.forward({

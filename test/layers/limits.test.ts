@@ -14,7 +14,7 @@ import { valuesOf } from '../support/tensors.js';
 
 const any = (value: unknown): never => value as never;
 
-describe('sizes that nothing has the memory for', () => {
+describe('sizes that no memory is enough for', () => {
   it('a shape of very many axes is refused by its length', () => {
     const axes: number[] = [];
     axes.length = 4e9;
@@ -37,13 +37,13 @@ describe('sizes that nothing has the memory for', () => {
       const tokens = await layer.forward(Tensor.zeros([0, 1, 1, 2 ** 18 + i]));
       expect(tokens.shape).toEqual([0, 2 ** 18 + i, 1024]);
     }
-    // Each table would have had 512 MiB.
+    // If it were made, each table would have 512 MiB.
     expect(process.memoryUsage().rss - before).toBeLessThan(2 ** 28);
   });
 });
 
 describe('tensors that a forward is writing', () => {
-  it('cannot be read at once, but by forwards behind it', async () => {
+  it('can be read only by later forwards', async () => {
     const layer = new CaptionProjection({ inFeatures: 512, hiddenSize: 512, device: 'cpu' });
     const state = Object.fromEntries(
       ['linear_1', 'linear_2'].flatMap((name) => [
@@ -68,7 +68,7 @@ describe('tensors that a forward is writing', () => {
     expect(await writing).toBe(out);
     expect(valuesOf(await reading)).toEqual(valuesOf(layer.forwardSync(out)));
 
-    // An array of the caller receives its values when the forward ends, too late for those behind it.
+    // An array of the caller gets its values when the forward ends, which is too late for later forwards.
     const array = new Tensor('float32', new Float32Array(512 * 512), [512, 512]);
     const twin = await array.to('cpu');
     const filling = layer.forward(random([512, 512]), undefined, { out: array });
@@ -82,7 +82,7 @@ describe('tensors that a forward is writing', () => {
   });
 });
 
-describe('what passes for numbers, tensors and arrays', () => {
+describe('what counts as numbers, tensors and arrays', () => {
   it('integers of any width are timesteps', () => {
     const layer = new Timesteps({
       numChannels: 8,
@@ -117,14 +117,14 @@ describe('what passes for numbers, tensors and arrays', () => {
     refused(() => layer.loadStateDict(state), 'ERR_VALUE', 'names in stateDict', '1');
   });
 
-  it("zeros and to take 'auto', too", async () => {
+  it("zeros and to accept 'auto'", async () => {
     const tensor = Tensor.zeros([1], { device: 'auto' });
     expect((await tensor.to('auto')).device).toBe(tensor.device);
   });
 });
 
 describe('memory', () => {
-  it('is counted, and given back, by every one of these', () => {
+  it('is counted, and returned when a tensor is disposed', () => {
     const { live, limit } = memoryUsage();
     const tensor = Tensor.zeros([2 ** 20]);
     expect(memoryUsage().live).toBeGreaterThanOrEqual(live + 2 ** 22);

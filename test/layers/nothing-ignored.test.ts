@@ -34,7 +34,7 @@ function timestepEmbedding(): latte.TimestepEmbedding {
   return layer;
 }
 
-/** An unknown option with the name that it was meant to be. */
+/** A misspelt option, and the option that was meant. */
 const misspelt: [string, (options: object) => unknown, string, string][] = [
   ['new PatchEmbed', (o) => new latte.PatchEmbed(o), 'patch_size', 'patchSize'],
   [
@@ -123,7 +123,7 @@ describe('an option of an unknown name', () => {
     await rejected(() => layer.forward(random([1, 4, 8, 8]), any({ ouput: 1 })), 'ERR_VALUE', 'ou');
   });
 
-  it('means nothing where it is undefined', () => {
+  it('has no effect if it is undefined', () => {
     expect(latte.get1dSincosPosEmbed(8, 4, any({ base_size: undefined })).shape).toEqual([4, 8]);
   });
 
@@ -135,7 +135,7 @@ describe('an option of an unknown name', () => {
   });
 });
 
-describe('what is no options object', () => {
+describe('a value that is no options object', () => {
   const strange: [string, unknown, string][] = [
     ['a Tensor', random([1]), 'Tensor'],
     ['a Map', new Map([['device', 'cpu']]), 'Map'],
@@ -162,7 +162,7 @@ describe('what is no options object', () => {
   });
 });
 
-describe('options stand in the last argument, or for the optional one before it', () => {
+describe('options are the last argument, or take the place of the optional one before it', () => {
   it.each([
     ['captionProjection', caption],
     ['timestepEmbedding', timestepEmbedding],
@@ -218,21 +218,21 @@ describe('options stand in the last argument, or for the optional one before it'
     );
   });
 
-  it('but Array.prototype.map may add its index and array', async () => {
+  it('unless Array.prototype.map adds its index and array', async () => {
     const [opened] = ['/nowhere.safetensors'].map(latte.openCheckpoint);
     await rejected(() => opened!, 'ERR_CHECKPOINT');
   });
 });
 
 describe('out', () => {
-  it('of another device is refused, whichever is whose', async () => {
+  it("on another device than the layer's is refused", async () => {
     const layer = new latte.Timesteps({
       ...{ numChannels: 8, flipSinToCos: true, downscaleFreqShift: 0 },
       device: 'cpu',
     });
     const out = Tensor.zeros([1, 8], { device: defaultDevice });
     if (defaultDevice === 'cpu') {
-      // What a caller writes on a tensor does not move it.
+      // A property that the caller defines on a tensor does not change its device.
       Object.defineProperty(out, 'device', { value: 'npu:0' });
       expect(await layer.forward([1], { out })).toBe(out);
       return;
@@ -272,7 +272,7 @@ describe('an AbortSignal', () => {
     );
     controller.abort(new Error('enough'));
     const ends = await Promise.allSettled(waiting);
-    // The last ones cannot have begun yet: they wait behind the first.
+    // The last ones cannot have begun, because they wait behind the first.
     for (const end of ends.slice(-8)) {
       expect(end).toMatchObject({ status: 'rejected', reason: { code: 'ERR_ABORTED' } });
     }
@@ -284,7 +284,7 @@ describe('an AbortSignal', () => {
     const controller = new AbortController();
     controller.signal.addEventListener('abort', (event) => event.stopImmediatePropagation());
     const latent = random([64, 4, 8, 8]);
-    // The first forward packs the weights, which the layer then keeps.
+    // The first forward packs the weights, which the layer keeps.
     (await layer.forward(latent)).dispose();
     const { live } = latte.memoryUsage({ device: layer.device });
     const forward = layer.forward(latent, { signal: controller.signal });
@@ -293,7 +293,7 @@ describe('an AbortSignal', () => {
     expect(latte.memoryUsage({ device: layer.device }).live).toBeLessThanOrEqual(live);
   });
 
-  it("whose own properties throw is asked through the runtime's functions", async () => {
+  it("whose own properties throw is read by the runtime's functions", async () => {
     const layer = smallPatchEmbed();
     const { signal } = new AbortController();
     for (const name of ['addEventListener', 'removeEventListener', 'aborted', 'reason']) {
@@ -319,7 +319,7 @@ describe('values of another realm', () => {
     expect(Object.keys(layer.stateDict())).toEqual(Object.keys(weights));
     map.set('more', random([1]));
     refused(() => layer.loadStateDict(map), 'ERR_VALUE', '"more"');
-    // It is written, too: the name below is refused, so the entries were seen.
+    // The Map's entries are read: the unknown name below is refused.
     map.set('__metadata__', random([1]));
     await rejected(() => writeSafetensors('/nowhere/x', map), 'ERR_VALUE', '__metadata__');
   });
@@ -331,7 +331,7 @@ describe('values of another realm', () => {
   });
 });
 
-describe('what holds no tensors by name', () => {
+describe('a value that does not hold tensors by name', () => {
   it.each<[string, unknown]>([
     ['a proxy of a Map', new Proxy(new Map([['x', random([1])]]), {})],
     ['a revoked proxy', revoked()],

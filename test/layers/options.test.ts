@@ -5,7 +5,7 @@ import { refused } from '../support/errors.js';
 
 const any = (value: unknown): never => value as never;
 
-/** Each layer with options that are right: one of them is spoilt at a time. */
+/** Valid options of each layer; the tests replace one of them at a time. */
 const layers: Record<
   string,
   {
@@ -97,12 +97,12 @@ const notNullNorWhole = notPositiveWhole.filter((value) => value !== null);
 const notAboveZero = [...notFinite, 0, -1];
 type Spoilt = [layer: string, option: string, values: readonly unknown[]];
 
-/** Several options of a layer that refuse the same values. */
+/** Options of a layer that refuse the same values. */
 function each(layer: string, options: readonly string[], values: readonly unknown[]): Spoilt[] {
   return options.map((option) => [layer, option, values]);
 }
 
-/** Layer, option, values that it refuses. */
+/** The layer, the option, and the values that it refuses. */
 const spoilt: Spoilt[] = [
   ...each(
     'PatchEmbed',

@@ -185,7 +185,7 @@ describe('`out` is refused', () => {
     expect(Buffer.compare(rawBits(await reading), rawBits(wanted))).toBe(0);
   });
 
-  it('never by forward for that: forwards run in the order of their calls', async () => {
+  it('but not by forward, because forwards run in the order of their calls', async () => {
     const square = squareCaption(64);
     const input = owned([20_000, 64]);
     const wanted = square.forwardSync(input);

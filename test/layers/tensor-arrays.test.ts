@@ -48,7 +48,7 @@ describe("a caller's array is read with the runtime's own getters", () => {
 });
 
 describe('the data of a float16 tensor', () => {
-  it('is a Float16Array wherever the runtime has it, however the tensor was made', async () => {
+  it('is a Float16Array if the runtime has that class, however the tensor was made', async () => {
     const bits = new Uint16Array(halves);
     const made = [
       new Tensor('float16', [1, 2, -0.5]),
@@ -67,7 +67,7 @@ describe('the data of a float16 tensor', () => {
       expect([...new Uint16Array(buffer, byteOffset, 3)]).toEqual(halves);
       expect([...tensor.toFloat32Array()]).toEqual([1, 2, -0.5]);
     }
-    // The caller's memory, not a copy.
+    // `data` is the caller's memory, not a copy.
     expect(made[1]!.data.buffer).toBe(bits.buffer);
   });
 

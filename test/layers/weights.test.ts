@@ -208,7 +208,7 @@ describe('loadStateDict refuses, and the layer keeps its old weights', () => {
     refused(() => layer.loadStateDict(misshapen, options), 'ERR_SHAPE', 'proj.bias');
   });
 
-  it('what some checkpoints carry along is accepted: y_embedding', () => {
+  it('y_embedding, which some checkpoints contain, is accepted', () => {
     const layer = smallCaption();
     const state = Object.fromEntries([
       ['linear_1.weight', Tensor.zeros([12, 8])],
@@ -225,7 +225,7 @@ describe('loadStateDict refuses, and the layer keeps its old weights', () => {
 });
 
 describe('a layer without parameters', () => {
-  it('TimestepEmbedding without bias has but two', () => {
+  it('TimestepEmbedding without bias has only two', () => {
     const layer = new TimestepEmbedding({ inChannels: 4, timeEmbedDim: 3, sampleProjBias: false });
     layer.loadStateDict({ 'linear_1.weight': random([3, 4]), 'linear_2.weight': random([3, 3]) });
     refused(

@@ -45,11 +45,11 @@ describe('opening the library', () => {
   });
 });
 
-// The dynamic linker maps what there is of such a file, and the process ends by SIGBUS.
-describe('a file of the addon that cannot be one', () => {
+// The dynamic linker maps a truncated file; the process would then end by SIGBUS.
+describe('a damaged file of the addon', () => {
   const folder = mkdtempSync(join(tmpdir(), 'latte-opening-'));
   const named = join(folder, 'latte.node');
-  /** The beginning of a program for this processor. */
+  /** The beginning of a shared object for this processor. */
   const begin = Buffer.alloc(65536);
 
   beforeAll(() => {
@@ -67,7 +67,7 @@ describe('a file of the addon that cannot be one', () => {
   ])('is refused before it is loaded: %s', async (_, bytes, message) => {
     const other = Buffer.from(begin);
     other.writeUInt16LE(8, 18); // MIPS
-    // No section headers: nothing is missing.
+    // A file without section headers is not taken for a truncated one.
     other.writeUInt16LE(0, 60);
     other.writeBigUInt64LE(0n, 40);
     writeFileSync(named, bytes ?? other);

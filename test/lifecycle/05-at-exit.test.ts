@@ -4,10 +4,10 @@ import { children, type Ended } from '../support/child.js';
 const { run } = children();
 
 /**
- * Node.js 24 waits for V8's threads in process.exit, while one of them may wait for a garbage
- * collection that the main thread no longer does (nodejs/node issue 54918): 4 of 350 exits hung, with
- * none of the addon's threads involved. On Node.js 24 these tests therefore run V8 without threads of
- * its own; docs/threads.md describes it.
+ * Node.js 24 waits for V8's threads in process.exit. One of them may wait for a garbage collection that the
+ * main thread no longer does (nodejs/node issue 54918). So 4 of 350 exits hung, none because of the addon's
+ * threads. On Node.js 24 these tests therefore run V8 without threads of its own; docs/threads.md describes
+ * it.
  */
 const node = process.versions.node.startsWith('24.') ? ['--single-threaded'] : [];
 

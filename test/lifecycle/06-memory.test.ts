@@ -4,7 +4,7 @@ import { children } from '../support/child.js';
 const { run } = children();
 
 interface Report {
-  /** Bytes in use before and after, and how many passed through in between. */
+  /** Bytes in use before and after the operations, and the bytes that they allocated. */
   live: [number, number];
   pooled: number;
   limit: number;
@@ -13,7 +13,7 @@ interface Report {
   peak: number;
 }
 
-/** The pool's free bytes and the process's resident ones, before and after idling. */
+/** The pool's free bytes and the process's resident bytes, before and after idling. */
 interface Idle {
   byteLength: number;
   before: [number, number];
@@ -31,7 +31,7 @@ async function measure(what: string): Promise<Report> {
   return JSON.parse(ended.stdout) as Report;
 }
 
-describe('memory that is not wanted', () => {
+describe('memory that is not used', () => {
   it('goes back to the system after a while, and can be had again; the process ends', async () => {
     const ended = await run('test/lifecycle/fixtures/idle');
     expect(ended).toMatchObject({ status: 0, stderr: '' });
@@ -56,7 +56,7 @@ describe('memory comes back', () => {
     const { live, pooled, limit, residentGrowth, turnover } = await measure(what);
     expect(live[1]).toBe(live[0]);
     expect(pooled).toBeLessThanOrEqual(limit);
-    // What stays resident is the pool, the collector's heap and the allocator's; not what passed.
+    // Only the pool, the collector's heap and the allocator keep memory: far less than was allocated.
     expect(residentGrowth).toBeLessThan(limit + turnover / 4);
   });
 

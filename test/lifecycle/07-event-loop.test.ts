@@ -7,7 +7,7 @@ interface Report {
   /** The longest time between two turns of the loop in each of the interleaved rounds, in milliseconds. */
   idle: number[];
   busy: number[];
-  /** How long one forwardSync keeps the loop, for comparison. */
+  /** The duration of one forwardSync, for comparison. */
   blocking: number[];
 }
 
@@ -17,8 +17,8 @@ describe('the event loop', () => {
     expect(ended).toMatchObject({ status: 0, stderr: '' });
     const { idle, busy, blocking } = JSON.parse(ended.stdout) as Report;
     const median = (list: number[]): number => list.sort((a, b) => a - b)[list.length >> 1]!;
-    // A loop that the forward blocks stands still for about as long as a forwardSync takes. The
-    // medians of interleaved rounds leave out what the machine's noise does to single ones.
+    // A blocked loop stands still for about as long as a forwardSync takes. The medians of interleaved
+    // rounds exclude single disturbances by the machine.
     const excess = median(busy) - median(idle);
     expect(excess, JSON.stringify({ idle, busy, blocking })).toBeLessThan(median(blocking) / 4);
   });

@@ -57,7 +57,7 @@ describe('a forward of which one allocation or call of Node-API fails', () => {
     expect(strange).toEqual([]);
     expect(kept).toEqual([]);
     expect(leaked.bytes).toBe(0);
-    // An NPU's device keeps blocks, events and operations for the next work.
+    // The device of an NPU keeps blocks, events and operations for later works.
     if (!onTwin) expect(leaked.blocks).toBe(0);
   });
 
@@ -66,7 +66,7 @@ describe('a forward of which one allocation or call of Node-API fails', () => {
     expect(blocks).toBeLessThan(onTwin ? 100 : 1);
   });
 
-  it('gives a copy to a runtime that takes no memory of others', async () => {
+  it('gives a copy to a runtime that accepts no external memory', async () => {
     const report = await runScenario('refused', { LATTE_REFUSE_EXTERNAL_BUFFERS: '1' });
     expect(report).toEqual([5, 5, true, true]);
   });

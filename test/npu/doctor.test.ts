@@ -5,7 +5,7 @@ import type { SelfTest } from '../../lib/cli/doctor/self-test.js';
 import { deviceDiagnostics, type DeviceDiagnostics } from '../../lib/index.js';
 import { run } from '../cli/run.js';
 
-// The doctor where there are NPUs, simulated ones. Without: test/cli/doctor.test.ts.
+// The doctor on a host with simulated NPUs. Without: test/cli/doctor.test.ts.
 
 interface Diagnosis {
   healthy: boolean;
@@ -23,7 +23,7 @@ async function diagnose(
 }
 
 describe('doctor', () => {
-  it('runs every layer on every NPU and is content: status 0', async () => {
+  it('runs every layer on every NPU and finds no failure: status 0', async () => {
     const { status, stdout, stderr } = await run(['doctor'], { LATTE_TWIN_DEVICES: '3' });
     expect(stderr).toBe('');
     expect(stdout).toMatch(/^ {2}ok {4}NPU +3 × Ascend910/m);
@@ -45,11 +45,11 @@ describe('doctor', () => {
       expect(outcome).toBe('passed');
       expect(largestError).toBeLessThanOrEqual(allowed);
     }
-    // The NPU's sums of float32 are taken in another order: what is compared is the NPU's.
+    // Sums of float32 in another order than the CPU's make an error; on the CPU it would be 0.
     expect(selfTest.some(({ largestError }) => largestError! > 0)).toBe(true);
   });
 
-  it('takes a dtype that the chip refuses for no failure', async () => {
+  it('does not count a dtype that the chip refuses as a failure', async () => {
     const { status, findings, selfTest } = await diagnose({ LATTE_TWIN_SOC: 'Ascend910A' });
     expect(status).toBe(0);
     const outcomes = (dtype: string, outcome: string): number =>
@@ -81,7 +81,7 @@ describe('doctor', () => {
     expect(findings.filter(({ state }) => state === 'failure')).toMatchObject([
       { name: 'kernels', text: expect.stringMatching(/^none of its kernels run on npu:\d/) },
     ]);
-    // CANN's operators serve.
+    // CANN's operators compute instead.
     expect(selfTest.every(({ outcome }) => outcome === 'passed')).toBe(true);
     expect(diagnostics.npu.kernelsPlugin).toBe(false);
   });
@@ -97,7 +97,7 @@ describe('doctor', () => {
     expect(selfTest.fix).toContain('Ascend-cann-kernels-910b');
   });
 
-  it('has no NPU where the runtime shows none: status 1', async () => {
+  it('reports no NPU if the runtime has none: status 1', async () => {
     const { status, findings } = await diagnose({ LATTE_TWIN_DEVICES: '0' });
     expect(status).toBe(1);
     expect(findings.find(({ name }) => name === 'NPU')).toMatchObject({

@@ -4,15 +4,15 @@ import { twin, type Fault } from '../support/twin.js';
 import { children } from '../support/child.js';
 import { kinds, launchesAllocate, makeForward, toHost, type Forward } from './layers.js';
 
-// Every call that a forward makes of CANN fails once: the promise must be rejected with the
-// runtime's own code, nothing may leak, and the device must work afterwards.
+// Each call that a forward makes of CANN fails once. The promise must be rejected with the runtime's own
+// code, nothing may leak, and the device must work afterwards.
 
 const dtype: FloatDType = 'float16';
 const code = 507011;
-/** For calls that give null instead of a code: "invalid parameter". */
+/** The code of calls that return null instead of a code: "invalid parameter". */
 const nullCode = 107000;
 
-/** Runs a forward with a fault; gives what it was rejected with, if it was. */
+/** Runs a forward with a fault; resolves to its error, if it was rejected. */
 async function withFault(
   forward: Pick<Forward, 'forward'>,
   fault: Fault,
@@ -33,7 +33,7 @@ function maxDifference(a: Float32Array, b: Float32Array): number {
   return a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0);
 }
 
-/** What the process holds of CANN's, in numbers of handles and bytes. */
+/** The numbers of handles and bytes of CANN that the process holds. */
 function held(): Record<string, number> {
   const { liveHandles, liveDeviceBytes, liveHostBytes } = twin().counters();
   return { ...liveHandles, liveDeviceBytes, liveHostBytes };
@@ -41,26 +41,26 @@ function held(): Record<string, number> {
 
 async function settled(forward: Forward): Promise<Float32Array[]> {
   const values = await toHost(await forward.forward());
-  // What the first made anew is in its place for the second, which is captured; the third is a
-  // replay. A successful replay also resets the device's count of failures.
+  // The first forward makes objects anew, the second uses them and is captured, the third is a replay. A
+  // successful replay also resets the device's count of failures.
   for (let i = 0; i < 2; i++) await toHost(await forward.forward());
   return values;
 }
 
-/** After an asynchronous failure all executors and constants are made anew. */
+/** Makes a forward fail asynchronously, so that all executors and constants are made anew. */
 async function forget(forward: Forward): Promise<void> {
   await withFault(forward, { call: 'copy', nth: 1, code, async: true });
 }
 
-/** Every call of a forward that can fail it: the function and how manieth. */
+/** Every call of a forward that can fail it: the function, and the number of the call. */
 async function callsOf(forward: Forward): Promise<[string, number][]> {
   twin().reset();
   await toHost(await forward.forward());
   return Object.entries(twin().counters().calls).flatMap(([call, times]) => {
-    // Without calls that only report an error or free something.
+    // Leaves out calls that only report an error or free something.
     if (/aclGetRecentErrMsg|Destroy|Free/.test(call)) return [];
-    // How often an event is asked for is a matter of time: the first is there in any case. An
-    // executor that cannot be kept serves once, as most do.
+    // The number of queries of an event depends on timing, but there is always a first one. A failed
+    // aclSetAclOpExecutorRepeatable is no failure: the executor then runs once, as most do.
     if (call === 'aclSetAclOpExecutorRepeatable') return [];
     if (call === 'aclrtMalloc' && launchesAllocate()) return [];
     const most = call === 'aclrtQueryEventStatus' ? 1 : times;
@@ -76,7 +76,7 @@ function problemOf(error: LatteError | undefined, call: string): string | undefi
   return `${error.code} ${error.aclCode} ${error.operation}: ${error.message}`;
 }
 
-/** Lets each call fail; gives what went wrong, in words. */
+/** Makes each call fail in turn; returns the problems as texts. */
 async function failEach(forward: Forward, anew: boolean): Promise<[string[], number]> {
   const right = await settled(forward);
   await forget(forward);
@@ -109,7 +109,7 @@ describe.each(Object.keys(kinds))('every call of %s that fails', (name) => {
     forward.dispose();
   });
 
-  it('does so where everything is made anew', async () => {
+  it('does so if everything is made anew', async () => {
     const forward = makeForward(name, dtype);
     const [failures, injected] = await failEach(forward, true);
     expect(failures).toEqual([]);
@@ -143,7 +143,7 @@ describe.each(Object.keys(kinds))('every call of %s that fails', (name) => {
 
 describe('a constant that did not arrive', () => {
   it.each([1, 2])('is copied again: copy #%i of the first forward fails', async (nth) => {
-    // Frequencies that no forward before has brought to the device.
+    // The first forward with these frequencies copies them to the device.
     const options = { numChannels: 310 + 2 * nth, flipSinToCos: true, downscaleFreqShift: 0 };
     const timesteps = [1, 50.5, 999];
     const layer = new Timesteps({ ...options, device: 'npu:0' });
@@ -161,13 +161,13 @@ const { run } = children();
 
 describe('a device that is lost', () => {
   it.each(['CaptionProjection', 'TimestepEmbedding'] as const)(
-    'fails what waits and what comes, and the process lives on: %s',
+    'fails waiting and later works, and the process goes on: %s',
     async (name) => {
       const ended = await run('test/npu/fixtures/lost-device', { args: [name] });
       expect(ended.stderr).toBe('');
       expect(ended.status).toBe(0);
       expect(JSON.parse(ended.stdout)).toEqual({
-        // A replayed forward has a graph, where forwards are captured.
+        // If forwards are captured, a replayed forward has a graph.
         graphs: Number(name === 'TimestepEmbedding' && deviceDiagnostics().npu.captures),
         waiting: Array<string>(8).fill('ERR_DEVICE 507010'),
         afterwards: 'ERR_DEVICE 507010',

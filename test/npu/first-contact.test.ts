@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { children } from '../support/child.js';
 import type { Probe, ProbeOptions } from './fixtures/probe.js';
 
-// The first use of an NPU in a process: the chip, the variable that hides NPUs, missing kernels, other
-// users of ACL, and the signal handlers that CANN installs.
+// The first use of NPUs in a process: the chip, the variable that hides NPUs, missing kernels, other users
+// of ACL, and the signal handlers that CANN installs.
 
 const { run } = children();
 const twin = process.env.ASCEND_HOME_PATH!;
@@ -116,14 +116,14 @@ describe('the count of aclInit', () => {
     return ended.stderr.trim().split('\n').sort();
   };
 
-  it('is given back where the runtime counts: ACL ends', async () => {
+  it('is decremented if the runtime counts: ACL ends', async () => {
     expect(await end({})).toEqual([
       'twin: 0 reference(s) to ACL are left',
       'twin: aclFinalizeReference was called 1 time(s)',
     ]);
   });
 
-  it('is given back where somebody else was first: only their reference is left', async () => {
+  it('is decremented if another user was first: only their reference is left', async () => {
     expect(await end({ initialised: true })).toEqual([
       'twin: 1 reference(s) to ACL are left',
       'twin: aclFinalizeReference was called 1 time(s)',

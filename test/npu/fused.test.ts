@@ -6,12 +6,12 @@ import { uniform } from '../support/random.js';
 import { tensorOf, valuesOf } from '../support/tensors.js';
 import { twin } from '../support/twin.js';
 
-// The fused projection keeps an operand on the NPU for each way in which tokens are cut into tiles,
-// which follows from the number of images, too: one must not be taken for another. Not in runs with
+// The fused projection keeps an operand on the NPU for each way in which tokens are cut into tiles. The
+// number of images affects that, too, so one operand must not be used for another. Not in runs with
 // LATTE_ASCEND_FUSED_PATCH=0 (vitest.config.mjs).
 
 const patch = { height: 8, width: 8, patchSize: 2, inChannels: 4, embedDim: 1152 };
-/** One unit of the dtype at 4, which no result reaches. */
+/** One unit of the dtype at 4; all results are smaller than 4. */
 const allowance = { float32: 2 ** -18, float16: 2 ** -8, bfloat16: 2 ** -5 } as Record<
   FloatDType,
   number

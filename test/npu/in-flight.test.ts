@@ -13,18 +13,17 @@ import { uniform } from '../support/random.js';
 import { tensorOf } from '../support/tensors.js';
 import { twin } from '../support/twin.js';
 
-// Several forwards are on the stream when a task of one of them fails: that one must be rejected,
-// and each other one is right to the last bit or rejected. By CANN's default a stream goes on after
-// a failure, and events behind it complete without an error; a stream that stops takes its whole
-// context along. Which of the two a stream does is decided when it is made, so that a failure ends
-// the old mode.
+// Several forwards are on the stream when a task of one of them fails. That forward must be rejected; each
+// other one must be rejected, or right to the last bit. By CANN's default a stream goes on after a failure,
+// and events behind it complete without an error. A stream that stops on failure stops its whole context. A
+// stream's mode is set when it is made, so a failure is needed before another mode applies.
 
 const device = 'npu:0';
 const code = 507015;
 const inFlight = 5;
 
 interface Work {
-  /** The forward with the i-th input: no two inputs are equal, so that no stale result is right. */
+  /** Runs the forward with the i-th input. All inputs differ, so that no old result is right. */
   forward(i: number): Promise<Tensor>;
   dispose(): void;
 }
@@ -43,7 +42,7 @@ const works: Record<string, () => Work> = {
     const latents = inputs('latent', [2, 4, 8, 8]);
     return { forward: (i) => layer.forward(latents[i]!), dispose: () => layer.dispose() };
   },
-  // Captured and replayed, where that works.
+  // Later forwards are captured and replayed, if the device can do that.
   CombinedTimestepSizeEmbeddings: () => {
     const options = { embeddingDim: 48, sizeEmbDim: 16, useAdditionalConditions: false };
     const layer = new CombinedTimestepSizeEmbeddings({ ...options, device, dtype: 'float16' });
@@ -68,7 +67,7 @@ async function valuesOf(result: Tensor): Promise<string> {
   return Buffer.from(host.toFloat32Array().buffer).toString('base64');
 }
 
-/** What became of each forward: its values, or the error. */
+/** How each forward ended: with its values, or with an error. */
 async function together(work: Work): Promise<(string | LatteError)[]> {
   const promises = Array.from({ length: inFlight }, (_, i) => work.forward(i));
   const settled = await Promise.allSettled(promises);
@@ -81,7 +80,7 @@ async function together(work: Work): Promise<(string | LatteError)[]> {
   return outcomes;
 }
 
-/** Ends the context and the stream, so that new ones are made. */
+/** Makes a forward fail, so that a new context and stream are made. */
 async function renewContext(work: Work): Promise<void> {
   twin().inject({ call: 'launch', nth: 1, code, async: true });
   await expect(work.forward(0)).rejects.toMatchObject({ code: 'ERR_DEVICE', aclCode: code });
@@ -120,49 +119,52 @@ describe.each([
       expect(launches).toBeGreaterThan(0);
     });
 
-    // A task that fails on the stream (three times: which works are on it then differs), and a call
-    // that returns its failure at once.
+    // Either a task fails on the stream, or a call returns its failure at once. Each runs three times,
+    // because other works are on the stream each time.
     it.each([
       ['a task', true],
       ['a task', true],
       ['a task', true],
       ['a call', false],
-    ])('rejects the one of which %s fails, and lets no wrong one pass', async (_, async) => {
-      const problems: string[] = [];
-      let passed = 0;
-      for (const [call, times] of [
-        ['launch', launches],
-        ['copy', copies],
-      ] as const) {
-        for (let nth = 1; nth <= times * inFlight; nth++) {
-          twin().inject({ call, nth, code, async });
-          const failing = Math.floor((nth - 1) / times);
-          for (const [i, outcome] of (await together(work)).entries()) {
-            const where = `${call} #${nth}: forward ${i}`;
-            if (outcome === right[i]) {
-              passed++;
-              if (i === failing) problems.push(`${where} had failed, and resolved`);
-            } else if (!(outcome instanceof LatteError)) {
-              problems.push(`${where} resolved with wrong values`);
-            } else if (outcome.code !== 'ERR_DEVICE' || outcome.aclCode !== code) {
-              problems.push(`${where}: ${outcome.code} ${outcome.message}`);
+    ])(
+      'rejects the forward of which %s fails, and resolves none with wrong values',
+      async (_, async) => {
+        const problems: string[] = [];
+        let passed = 0;
+        for (const [call, times] of [
+          ['launch', launches],
+          ['copy', copies],
+        ] as const) {
+          for (let nth = 1; nth <= times * inFlight; nth++) {
+            twin().inject({ call, nth, code, async });
+            const failing = Math.floor((nth - 1) / times);
+            for (const [i, outcome] of (await together(work)).entries()) {
+              const where = `${call} #${nth}: forward ${i}`;
+              if (outcome === right[i]) {
+                passed++;
+                if (i === failing) problems.push(`${where} had failed, and resolved`);
+              } else if (!(outcome instanceof LatteError)) {
+                problems.push(`${where} resolved with wrong values`);
+              } else if (outcome.code !== 'ERR_DEVICE' || outcome.aclCode !== code) {
+                problems.push(`${where}: ${outcome.code} ${outcome.message}`);
+              }
+            }
+            // The recovery keeps the weights, the pool and the executors working.
+            const afterwards = await together(work);
+            if (JSON.stringify(afterwards) !== JSON.stringify(right)) {
+              problems.push(`${call} #${nth}: wrong afterwards`);
             }
           }
-          // Weights, the pool and executors after the recovery.
-          const afterwards = await together(work);
-          if (JSON.stringify(afterwards) !== JSON.stringify(right)) {
-            problems.push(`${call} #${nth}: wrong afterwards`);
-          }
         }
-      }
-      expect(problems).toEqual([]);
-      expect(passed).toBeGreaterThan(0);
-      expect(twin().violations()).toEqual([]);
-    });
+        expect(problems).toEqual([]);
+        expect(passed).toBeGreaterThan(0);
+        expect(twin().violations()).toEqual([]);
+      },
+    );
   });
 });
 
-describe('a failure takes along the context, not the memory', () => {
+describe('a failure ends the context, but keeps the memory', () => {
   const timesOne = (values: number[]): Tensor => new Tensor('float32', values);
 
   it('tensors and memory of others keep their values', async () => {
@@ -183,7 +185,7 @@ describe('a failure takes along the context, not the memory', () => {
     const work = works.CaptionProjection!();
     await valuesOf(await work.forward(0));
     const bytes = new Uint8Array(new Float32Array([7, 8, 9]).buffer);
-    // The work does not end before the wait for the event is behind it on the stream; then it fails.
+    // The work fails only after the wait for the event was put on the stream behind it.
     twin().reset();
     twin().inject({ call: 'launch', nth: 1, hangs: true });
     const failing = work.forward(0);

@@ -16,7 +16,7 @@ import { refused } from '../support/errors.js';
 import { twin } from '../support/twin.js';
 import type { Probe, ProbeOptions } from './fixtures/probe.js';
 
-// Right and wrong installations of CANN and of the kernels plugin.
+// Complete and broken installations of CANN and of the kernels plugin.
 
 const { run } = children();
 const lib = join(process.env.ASCEND_HOME_PATH!, 'lib64');
@@ -25,7 +25,7 @@ const plugin = join(lib, 'liblatte_ascend_kernels.so');
 async function probe(options: ProbeOptions = {}, env: NodeJS.ProcessEnv = {}): Promise<Probe> {
   const ended = await run('test/npu/fixtures/probe', {
     args: [JSON.stringify(options)],
-    // Whichever way this run takes: the operations that are named here are those of the usual one.
+    // The operations named below are those of the usual settings, whatever this run's settings are.
     env: { LATTE_ASCEND_FUSED_PATCH: '0', ...env },
   });
   expect(ended).toMatchObject({ status: 0, signal: null, stderr: '' });
@@ -35,10 +35,10 @@ async function probe(options: ProbeOptions = {}, env: NodeJS.ProcessEnv = {}): P
 describe('the kernels plugin', () => {
   const kernels = (LATTE_ASCEND_KERNELS: string): NodeJS.ProcessEnv => ({ LATTE_ASCEND_KERNELS });
 
-  it('serves where it is', async () => {
+  it('is used if it is installed', async () => {
     const { npu, forwards, launches } = await probe({}, kernels(plugin));
     expect(npu).toMatchObject({ kernelsPlugin: true, kernelsPluginPath: plugin });
-    // At opening the device tries the kernel in three dtypes.
+    // When it is opened, the device tries the kernel in three dtypes.
     expect([forwards.float16, launches.latte_patchify]).toEqual(['works', 3 + 1]);
   });
 
@@ -60,13 +60,13 @@ describe('the kernels plugin', () => {
   });
 });
 
-describe('an installation that is not whole', () => {
+describe('an incomplete installation', () => {
   const folders: string[] = [];
   afterAll(() => {
     for (const folder of folders) rmSync(folder, { recursive: true });
   });
 
-  /** An ASCEND_HOME_PATH with links to some of the libraries; 'a=b': b under the name of a. */
+  /** An ASCEND_HOME_PATH with links to some of the libraries; 'a=b' is library b under the name a. */
   function home(...names: string[]): string {
     const folder = mkdtempSync(join(tmpdir(), 'latte-cann-'));
     folders.push(folder);
@@ -157,7 +157,7 @@ describe('an older runtime', () => {
     'aclrtLaunchKernelWithConfig',
   ];
 
-  /** A copy of the libraries in which functions have names that nobody asks for. */
+  /** A copy of the libraries in which these functions are renamed, so that the addon does not find them. */
   function homeWithout(functions: readonly string[]): string {
     const folder = mkdtempSync(join(tmpdir(), 'latte-cann-'));
     cpSync(lib, join(folder, 'lib64'), { recursive: true });
@@ -177,7 +177,7 @@ describe('an older runtime', () => {
       const { npuAfterwards, forwards } = await probe({}, { ASCEND_HOME_PATH: folder });
       rmSync(folder, { recursive: true });
       expect(forwards.float16).toBe('works');
-      // Without the functions that launch a kernel of a binary, a launch allocates.
+      // Without the functions that launch a kernel of a binary, each launch allocates.
       const captures = !names.some((name) => /^aclmdlRI|Binary|LaunchKernel/.test(name));
       expect(npuAfterwards.captures).toBe(captures);
       if (!captures) {
@@ -199,13 +199,13 @@ describe('a runtime that does not work', () => {
     expect(npu.reason).toContain(String(code));
   });
 
-  it('shows no NPU', async () => {
+  it('has no NPU', async () => {
     const { npu } = await probe({}, { LATTE_TWIN_DEVICES: '0' });
     expect(npu).toMatchObject({ available: false, deviceCount: 0 });
     expect(npu.reason).toContain('shows this process no NPU');
   });
 
-  it('shows as many as there are', async () => {
+  it('has as many as there are', async () => {
     const { devices } = await probe({}, { LATTE_TWIN_DEVICES: '3' });
     expect(devices).toEqual(['cpu', 'npu:0', 'npu:1', 'npu:2']);
   });
@@ -219,7 +219,7 @@ describe('a runtime that does not work', () => {
     'aclrtGetMemInfo',
   ])('%s fails as a device is opened: it says so, and opens the next time', (call) => {
     twin().inject({ call, nth: 1, code: 507000 });
-    // Opened for the first time by this line, or not at all.
+    // This line opens the device for the first time, or fails to.
     const zeros = (): Tensor => Tensor.zeros([1], { device: 'npu:1' });
     refused(zeros, 'ERR_DEVICE_UNAVAILABLE', 'npu:1', call, '507000');
     expect(twin().clearFaults()).toBe(0);
@@ -262,12 +262,12 @@ describe('the first Ascend 910', () => {
 describe('LATTE_ASCEND_SYNC', () => {
   const laterFault = { call: 'aclnnAddmm', nth: 1, code: 507015, async: true };
 
-  it('is off: an asynchronous failure shows when the stream is synchronised', async () => {
+  it('off: an asynchronous failure is reported when the stream is synchronised', async () => {
     const { forwards } = await probe({ laterFault });
     expect(forwards.float16).toMatch(/^ERR_DEVICE 507015 aclrt(Synchronize|QueryEvent)/);
   });
 
-  it('1: it shows at the operation that failed', async () => {
+  it('1: it is reported at the operation that failed', async () => {
     const { forwards } = await probe({ laterFault }, { LATTE_ASCEND_SYNC: '1' });
     expect(forwards.float16).toMatch(/^ERR_DEVICE 507015 aclnnAddmm/);
   });
@@ -282,11 +282,11 @@ describe('the end of ACL', () => {
     return ended.stderr;
   };
 
-  it('comes once, and nothing of ours is left by then', async () => {
+  it('happens once, when nothing of ours is left', async () => {
     expect(await calls({})).toBe('twin: aclFinalize was called 1 time(s)\n');
   });
 
-  it('is not ours where somebody else of the process began', async () => {
+  it('is left to another user that initialised ACL first', async () => {
     expect(await calls({ initialised: true })).toBe('twin: aclFinalize was called 0 time(s)\n');
   });
 });

@@ -5,16 +5,16 @@ import { halfBits } from '../support/tensors.js';
 import { twin, type Counters } from '../support/twin.js';
 import { kinds, launchesAllocate, makeForward, toHost, type Forward } from './layers.js';
 
-// Counts, by the twin, what a repeated forward makes the NPU do, because starting work takes the most
-// time of a small forward. A launch is one aclnn operation or one kernel of the plugin. The kernels
-// that an operation starts are counted by the rules of docs/ascend-operations.md.
+// Counts on the twin what a repeated forward makes the NPU do, because starting work takes most of the time
+// of a small forward. A launch is one aclnn operation or one kernel of the plugin. The kernels that an
+// operation starts are counted by the rules of docs/ascend-operations.md.
 
 /**
- * Launches one by one, which are also the kernels except for what kernelsBeside() adds. Without the plugin the
- * host computes the sinusoids of timesteps that it knows. `casts` are kernels in bfloat16 alone:
- * 910B's product takes a bias as float32, which CANN makes of it each time. Embeddings of timesteps
- * have their biases in the weights. A forward whose `replayed` launches were captured replays them
- * by one launch; its kernels are the same.
+ * Launches of each layer, if nothing is replayed. Each launch is one kernel; kernelsBeside() counts the
+ * others. `aclnn` is without the plugin; the host then computes the sinusoids of timesteps that it knows.
+ * `casts` are further kernels in bfloat16: the product of a 910B takes its bias as float32, so CANN
+ * converts it each time. TimestepEmbedding has none, because its biases are in the weights. A forward whose
+ * `replayed` launches were captured replays them by one launch with the same kernels.
  */
 const launches: Record<
   string,
@@ -28,16 +28,16 @@ const launches: Record<
     ...{ plugin: 4, aclnn: 3, casts: 0, replayed: 'all' },
   },
   CombinedTimestepSizeEmbeddings: { plugin: 4, aclnn: 3, casts: 0, replayed: 'all' },
-  // SiLU and the modulation come after its embedding, which is replayed.
+  // SiLU and the modulation follow the embedding, and only the embedding is replayed.
   AdaLayerNormSingle: { plugin: 6, aclnn: 5, casts: 1, replayed: 'all but 2' },
   CaptionProjection: { plugin: 3, aclnn: 3, casts: 2 },
 };
 
-/** The kernels of a forward that are no launches of their own. */
+/** The kernels of a forward that operations start beside their own. */
 function kernelsBeside(name: string, dtype: FloatDType): number {
   if (fused && name === 'PatchEmbed') return 0;
   const casts = dtype === 'bfloat16' ? launches[name]!.casts : 0;
-  // With the plugin the position table stays in float32: a mixed addition is an Add and a Cast.
+  // With the plugin the position table stays float32; adding it to a half type takes an Add and a Cast.
   const mixed = npu.kernelsPlugin && dtype !== 'float32' && name.startsWith('PatchEmbed') ? 1 : 0;
   return casts + mixed;
 }
@@ -45,14 +45,14 @@ function kernelsBeside(name: string, dtype: FloatDType): number {
 const { npu } = deviceDiagnostics();
 const dtypes: FloatDType[] =
   npu.soc === 'Ascend910A' ? ['float16'] : ['float32', 'float16', 'bfloat16'];
-// Not on the first 910, nor with the launch functions, which allocate (docs/ascend.md).
+// The first 910 replays nothing, nor does an NPU whose launches allocate (docs/ascend.md).
 const replays =
   npu.soc !== 'Ascend910A' &&
   process.env.LATTE_ASCEND_CAPTURE !== '0' &&
   !(npu.kernelsPlugin && process.env.LATTE_ASCEND_KERNEL_BINARY === 'off');
 const fused = npu.kernelsPlugin === true && process.env.LATTE_ASCEND_FUSED_PATCH !== '0';
 
-/** Launches if nothing is replayed. */
+/** The number of launches, and of their own kernels, if nothing is replayed. */
 function expectedKernels(name: string): number {
   if (fused && name === 'PatchEmbed') return 1;
   const { plugin, aclnn } = launches[name]!;
@@ -60,7 +60,7 @@ function expectedKernels(name: string): number {
   return aclnn;
 }
 
-/** The number of launches; a replay is one. */
+/** The number of launches, where a replay counts as one. */
 function expectedLaunches(name: string): number {
   const { replayed } = launches[name]!;
   if (replayed === undefined || !replays) return expectedKernels(name);
@@ -113,12 +113,12 @@ describe('in the steady state', () => {
       );
     });
 
-    it('starts no kernel beside', () => {
+    it('starts no other kernel', () => {
       const kernels = expectedKernels(name) + kernelsBeside(name, dtype);
       expect(counted.kernels, JSON.stringify(counted.kernelsByName)).toBe(kernels * repetitions);
     });
 
-    it('replays what is to be replayed', () => {
+    it('replays the forwards that should be replayed', () => {
       const { aclmdlRIExecuteAsync = 0 } = counted.launchesByName;
       const { replayed } = launches[name]!;
       expect(aclmdlRIExecuteAsync).toBe(replayed !== undefined && replays ? repetitions : 0);
@@ -136,7 +136,7 @@ describe('in the steady state', () => {
     });
 
     it('makes no executor that may be kept', () => {
-      // aclnnInplaceCopy's and aclnnMuls' are made anew: docs/ascend-operations.md.
+      // The executors of aclnnInplaceCopy and aclnnMuls are made each time: docs/ascend-operations.md.
       const { aclnnInplaceCopy = 0, aclnnMuls = 0 } = counted.launchesByName;
       expect(counted.executorsMade).toBe(aclnnInplaceCopy + aclnnMuls);
     });

@@ -34,7 +34,7 @@ function conditions(): { timestep: number[]; resolution: Tensor; aspectRatio: Te
   };
 }
 
-/** The layers that the figures of docs/ascend.md are about. */
+/** The layers whose figures are in docs/ascend.md. */
 export const kinds: Record<string, (device: string, dtype: FloatDType) => Omit<Forward, 'name'>> = {
   PatchEmbed: (device, dtype) => patchEmbed(device, dtype, false),
   'PatchEmbed, layer norm': (device, dtype) => patchEmbed(device, dtype, true),
@@ -133,7 +133,7 @@ export function makeForward(name: string, dtype: FloatDType, device = 'npu:0'): 
   return { name, ...kinds[name]!(device, dtype) };
 }
 
-/** A forward's results on the host; what was on the device is disposed of. */
+/** Copies a forward's results to the host; disposes of those on the device. */
 export async function toHost(results: Tensor[]): Promise<Float32Array[]> {
   try {
     const values: Float32Array[] = [];
@@ -149,8 +149,8 @@ export async function toHost(results: Tensor[]): Promise<Float32Array[]> {
 }
 
 /**
- * Whether the plugin's launch functions start the kernels of the open NPU: the ones that CANN 8.1
- * generates allocate a status at each launch, and look at no result of that.
+ * Whether launches of the plugin's kernels on the open NPU allocate memory. The launch functions that CANN
+ * 8.1 generates allocate a status at each launch, and do not check whether that succeeded.
  */
 export function launchesAllocate(): boolean {
   return deviceDiagnostics().npu.kernelsRung?.includes('launch functions') ?? false;

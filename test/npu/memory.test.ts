@@ -9,10 +9,10 @@ const device = 'npu:0';
 const layer = new CaptionProjection({ inFeatures: 8, hiddenSize: 12, device });
 layer.loadStateDict(randomWeights(mlpParameters('', 8, 12, 12)));
 
-/** The memory of a twin's device. */
+/** The memory of a simulated device, in bytes. */
 const all = 2 ** 31;
 
-// Sizes that the pool does not have yet.
+// Sizes that no earlier test has put into the pool.
 const sizes = [100_000, 200_000, 400_000];
 
 async function run(rows: number): Promise<void> {
@@ -50,7 +50,7 @@ describe('memory of an NPU', () => {
     },
   );
 
-  it('that is not there: ERR_OUT_OF_MEMORY, and what needs less goes on', async () => {
+  it('that is not free: ERR_OUT_OF_MEMORY, and a smaller request succeeds', async () => {
     await run(3);
     twin().setMemory(2 ** 20);
     refused(() => Tensor.zeros([2 ** 19], { device }), 'ERR_OUT_OF_MEMORY', 'device', '2097152');

@@ -14,8 +14,8 @@ import { random, randomWeights } from '../support/layers.js';
 import { longestTurn } from '../support/loop.js';
 import { twin } from '../support/twin.js';
 
-// A device that takes long to open: the event loop turns meanwhile, whoever asks for the device.
-// Each test has an NPU of its own, for a process opens one once.
+// The NPUs of this test take long to open. The event loop must turn during that, for each way to ask for a
+// device. Each test uses an NPU of its own, because a process opens an NPU once.
 
 process.env.LATTE_TWIN_OPEN_MS = '600';
 process.env.LATTE_TWIN_DEVICES = '8';
@@ -30,11 +30,11 @@ function memoryOf(device: string): unknown {
   return devices().find(({ name }) => name === device)!.memory;
 }
 
-/** Expects that the loop turns while something waits for a device, about as it does without. */
+/** Expects that the loop turns while a device opens, about as it does otherwise. */
 async function expectTurns(start: () => Promise<unknown>): Promise<void> {
   const busy = await longestTurn(start);
   const idle = await longestTurn(() => new Promise((done) => setTimeout(done, busy.duration)));
-  // A loop that waits stands still for all of the duration.
+  // A blocked loop stands still for the whole duration.
   expect(busy.longest - idle.longest, JSON.stringify({ busy, idle })).toBeLessThan(
     busy.duration / 2,
   );
@@ -56,7 +56,8 @@ describe('an NPU is not opened by', () => {
     expect(memoryOf('npu:0')).toBeUndefined();
   });
 
-  // While no NPU is open: devices() has the memory of those read again, on their threads.
+  // Comes before an NPU is open: devices() reads the memory of open NPUs on their threads, which counts
+  // calls.
   it('fromDevicePointer(), which asks nothing of it, also with an event', () => {
     const before = twin().counters().calls;
     Tensor.fromDevicePointer(64n, 'float32', [4], 'npu:6', { event: 64n }).dispose();
@@ -87,7 +88,7 @@ describe('openDevice()', () => {
       );
       expect(twin().clearFaults()).toBe(0);
       expect(memoryOf('npu:1')).toBeUndefined();
-      // What had been made was given back.
+      // Objects made before the failure were released.
       expect(twin().counters().liveHandles).toEqual(before);
     },
   );
@@ -153,7 +154,7 @@ describe('the first use opens an NPU', () => {
     expect(layer.forwardSync(random([3, 8])).shape).toEqual([3, 12]);
   });
 
-  it('a failed opening throws its reason into what waits', () => {
+  it('a failed opening throws its reason in calls that wait', () => {
     const layer = new Timesteps({ ...options, device: 'npu:5' });
     const open = { code: 507033, call: 'aclrtSetDevice', device: 5 };
     twin().inject({ ...open, nth: 1 });

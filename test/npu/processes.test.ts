@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { children } from '../support/child.js';
 
-// Every process must give ACL back in order: the twin complains of what is left, and then the
-// process does not end well.
+// Every process must release what it has of ACL. Otherwise the twin reports what is left, and the process
+// fails.
 
 const { run } = children();
 
@@ -19,7 +19,7 @@ describe('a process with work on NPUs', () => {
     expect(ended.stdout).toBe(how === 'wait' ? '12' : '');
   });
 
-  // Node runs no clean-up hooks then: ACL ends with the process.
+  // In these cases Node.js runs no clean-up hooks, so ACL ends with the process.
   it.each(['exit', 'exit later'])('that calls process.exit (%s) has its code', async (how) => {
     const ended = await run('test/npu/fixtures/ending', { args: [how] });
     expect(ended).toMatchObject({ status: 7, signal: null, stderr: '', stdout: '' });

@@ -16,9 +16,9 @@ import { uniform } from '../support/random.js';
 import { hostBits, tensorOf } from '../support/tensors.js';
 import { twin } from '../support/twin.js';
 
-// The timestep path is captured after its second forward and replayed from the third on. A replay
-// gives the very bits that the launches give. Devices whose capturing is made to fail have an NPU of
-// their own: it stays off there.
+// The timestep path is captured after its second forward and replayed from the third on. A replay gives the
+// same bits as the launches. Failing captures switch capturing off on an NPU for good, so these tests use
+// NPUs of their own.
 
 process.env.LATTE_TWIN_DEVICES = '8';
 delete process.env.LATTE_TWIN_SOC;
@@ -29,9 +29,9 @@ const code = 507015;
 const combined = { embeddingDim: 48, sizeEmbDim: 16, useAdditionalConditions: true };
 
 interface Subject {
-  /** The forward with the i-th input, of `batch` samples. */
+  /** Runs the forward with the i-th input, of `batch` samples. */
   forward(i: number, batch?: number): Promise<Tensor[]>;
-  /** Loads the weights of another seed. */
+  /** Loads the random weights of another seed. */
   load(seed: string): void;
   dispose(): void;
 }
@@ -127,7 +127,7 @@ async function bitsOf(results: Tensor[]): Promise<string> {
   return bits.join();
 }
 
-/** What the i-th input gives launch by launch: the first forward of a layer. */
+/** The result of the i-th input from launches: the first forward of a new layer. */
 async function launched(make: Make, dtype: FloatDType, i: number, batch = 2, seed = '') {
   const subject = make(dtype);
   if (seed !== '') subject.load(seed);
@@ -144,7 +144,7 @@ function graphs(): number {
   return twin().counters().liveHandles.graph!;
 }
 
-/** Runs a forward so often that it is captured, and then replayed. */
+/** Runs a forward so often that it is captured and then replayed. */
 async function settle(subject: Subject, batch = 2): Promise<void> {
   for (let i = 0; i < 3; i++) await bitsOf(await subject.forward(i, batch));
 }
@@ -192,16 +192,16 @@ describe.each(Object.keys(subjects))('a replay of %s', (name) => {
 });
 
 describe('graphs', () => {
-  it('are a few of a layer, however many batch sizes come', async () => {
+  it('are only a few per layer, however many batch sizes there are', async () => {
     const subject = combined16();
-    // A work behind the end of what the tests before have disposed of.
+    // A work that comes after the end of the graphs that earlier tests have disposed of.
     await bitsOf(await subject.forward(0));
     const before = graphs();
     for (let round = 0; round < 3; round++) {
       for (let batch = 1; batch <= 7; batch++) await bitsOf(await subject.forward(0, batch));
     }
     expect(graphs() - before).toBe(4);
-    // The ones that are not used for long make room.
+    // Graphs that were not used for long are destroyed.
     for (let i = 0; i < 70; i++) await bitsOf(await subject.forward(i, 9));
     twin().reset();
     await bitsOf(await subject.forward(1, 9));
@@ -218,7 +218,7 @@ describe('graphs', () => {
     await settle(subject);
     expect(graphs()).toBe(before[0]! + 1);
     subject.dispose();
-    // A work behind the end that dispose() has asked for.
+    // A work that comes after the end that dispose() has requested.
     await bitsOf(await other.forward(0));
     expect([graphs(), memoryUsage({ device: 'npu:0' }).live]).toEqual(before);
     other.dispose();
@@ -256,7 +256,7 @@ describe('several forwards', () => {
     const right = await bitsOf([await layer.forward(sample)]);
     for (let i = 0; i < 2; i++) await bitsOf([await layer.forward(sample)]);
     const before = graphs();
-    // The stream waits, so that some are aborted on it, and some before.
+    // The stream waits, so that some forwards are aborted while they are on it, and some before.
     const { pointer, event } = twin().fillForeign(0, new Uint8Array(256));
     const late = Tensor.fromDevicePointer(pointer, 'float32', [2, 32], 'npu:0', { event });
     const first = layer.forward(late);
@@ -378,7 +378,7 @@ describe('a capture that fails', () => {
         expect(graphs()).toBe(before[0]);
       }
     }
-    // What was captured before is not replayed, either.
+    // Graphs that were captured before are not replayed, either.
     twin().reset();
     await bitsOf(await sound.forward(0));
     expect(replays()).toBe(0);
@@ -394,7 +394,7 @@ describe('the trial at opening leaves capturing off', () => {
     }
   });
 
-  // In ascending order: the diagnostics are of the last NPU.
+  // In ascending order, because the diagnostics are those of the last NPU.
   it.each<[string, string, () => void, RegExp]>([
     [
       'npu:4',

@@ -143,7 +143,7 @@ describe('a layer on an NPU', () => {
 
   it('is aborted while it waits', async () => {
     const abort = new AbortController();
-    // The device's stream waits for the other addon, and no more than a few forwards are on it.
+    // The device's stream waits for the other addon, and has room for only a few forwards.
     const { pointer, event } = twin().fillForeign(0, new Uint8Array(64));
     const late = Tensor.fromDevicePointer(pointer, 'float32', [2, 8], 'npu:0', { event });
     const before = Array.from({ length: 4 }, () => layer.forward(late));
@@ -156,7 +156,7 @@ describe('a layer on an NPU', () => {
     }
     await Promise.all(before);
     twin().freeForeign();
-    // Nothing of them is left: the next one is right.
+    // The aborted forwards have left nothing behind: the next one is right.
     expect((await layer.forward(caption)).shape).toEqual([3, 12]);
   });
 });
@@ -176,7 +176,7 @@ describe('several NPUs', () => {
     for (const layer of layers) layer.dispose();
   });
 
-  it('a fault of one is none of the other', async () => {
+  it('a fault of one does not affect the other', async () => {
     const layers = ['npu:0', 'npu:1'].map(layerOn);
     const caption = random([5, 8]);
     for (const layer of layers) await layer.forward(caption);
@@ -222,7 +222,7 @@ describe('memory that another addon of the process owns', () => {
     tensor.dispose();
   });
 
-  it('may begin anywhere', async () => {
+  it('may begin at any address', async () => {
     const { pointer, event } = twin().fillForeign(0, bytes);
     const tensor = Tensor.fromDevicePointer(pointer + 4n, 'float32', [7, 8], 'npu:0', { event });
     expect(await hostBits(tensor)).toEqual(bytes.subarray(4, 4 + 4 * 56));
@@ -238,7 +238,7 @@ describe('memory that another addon of the process owns', () => {
     tensor.dispose();
   });
 
-  it('and the other way round: it reads what is here', async () => {
+  it('and the other way round: the other addon reads our memory', async () => {
     const tensor = await tensorOf('float32', [64], new Float32Array(bytes.buffer)).to('npu:0');
     expect(twin().readForeign(0, tensor.devicePointer, bytes.length)).toEqual(bytes);
     tensor.dispose();
@@ -251,7 +251,7 @@ describe('memory that another addon of the process owns', () => {
     expect(twin().readForeign(0, pointer, bytes.length)).toEqual(bytes);
   });
 
-  it('is none without an address, and none on the cpu', () => {
+  it('is refused without an address, and on the cpu', () => {
     refused(() => Tensor.fromDevicePointer(0n, 'float32', [1], 'npu:0'), 'ERR_VALUE', 'pointer');
     refused(() => Tensor.fromDevicePointer(2n, 'float32', [1], 'npu:0'), 'ERR_VALUE', '4');
     refused(() => Tensor.fromDevicePointer(64n, 'float32', [1], 'cpu'), 'ERR_VALUE', 'cpu');

@@ -7,8 +7,8 @@ import { uniform } from '../support/random.js';
 import { tensorOf, valuesOf } from '../support/tensors.js';
 import { twin } from '../support/twin.js';
 
-// In bfloat16 an NPU folds the biases into the weights, if the samples are on the host and finite. The
-// first Ascend 910 has float16 alone, whose biases need no cast.
+// In bfloat16 an NPU adds the biases to the weights, if the samples are on the host and finite. The first
+// Ascend 910 computes only in float16, whose biases need no cast.
 
 const dtype = computes('npu:0', 'bfloat16') ? 'bfloat16' : 'float16';
 const unfolded = dtype === 'bfloat16' ? 5 : 3;
@@ -44,7 +44,7 @@ describe(`TimestepEmbedding in ${dtype}`, () => {
     const got = await run('npu:0', [...samples], on);
     expect(twin().counters().kernels).toBe(kernels);
     const wanted = await run('cpu', [...samples], 'cpu');
-    // Each number is rounded twice on its way: two units at 2.
+    // Each number is rounded twice: two units at 2.
     got.forEach((value, i) => {
       if (Number.isFinite(wanted[i])) expect(Math.abs(value - wanted[i]!)).toBeLessThan(2 ** -5);
       else expect(value).toBe(wanted[i]);

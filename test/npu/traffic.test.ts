@@ -6,8 +6,8 @@ import { tensorOf } from '../support/tensors.js';
 import { twin } from '../support/twin.js';
 import { computes } from '../support/devices.js';
 
-// What PatchEmbed moves through CANN's operators alone, as a share of its output's bytes. Runs
-// without the plugin (LATTE_ASCEND_KERNELS=off), whose fused kernel has marks of its own.
+// The bytes that PatchEmbed moves by CANN's operators alone, relative to its output. Runs without the
+// plugin (LATTE_ASCEND_KERNELS=off), whose fused kernel is measured in fused.test.ts.
 
 const options = { height: 64, width: 64, patchSize: 2, inChannels: 4, embedDim: 1152 };
 const tokens = 32 * 32;
@@ -15,7 +15,7 @@ const dtypes = (['float32', 'float16', 'bfloat16'] as const).filter((dtype) =>
   computes('npu:0', dtype),
 );
 
-/** Images and the pieces in which they go: as many as fit into three quarters of L2, 192 MB. */
+/** Numbers of images, and of pieces: each piece takes at most three quarters of the L2 cache (192 MB). */
 const pieces: Record<string, [images: number, pieces: number][]> = {
   float32: [
     [32, 1],
@@ -49,7 +49,7 @@ describe.each(dtypes)('PatchEmbed [n,4,64,64] → 1152 in %s', (dtype: FloatDTyp
     expect(shares[1], `every pass: ${shares[1]!.toFixed(3)}`).toBeLessThanOrEqual(3.1);
     const { MatMul, Add, Cast = 0, Transpose } = counted.kernelsByName;
     expect([MatMul, Add, Transpose]).toEqual([count, count, 1]);
-    // Of each product's bias, [1152] (docs/ascend-operations.md).
+    // The bias of each product is read, too: [1152] (docs/ascend-operations.md).
     expect(Cast).toBe(dtype === 'bfloat16' ? MatMul : 0);
     for (const tensor of [host, latent, result]) tensor.dispose();
   });

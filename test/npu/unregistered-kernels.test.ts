@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { children } from '../support/child.js';
 
-// Kernels that exist but do not work: the device tries them at opening, and then uses the first way
-// that computes correctly. In each case forwards agree with the CPU.
+// Kernels that exist but do not work. The device tries them when it opens, and then uses the first way that
+// computes right. In each case forwards agree with the CPU.
 
 const { run } = children();
 
@@ -13,14 +13,14 @@ interface Report {
   kernelsRung: string;
   kernelsReason?: string;
   launches: string[];
-  /** How often these, and how often device memory was allocated meanwhile. */
+  /** The number of their launches, and of allocations of device memory during these. */
   launched: number;
   allocations: number;
 }
 
 async function open(env: NodeJS.ProcessEnv): Promise<Report> {
   const ended = await run('test/npu/fixtures/unregistered-kernels', {
-    // Whatever chip, plugin and switches this run is about.
+    // Replaces the settings that this run of the suite has.
     env: {
       LATTE_TWIN_SOC: 'Ascend910B3',
       LATTE_ASCEND_KERNELS: join(
@@ -109,7 +109,7 @@ describe('the ladder', () => {
     expect(report.kernelsPlugin).toBe(launches.length > 0);
     expect(report.launches).toEqual(launches);
     expect(report.launched).toBe(launches.length);
-    // The launch functions that CANN generates allocate at each launch; the device binary does not.
+    // CANN's generated launch functions allocate at each launch; the device binary does not.
     const generated = rung.includes('launch functions');
     expect(report.allocations).toBe(generated ? report.launched : 0);
   });

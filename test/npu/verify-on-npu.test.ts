@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 
-// What someone with an NPU runs and sends back, tried on a simulated one.
+// Runs on a simulated NPU what someone with an NPU runs and sends back.
 
 const root = join(__dirname, '..', '..');
 const folder = mkdtempSync(join(tmpdir(), 'latte-verify-test-'));
@@ -26,7 +26,7 @@ interface Report {
   ways: Record<'plugin' | 'fused' | 'aclnn', Way>;
 }
 
-/** Runs the script with the twin's plugin, or without any; gives its status and its file. */
+/** Runs the script with the twin's plugin, or with none; returns its status and its file. */
 function verify(plugin: string): { status: number | null; stdout: string; report: Report } {
   const file = join(folder, 'report.json');
   const vitest = Object.keys(process.env).filter((name) => name.startsWith('VITEST'));
@@ -51,7 +51,7 @@ describe('scripts/verify-on-npu.sh', () => {
     const { status, stdout, report } = verify(plugin);
     expect(stdout).toMatch(/^fused +\d+ passed, \d+ of them on NPUs; failed: 0$/m);
     expect([status, report.allRight]).toEqual([0, true]);
-    // Whoever reads it must not take it for that of an NPU.
+    // The file must not be mistaken for that of a real NPU.
     expect(report.environment).toMatchObject({ simulated: true, soc: 'Ascend910B3' });
     expect(report.environment.node).toBe(process.version);
     for (const { skipped, doctor, parity, timings, notFinite } of Object.values(report.ways)) {
@@ -60,7 +60,7 @@ describe('scripts/verify-on-npu.sh', () => {
       expect([npu, cpu]).toEqual(Array(2).fill(expect.stringMatching(/^NaN( \d+\.?\d*){3}$/)));
       expect(skipped).toBeUndefined();
       expect([doctor.healthy, parity!.failed]).toEqual([true, 0]);
-      // The script takes the first NPU alone.
+      // The script uses only the first NPU.
       expect(doctor.selfTest).toHaveLength(14 * 3 + 1);
       expect(parity!.passedOnNpu).toBeGreaterThanOrEqual(80);
       expect(timings!.timings).toHaveLength(4 * 3);

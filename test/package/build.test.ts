@@ -12,8 +12,8 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { pack, plainEnvironment, projectRoot, run, runOk, temporaryFolder } from './project.js';
 
-// A host that the package has no addon for: the installed package without its prebuilds. What the
-// load error advises is followed, and the package then loads.
+// A host for which the package has no addon: the installed package without its prebuilds. The tests follow
+// the advice of the load error, and the package then loads.
 const folder = temporaryFolder('build');
 const installed = join(folder.path, 'node_modules', 'latte-embeddings');
 const home = join(folder.path, 'home');
@@ -21,12 +21,12 @@ const main = join(installed, 'dist', 'cli', 'main.js');
 const environment: NodeJS.ProcessEnv = {
   ...plainEnvironment(),
   ...{ HOME: home, XDG_DATA_HOME: '', LATTE_ADDON: '' },
-  // A compiler cache would call the stand-in below in ways of its own.
+  // A compiler cache would call the stand-in for the compiler in ways of its own.
   CMAKE_CXX_COMPILER_LAUNCHER: '',
 };
-// The compiler needs minutes for all kernels, and has compiled the same sources in this checkout. So
-// a stand-in takes the checkout's objects. It compiles one file that includes Node-API's headers and
-// one that includes Highway's, and links. With LATTE_INSTALL_TESTS=all the compiler does everything.
+// Compiling all kernels takes minutes, and this checkout has compiled the same sources. So a stand-in for
+// the compiler copies the checkout's objects. It really compiles one file that includes Node-API's headers
+// and one that includes Highway's, and links. With LATTE_INSTALL_TESTS=all it compiles everything.
 const standIn = join(folder.path, 'c++');
 const compiled = ['binding/addon.cc', 'backend/cpu/simd/targets.cc'];
 const objects = join(projectRoot, 'build', 'CMakeFiles', 'latte_embeddings.dir', 'native');
@@ -137,7 +137,7 @@ test('names what is missing on a host without CMake', async () => {
   expect(stderr).toMatch(/cmake failed: .*ENOENT.* This needs CMake 3\.22 or newer/);
 });
 
-// binding.gyp hands the build of a checkout over to cmake-js, which a stand-in records.
+// binding.gyp calls cmake-js to build a checkout; a stand-in records how.
 test("a checkout's binding.gyp builds by cmake-js", async () => {
   const checkout = join(folder.path, 'checkout');
   const standIn = join(checkout, 'node_modules', 'cmake-js');
@@ -157,7 +157,7 @@ test("a checkout's binding.gyp builds by cmake-js", async () => {
   mkdirSync(join(headers, 'include', 'node'), { recursive: true });
   writeFileSync(join(headers, 'include', 'node', 'common.gypi'), '{}');
   const command = `node-gyp rebuild --nodedir=${headers}`;
-  // npm puts the node-gyp that comes with it on the path.
+  // npm adds its own node-gyp to the PATH.
   await runOk('npm', ['exec', '--offline', '-c', command], checkout);
   const text = await runOk('cat', ['build/Release/latte_embeddings.node'], checkout);
   const args = JSON.parse(text) as string[];

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { pack, plainEnvironment, projectRoot, run, runOk, temporaryFolder } from './project.js';
 import { installTools } from './tools.js';
 
-// Programs that real bundlers have packed, run in a folder that has nothing else. The commands and
+// Packs programs by real bundlers, and runs them in a folder that has nothing else. The commands and
 // configurations are those of docs/install.md.
 const versions = {
   esbuild: '0.28.2',
@@ -47,14 +47,14 @@ beforeAll(async () => {
   environment = {
     ...plainEnvironment(),
     PATH: `${toolPath('.bin')}:${process.env.PATH}`,
-    // Where the program below finds webpack; its loaders have a setting of their own.
+    // The folder in which the program below finds webpack; webpack has a setting of its own for loaders.
     NODE_PATH: toolPath(),
     LATTE_ADDON: '',
   };
 });
 afterAll(folder.remove);
 
-/** Copies files to a folder where no node_modules is near, and runs a program there. */
+/** Copies files to a folder without a node_modules nearby, and runs a program there. */
 function runElsewhere(name: string, program: string, copied: Record<string, string>) {
   const place = join(folder.path, 'elsewhere', name);
   for (const [to, from] of Object.entries(copied)) {
@@ -82,7 +82,7 @@ describe('esbuild', () => {
 
 test('webpack bundles CommonJS and ES modules with node-loader', async () => {
   writeFileSync(join(project, 'webpack.config.cjs'), blockOf('// webpack.config.cjs'));
-  // What webpack-cli does, which would be one more package to install.
+  // webpack-cli does the same, but would be one more package to install.
   writeFileSync(
     join(project, 'webpack.cjs'),
     `const configurations = require('./webpack.config.cjs').map((of) => ({
@@ -126,7 +126,7 @@ test("Electron's archive has the addons outside, and all else inside", async () 
       .map((entry) => join(entry.parentPath, entry.name).split('/prebuilds/')[1])
       .sort(),
   ).toEqual(['linux-arm64/latte.node', 'linux-x64/latte.node']);
-  // Electron shows the two as one folder; so does the extracted archive.
+  // Electron shows the archive and the unpacked files as one folder, and so does the extracted archive.
   await runOk('asar', ['extract', 'app.asar', 'extracted'], project, environment);
   expect(await runElsewhere('electron', 'app.cjs', { '.': 'extracted' })).toEqual(works);
 });

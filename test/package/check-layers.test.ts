@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { projectRoot, run, temporaryFolder } from './project.js';
 
-// The layering check has to see a violation when there is one: each case seeds one in a copy.
+// The layering check must find violations: each case adds one to a copy of the sources.
 const folder = temporaryFolder('layers');
 
 beforeAll(() => {
@@ -20,7 +20,7 @@ const check = () =>
     folder.path,
   );
 
-/** Runs the check with `line` put before the text of `file`, which may be a new one. */
+/** Runs the check with `line` added before the text of `file`, which may be new. */
 async function checkWith(file: string, line: string) {
   const path = join(folder.path, file);
   const before = existsSync(path) ? readFileSync(path, 'utf8') : undefined;

@@ -41,7 +41,7 @@ test('holds what a build from source needs', () => {
   expect(tarball.files.filter((file) => file.startsWith('native/'))).toEqual(sources.sort());
 });
 
-/** What the doctor points people with NPUs to, and what builds their kernels on hosts with CANN. */
+/** What the doctor tells people with NPUs to run, and what builds the kernels on hosts with CANN. */
 const forNpus = [
   'docs/ascend.md',
   'docs/ascend-operations.md',
@@ -59,7 +59,7 @@ test('holds what people with an NPU need', () => {
   expect(tarball.files).toEqual(expect.arrayContaining(forNpus));
 });
 
-/** What the README points users to. */
+/** The guides to which the README links. */
 const guides = ['checkpoints', 'install', 'layers', 'memory', 'threads', 'troubleshooting'].map(
   (name) => `docs/${name}.md`,
 );
@@ -68,7 +68,7 @@ test('holds the guides', () => {
   expect(tarball.files).toEqual(expect.arrayContaining(guides));
 });
 
-/** What users run without a compiler. Those for musl are built for a release alone. */
+/** What users run without a compiler. The addons for musl are built only for a release. */
 const addons = readdirSync(join(projectRoot, 'prebuilds'))
   .sort()
   .map((platform) => `prebuilds/${platform}/latte.node`);
@@ -86,7 +86,7 @@ test('holds nothing else: no tests, no tools, no other build, no debug symbols',
   expect(strange).toEqual(addons);
 });
 
-test('has compiled files for the sources of now, and no others', () => {
+test('has compiled files for the present sources, and no others', () => {
   const compiled = tarball.files.filter((file) => /^dist\/.*\.m?js$/.test(file));
   const sources = tarball.files.filter((file) => /^lib\/.*\.m?ts$/.test(file));
   const expected = sources.map((file) => file.replace(/^lib/, 'dist').replace(/ts$/, 'js'));
@@ -99,8 +99,8 @@ test('starts the command line with a shebang', () => {
   }
 });
 
-// npm runs node-gyp by itself for a package with a binding.gyp and no install script; pnpm looks for
-// the file alone.
+// npm runs node-gyp for a package with a binding.gyp, even without an install script. pnpm checks only
+// whether the file exists.
 test('runs nothing when it is installed', () => {
   for (const name of ['preinstall', 'install', 'postinstall']) {
     expect(manifest.scripts, name).not.toHaveProperty(name);
@@ -109,7 +109,7 @@ test('runs nothing when it is installed', () => {
   expect(tarball.files).not.toContain('binding.gyp');
 });
 
-// `npm rebuild` in a tree of pnpm runs `prepare`.
+// In a tree of pnpm, `npm rebuild` runs `prepare`.
 test('has every file that its lifecycle scripts name, and preparing an installed package does nothing', async () => {
   const lifecycle = /^(pre|post)?(install|prepare|publish|prepublishOnly|pack|uninstall|rebuild)$/;
   const scripts = Object.entries(manifest.scripts).filter(([name]) => lifecycle.test(name));

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { projectRoot, run, runOk, temporaryFolder } from './project.js';
 
-// Code of the README, of the guides and in examples/ is run as it stands.
+// Runs the code of the README, of the guides and of examples/ unchanged.
 const folder = temporaryFolder('guides');
 const checkpoint = join(projectRoot, 'test', 'golden', 'checkpoints', 'latte');
 const pages = ['README.md', 'docs/layers.md', 'docs/memory.md', 'docs/threads.md'].concat(
@@ -40,12 +40,12 @@ describe.concurrent('programs of the guides', () => {
   test.for(programs)('$page: $program', async ({ program }) => {
     const place = mkdtempSync(join(folder.path, 'program-'));
     const path = join(place, 'program.mjs');
-    // No host of the tests has an NPU.
+    // A host of the tests has no NPU.
     writeFileSync(path, program.replaceAll(`'npu:0'`, `'cpu'`));
     const args = ['--unhandled-rejections=strict', path];
     const result = await run(process.execPath, args, folder.path);
     expect(result.status, result.stderr).toBe(0);
-    // What a comment behind console.log shows is what was printed.
+    // The comment behind a console.log must show what was printed.
     for (const [, shown] of program.matchAll(/console\.log\(.*\); \/\/ ([^…\n]+)/g)) {
       expect(result.stdout.replace(/\[ (.*?) \]/g, '[$1]')).toContain(shown!.trim());
     }

@@ -12,10 +12,10 @@ import {
 } from './managers.js';
 import { pack, projectRoot, temporaryFolder } from './project.js';
 
-// The packed tarball as users get it: in an empty folder with a home of its own, on a host without
-// compiler, CMake or Python, by each package manager on each version of Node.js, used from each kind
-// of program. Every pair of a manager, a version and a kind is tested; with
-// LATTE_INSTALL_TESTS=all, every combination.
+// Uses the packed tarball as users get it: in an empty folder with a home of its own, on a host without
+// compiler, CMake or Python. Each package manager installs it, each version of Node.js runs it, from each
+// kind of program. Every pair of a manager, a version and a kind is tested; with LATTE_INSTALL_TESTS=all,
+// every combination.
 const kinds = [
   'cjs',
   'esm',
@@ -52,7 +52,7 @@ beforeAll(async () => {
 });
 afterAll(folder.remove);
 
-/** A forward whose numbers are known: patches of ones under weights of ones, and a bias of two. */
+/** A forward with known results: patches of ones, weights of ones, and a bias of two. */
 const body = `
 const layer = new PatchEmbed({ height: 8, width: 8, patchSize: 2, inChannels: 4, embedDim: 16, device: 'cpu' });
 const filled = (n, value) => new Float32Array(n).fill(value);
@@ -81,7 +81,9 @@ export const wrong = () => Tensor.zeros([1], { dtype: 'float8' });
 export const wrongToo = () => new PatchEmbed({ patches: 2 });
 ${body.replace('(n, value)', '(n: number, value: number)').replaceAll('tokens.data.map', '(tokens.data as Float32Array).map').replace('.data;', '.data as Float32Array;')}`;
 
-/** Writes the program, compiles it if it is TypeScript, and gives the name of what Node.js runs. */
+/**
+ * Writes the program, and compiles it if it is TypeScript. Returns the name of the file that Node.js runs.
+ */
 async function programOf(user: User, kind: Kind, index: number): Promise<string> {
   if (kind === 'cjs') {
     user.write('program.cjs', `const ${names} = require('latte-embeddings');\n${body}`);
@@ -100,7 +102,8 @@ async function programOf(user: User, kind: Kind, index: number): Promise<string>
   const compilerOptions = {
     ...{ strict: true, skipLibCheck: false, target: 'es2022', outDir: '.' },
     ...resolution,
-    // Checking the browser's types takes as long as all else. AbortSignal comes from them or from Node.js'.
+    // Checking the browser's types takes as long as all others. AbortSignal comes from them or from
+    // Node.js'.
     lib: withNode ? ['es2022'] : ['es2022', 'dom'],
     types: withNode ? ['node'] : [],
     typeRoots: withNode ? [join(projectRoot, 'node_modules', '@types')] : [],

@@ -12,7 +12,7 @@ import { installTools } from './tools.js';
 
 const bunPackage = `@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : 'x64'}`;
 
-/** Versions that the tests install and use. */
+/** The versions that the tests install and use. */
 const managerVersions: Readonly<Record<string, string>> = {
   npm: '12.2.2',
   pnpm: '12.21.0',
@@ -23,10 +23,10 @@ const managerVersions: Readonly<Record<string, string>> = {
 export const managers = ['npm', 'npm 12', 'pnpm', 'yarn pnp', 'yarn', 'bun'] as const;
 export type Manager = (typeof managers)[number];
 
-/** The newest TypeScript that this Yarn can patch. */
+/** The newest TypeScript that this version of Yarn can patch. */
 const typescriptVersion = '5.9.3';
 
-/** Node.js of the tests; '20' is the one that runs them, whichever that is. */
+/** Versions of Node.js; '20' is the one that runs the tests, whichever version that is. */
 export const nodeVersions = ['20', '22', '24', '26'] as const;
 export type NodeVersion = (typeof nodeVersions)[number];
 
@@ -40,7 +40,7 @@ let toolPath: (...path: string[]) => string;
 
 /** Installs the package managers and the versions of Node.js into folders that git ignores. */
 export async function installManagers(): Promise<void> {
-  // Bun's package of this platform alone, which npm takes for one of another without --force.
+  // Only this platform's package of Bun, which npm refuses as one of another platform without --force.
   toolPath = await installTools('build-managers', managerVersions, ['--force']);
   await runOk(join(projectRoot, 'scripts', 'test-node-versions.sh'), ['--install'], projectRoot);
 }
@@ -53,29 +53,29 @@ function nodeOf(version: NodeVersion): string {
   return join(folder, 'bin', 'node');
 }
 
-/** A new project of a user on a host with Node.js and a package manager, and without build tools. */
+/** A user's new project, on a host with Node.js and a package manager, but without build tools. */
 export interface User {
   folder: string;
   /** Writes a file of the project. */
   write(name: string, text: string): void;
-  /** The manager's own command, for example `npm install`. */
+  /** Runs the manager's own command, for example `npm install`. */
   manage(...args: string[]): Promise<string>;
   /** Installs a package from a tarball. */
   add(tarball: string): Promise<void>;
   /** Compiles a TypeScript project. */
   compile(config: string): Promise<void>;
-  /** A program of the user's, as the manager runs it. */
+  /** Runs a program of the user by the manager. */
   node(...args: string[]): Promise<string>;
-  /** A command that a dependency brings. */
+  /** Runs a command that a dependency provides. */
   command(...args: string[]): Promise<string>;
-  /** Any program on the user's PATH. */
+  /** Runs a program on the user's PATH. */
   run(command: string, args: readonly string[]): Promise<RunResult>;
 }
 
-/** What shell shims of commands call; there is no compiler, CMake or Python among it. */
+/** The programs that shell shims of commands call. No compiler, CMake or Python is among them. */
 const systemPrograms = ['sh', 'env', 'sed', 'dirname', 'basename', 'uname', 'readlink', 'realpath'];
 
-/** How this host reaches a registry: proxies, and certificates of its own. */
+/** The environment by which this host reaches a registry: proxies and certificates. */
 function networkVariables(): NodeJS.ProcessEnv {
   const names = /^(https?_proxy|no_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR))$/i;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => names.test(name)));
@@ -119,7 +119,7 @@ export async function newUser(
     YARN_GLOBAL_FOLDER: join(cache, 'yarn'),
     YARN_ENABLE_GLOBAL_CACHE: 'true',
     YARN_ENABLE_TELEMETRY: 'false',
-    // A new project has no lockfile yet, which Yarn refuses if CI is set.
+    // If CI is set, Yarn refuses a new project, because it has no lockfile yet.
     YARN_ENABLE_IMMUTABLE_INSTALLS: 'false',
     YARN_NODE_LINKER: manager === 'yarn pnp' ? 'pnp' : 'node-modules',
   };
@@ -139,7 +139,7 @@ export async function newUser(
     },
     async compile(config) {
       if (manager === 'yarn pnp') {
-        // Only a compiler that Yarn has patched reads its map of packages.
+        // Only a compiler that Yarn has patched reads Yarn's map of packages.
         await manage('add', `typescript@${typescriptVersion}`);
         await manage('tsc', '-p', config);
       } else {
@@ -158,7 +158,7 @@ export async function newUser(
   };
 }
 
-/** npm's program: the npm that runs the tests, or the first one on the PATH. */
+/** The path of npm: the npm that runs the tests, or the first one on the PATH. */
 function ownNpm(): string {
   const { npm_execpath: running, PATH: path = '' } = process.env;
   if (running?.endsWith('npm-cli.js')) return running;
@@ -170,7 +170,7 @@ function ownNpm(): string {
   return realpathSync(found);
 }
 
-/** The program that is the manager, and its first arguments. */
+/** The manager's program, and its first arguments. */
 function commandOf(manager: Manager, node: string): string[] {
   switch (manager) {
     case 'npm':

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { pack, plainEnvironment, projectRoot, runOk, temporaryFolder } from './project.js';
 
-// A route handler of Next.js that computes, built by Next.js itself with the configuration of
-// docs/install.md. Its standalone server runs in a folder of its own. Part of
-// LATTE_INSTALL_TESTS=all: installing Next.js takes longer than all other bundlers together.
+// Next.js itself builds a route handler that computes, with the configuration of docs/install.md. Its
+// standalone server runs in a folder of its own. Only with LATTE_INSTALL_TESTS=all: installing Next.js
+// takes longer than all other bundlers together.
 const packages = ['next@16.4.6', 'react@19.3.1', 'react-dom@19.3.1'];
 
 const folder = temporaryFolder('next');
@@ -30,7 +30,7 @@ export async function GET() {
 }
 `;
 
-/** The configuration that docs/install.md gives. */
+/** The configuration of docs/install.md. */
 function configuration(): string {
   const page = readFileSync(join(projectRoot, 'docs', 'install.md'), 'utf8');
   const [, block] = /^```js\n(\/\/ next\.config\.mjs\n.*?)^```$/ms.exec(page) ?? [];

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { projectRoot, runOk } from './project.js';
 
-// The addons that the package carries (npm run build:prebuilds), checked by reading their files.
+// Reads the addons that the package carries (npm run build:prebuilds), and checks them.
 const fileOf = (platform: string, name = 'latte.node'): string =>
   join(projectRoot, 'prebuilds', platform, name);
 
@@ -53,7 +53,7 @@ describe.each(built)('%s', (platform) => {
     }
   });
 
-  test('exports what Node.js looks for, and nothing else', () => {
+  test('exports the symbol that Node.js looks up, and nothing else', () => {
     const exported = readelf(file, '--dyn-syms')
       .split('\n')
       .map((line) => line.trim().split(/\s+/))
@@ -81,7 +81,7 @@ describe.each(built)('%s', (platform) => {
     const buildId = (of: string) => /Build ID: ([0-9a-f]{40})/.exec(readelf(of, '--notes'))?.[1];
     expect(buildId(file)).toBeDefined();
     expect(buildId(symbols)).toBe(buildId(file));
-    // The same code at the same addresses, or the symbols would be those of another program.
+    // Code and addresses must be the same, or the symbols would be another program's.
     const text = (of: string) =>
       / \.text +PROGBITS +(\w+) \w+ (\w+)/.exec(readelf(of, '--section-headers'))?.slice(1);
     expect(text(file)).toBeDefined();
@@ -94,8 +94,8 @@ describe.each(built)('%s', (platform) => {
   });
 });
 
-// Which kernels run is decided at run time: a build whose compiler answers "no" to every question
-// about the processor computes right, and many times too slowly.
+// Kernels are chosen at run time. If the compiler answered "no" to each question about the processor, a
+// build would compute right, but many times too slowly.
 test('the addon of this host chooses the best instruction set of the processor', async () => {
   const addon = fileOf(`linux-${process.arch}`);
   expect(existsSync(addon)).toBe(true);

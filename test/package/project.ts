@@ -19,7 +19,9 @@ export interface RunResult {
   stderr: string;
 }
 
-/** This process's variables without those of `npm run` and vitest, which change what other programs do. */
+/**
+ * This process's environment without the variables of `npm run` and vitest, which affect other programs.
+ */
 export function plainEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(process.env).filter(
@@ -28,7 +30,7 @@ export function plainEnvironment(): NodeJS.ProcessEnv {
   );
 }
 
-/** Runs a program to its end without a terminal; an unsuccessful end is a result, not an error. */
+/** Runs a program without a terminal; resolves to its result, whatever its exit status. */
 export function run(
   command: string,
   args: readonly string[],
@@ -50,7 +52,7 @@ export function run(
   });
 }
 
-/** Like {@link run}, but anything but exit status 0 is an error that shows all output. */
+/** Like {@link run}, but throws an error with all output if the exit status is not 0. */
 export async function runOk(
   command: string,
   args: readonly string[],
@@ -66,11 +68,11 @@ export async function runOk(
 
 export interface Tarball {
   path: string;
-  /** The paths in it, without the leading 'package/'. */
+  /** The paths in the tarball, without the leading 'package/'. */
   files: string[];
 }
 
-/** What `npm publish` would upload, as a tarball in `folder`. */
+/** Packs what `npm publish` would upload, as a tarball in `folder`. */
 export async function pack(folder: string): Promise<Tarball> {
   const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder];
   const [packed] = JSON.parse(await runOk('npm', args, projectRoot)) as [

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { pack, projectRoot, runOk, temporaryFolder } from './project.js';
 
-// The packed tarball, as the tools see it that judge packages of the registry.
+// Checks the packed tarball by tools that check packages of the registry.
 const folder = temporaryFolder('published');
 let tarball: string;
 

@@ -3,10 +3,9 @@ import { join } from 'node:path';
 import { projectRoot, runOk } from './project.js';
 
 /**
- * Installs packages of exact versions into a folder of the project that git ignores, if they are not
- * there yet: tools that only these tests run, and that few contributors need.
- *
- * @returns the path of a file of the installed packages.
+ * Installs packages of exact versions into a folder of the project that git ignores, unless they are there.
+ * For tools that only these tests run, and that few contributors need. Returns a function that makes paths
+ * below the folder's node_modules.
  */
 export async function installTools(
   folderName: `build-${string}`,

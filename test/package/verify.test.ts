@@ -3,15 +3,15 @@ import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { pack, plainEnvironment, projectRoot, run, runOk, temporaryFolder } from './project.js';
 
-// Runs scripts/verify-on-npu.sh of an installed package in a root file system of its own. It contains the
-// C library, Node.js and the programs that the script's comment lists. It contains no compiler, no CMake, no
+// Runs scripts/verify-on-npu.sh of an installed package in a root file system of its own. This has the C
+// library, Node.js and the programs that the script's comment lists. It has no compiler, no CMake, no
 // Python and no /proc.
 const folder = temporaryFolder('verify');
 const root = join(folder.path, 'root');
 const modules = join(root, 'app', 'node_modules');
 const work = join(root, 'work');
 
-/** Puts a program and the libraries that it loads at the same places below `root`. */
+/** Copies a program and its libraries to the same paths below `root`. */
 async function bring(program: string): Promise<void> {
   const path = (await runOk('sh', ['-c', `command -v ${program}`], folder.path)).trim();
   cpSync(path, join(root, 'bin', basename(path)), { dereference: true });
@@ -49,7 +49,10 @@ beforeAll(async () => {
 });
 afterAll(folder.remove);
 
-/** What changes the root folder here: as root, in a user namespace, or by sudo without a password. */
+/**
+ * The commands that may change the root folder: as root, in a user namespace, or by sudo without a
+ * password.
+ */
 async function chroot(): Promise<string[]> {
   if (process.getuid?.() === 0) return ['/usr/sbin/chroot', root];
   const namespace = ['unshare', '--map-root-user', '/usr/sbin/chroot', root];
@@ -84,7 +87,7 @@ test('lists what is missing, runs the rest, and writes the file where it was cal
     expect(gaps.filter((gap) => gap.startsWith(what))).toHaveLength(1);
     expect(stdout).toContain(what);
   }
-  // The package's own addon served: only the NPU is missing.
+  // The package's own addon was loaded; only the NPU is missing.
   expect(gaps.filter((gap) => gap.startsWith('an addon'))).toEqual([]);
   for (const { skipped, doctor } of Object.values(ways)) {
     expect(doctor.diagnostics).toBeDefined();

@@ -2,7 +2,7 @@ import type { DType } from '../../lib/index.js';
 import { everyDtype, floats } from './rows.js';
 import type { Case, InputCase } from './run.js';
 
-// The layers of the sibling transformers. A row names what is particular about it.
+// The layers of the sibling transformers. A row's note names what is particular about it.
 
 function numbers(values: number[], dtype: DType = 'float32'): InputCase {
   return { shape: [values.length], dtype, values };

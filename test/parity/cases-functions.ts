@@ -91,7 +91,7 @@ const positionTables: Case[] = [
   ]),
 ];
 
-/** Timesteps that are legal in whichever dtype holds them. */
+/** Timesteps that each dtype can hold. */
 const integersAndMore: [DType, number[]][] = [
   ['int64', [0, 1, 999, -5, 2 ** 40]],
   ['int32', [0, 1, 999, -5]],
@@ -151,5 +151,5 @@ const timesteps: Case[] = [
   })),
 ];
 
-/** The rows of the host's functions and of Timesteps, whose results have one dtype. */
+/** The rows of the host's functions, and of Timesteps, whose results have one dtype. */
 export const functionCases: readonly Case[] = [...positionTables, ...timesteps];

@@ -6,10 +6,10 @@ import { latteCases } from './latte-cases.js';
 import { everyDtype, floats, type Row } from './rows.js';
 import type { Case, InputCase } from './run.js';
 
-// The one table of what every device must compute: layers here, the others in cases-*.ts.
-// A row names what is particular about it; shapes are as small as that allows, and odd on purpose.
+// The table of what every device must compute: these layers, and those of cases-*.ts. A row's note names
+// what is particular about it. Shapes are as small as that allows, and odd on purpose.
 
-/** Timesteps or sizes with these values. */
+/** An input of timesteps or sizes with these values. */
 function numbers(
   values: number[],
   dtype: DType = 'float32',
@@ -64,7 +64,7 @@ const sized = { embeddingDim: 36, sizeEmbDim: 12, useAdditionalConditions: true 
 const resolution = numbers([512, 512, 256, 1024], 'float32', [2, 2]);
 const aspectRatio = numbers([1, 0.25], 'float32', [2, 1]);
 
-/** Rows that Combined and AdaLayerNormSingle share: the latter fixes sizeEmbDim to a third. */
+/** Rows that Combined and AdaLayerNormSingle share. The latter fixes sizeEmbDim to a third of the width. */
 function conditions(third: Record<string, unknown>, plain: Record<string, unknown>): Row[] {
   return [
     { note: 'timesteps alone', options: plain, inputs: { timestep: numbers([999, 0, 1, 500]) } },

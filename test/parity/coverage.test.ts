@@ -20,7 +20,7 @@ describe('the case table', () => {
     expect(all.filter((name, i) => all.indexOf(name) !== i)).toEqual([]);
   });
 
-  it('is not alone: all 69 golden cases and 11 error cases are there', () => {
+  it('comes with all 69 golden cases and 11 error cases', () => {
     expect(goldenIndex.cases).toHaveLength(69);
     expect(goldenIndex.count).toBe(69);
     expect(goldenIndex.error_cases).toHaveLength(11);

@@ -4,13 +4,12 @@ import { computes, testedDevices } from '../support/devices.js';
 import { integers } from '../support/random.js';
 import { quantized, tensorOf, valuesOf } from '../support/tensors.js';
 
-// Whole numbers that stay below 2^24 have no rounding error in any order of summation: a matrix
-// product with them, and relu between, must be right to the last bit. What is left is the rounding
-// of the result itself, which must be to nearest, ties to even.
+// Sums of whole numbers below 2^24 have no rounding error, in any order. So a matrix product of them, with
+// relu, must be right to the last bit. Only the result itself is rounded: to nearest, ties to even.
 
 const dtypes: readonly FloatDType[] = ['float32', 'float16', 'bfloat16'];
 
-/** relu(x·W1ᵀ + b1)·W2ᵀ + b2 in whole numbers, the middle stored in the dtype. */
+/** relu(x·W1ᵀ + b1)·W2ᵀ + b2 in whole numbers, with the middle stored in the dtype. */
 function expected(
   dtype: FloatDType,
   rows: number,
@@ -58,8 +57,8 @@ describe.each(testedDevices)('whole numbers on %s', (device) => {
     ] as const) {
       it(`${dtype}, ${rows} rows, ${k} → ${n} → ${m}`, async () => {
         const name = `${dtype} ${rows} ${k} ${n} ${m}`;
-        // One-hot-ish rows keep the middle small enough to be exact in the half types: ±1 weights
-        // on a few inputs; the second product reaches thousands, where ties happen.
+        // Few inputs have a weight of ±1, so that the middle is exact in half types. The second product
+        // reaches thousands, where ties occur.
         const data = {
           sample: integers(`${name} x`, rows * k, 1).map((x, i) => ((i % k) % 7 === i % 3 ? x : 0)),
           w1: integers(`${name} w1`, n * k, 1),
@@ -85,15 +84,15 @@ describe.each(testedDevices)('whole numbers on %s', (device) => {
           await layer.forward(tensorOf(dtype, [rows, k], data.sample))
         ).to('cpu');
         const right = expected(dtype, rows, k, n, m, data);
-        // + 0: a zero's sign is nobody's promise.
+        // The sign of a zero is not specified; + 0 removes it.
         expect(Array.from(valuesOf(result), (x) => x + 0)).toEqual(Array.from(right, (x) => x + 0));
         layer.dispose();
       });
     }
 
     it(`${dtype}: results that lie between two numbers go to the even one`, async () => {
-      // 64 samples pick consecutive whole numbers from 2^p on, where only every second or fourth
-      // one exists in the half types.
+      // 64 samples have consecutive whole numbers from 2^p on; the half types have only every second or
+      // fourth of these.
       const from = { float32: 2 ** 24 - 32, float16: 2048, bfloat16: 256 }[dtype];
       const layer = new TimestepEmbedding({
         inChannels: 1,

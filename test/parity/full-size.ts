@@ -12,18 +12,18 @@ import { tensorsOf, weightsOf, type Case } from './run.js';
 
 const { 'timestep-2': _, ...large } = latteCases;
 
-/** Results that exceed the caches, in every dtype. The small 'timestep-2' is in `cases.ts`. */
+/** Results larger than the caches, in every dtype. The small 'timestep-2' is in `cases.ts`. */
 export const fullSizeCases: readonly Case[] = Object.entries(large).flatMap(([note, rest]) =>
   everyDtype(rest.op, [{ note, options: rest.options, inputs: { ...rest.inputs } }]),
 );
 
-/** The first, the last and some rows between, the same in every run. */
+/** The first row, the last, and some between them; the same in every run. */
 function sampleRows(count: number, samples: number): number[] {
   const between = Array.from({ length: samples - 2 }, (_, i) => hash(samples, i) % count);
   return [0, count - 1, ...between];
 }
 
-/** Some rows of a full-size result, and what the reference computes for just these. */
+/** Some rows of a full-size result, and what the reference computes for them. */
 export function sample(
   c: Case,
   result: Tensor,

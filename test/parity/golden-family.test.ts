@@ -16,7 +16,7 @@ import {
 import { onTwin } from '../support/twin.js';
 import { fromStored, valuesOf } from '../support/tensors.js';
 
-// The layers, functions and models that diffusers computed: test/golden-family/README.md.
+// The layers, functions and models that diffusers computed: test/golden-family/README.md describes them.
 
 interface AnyLayer {
   loadStateDict(state: Record<string, Tensor>, options?: { prefix?: string }): void;
@@ -31,7 +31,7 @@ const api = latte as unknown as Record<string, unknown>;
 function makeLayer(c: FamilyCase, device: string): AnyLayer {
   const Class = api[c.class!] as new (options: object) => AnyLayer;
   const options = resolved(c.options ?? {}) as object;
-  // Only `posEmbedType` may be null.
+  // Null is a value of `posEmbedType`, but of no other option.
   const nulls = Object.entries(c.options ?? {}).filter(([, value]) => value === null);
   const layer = new Class({ ...options, ...Object.fromEntries(nulls), dtype: c.dtype, device });
   if (c.state !== undefined) {
@@ -98,7 +98,7 @@ describe.each(testedDevices)('layers of the family on %s', (device) => {
   });
 });
 
-// Functions run on the host: once is enough.
+// Functions run on the host, so the run on the CPU is enough.
 describe.skipIf(onTwin)('functions of the family', () => {
   type AnyFunction = (...args: unknown[]) => unknown;
 

@@ -17,7 +17,7 @@ import { sizeOf } from '../reference/array.js';
 import type { Operation } from './operation.js';
 import { operations, type OperationName } from './operations.js';
 
-/** get_1d_sincos_pos_embed → get1dSincosPosEmbed; layers keep their names. */
+/** Converts get_1d_sincos_pos_embed to get1dSincosPosEmbed; layers keep their names. */
 function operationNamed(name: string): Operation {
   const camel = name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
   return operations[camel as OperationName];
@@ -30,7 +30,7 @@ function optionsOf(params: Params): Record<string, never> {
   return options as Record<string, never>;
 }
 
-/** resolution, aspect_ratio … by the names that forward takes them. */
+/** The inputs resolution, aspect_ratio … by the names that forward takes. */
 function inputsFrom(tensors: Iterable<[string, Tensor]>): Record<string, Tensor> {
   return camelCase(Object.fromEntries(tensors) as never) as Record<string, Tensor>;
 }
@@ -105,7 +105,7 @@ describe.each(testedDevices)('golden data on %s', (device) => {
   );
 });
 
-/** The reference's kinds of errors, as this package names them. */
+/** This package's codes for the reference's kinds of errors. */
 const codes: Record<string, LatteErrorCode> = {
   ValueError: 'ERR_VALUE',
   AssertionError: 'ERR_SHAPE',
@@ -140,7 +140,7 @@ describe.each(testedDevices)('golden errors on %s', (device) => {
       const texts = golden.error_contains === null ? [] : [golden.error_contains];
       await rejected(
         () => run(operation, options, weights, errorInputs(golden), dtype, device),
-        // A batch that the rows of sizes do not fill is a matter of shapes here.
+        // The number of rows of sizes does not divide the batch; this package counts that as a wrong shape.
         golden.name === 'size_batch_2_vs_3' ? 'ERR_SHAPE' : codes[golden.error_kind]!,
         ...texts,
       );

@@ -4,12 +4,12 @@ import type { Report } from './table-in-child.js';
 
 const { run } = children();
 
-/** The instruction sets that kernels are compiled for. */
+/** The instruction sets for which kernels are compiled. */
 const targets = process.arch === 'arm64' ? ['NEON'] : ['SSE2', 'AVX2', 'AVX3'];
 
 async function compare(env: NodeJS.ProcessEnv): Promise<Report | undefined> {
   const ended = await run('test/parity/table-in-child', { args: ['compare'], env });
-  // Not every processor has every set; that it is refused, and not replaced by another, is the test.
+  // A set that the processor lacks must be refused, and not replaced by another.
   if (ended.stderr.includes('must be an instruction set of this processor')) return undefined;
   expect(ended.stderr).toBe('');
   return JSON.parse(ended.stdout) as Report;
@@ -25,7 +25,7 @@ describe('the whole table with each instruction set of this machine', () => {
     seen.add(report.instructionSet);
   });
 
-  it('forcing one takes effect: more than one was seen wherever there is more than one', () => {
+  it('a forced set takes effect: more than one was used if the machine has more than one', () => {
     if (process.arch === 'x64') expect(seen.size).toBeGreaterThan(1);
     else expect(seen.size).toBe(1);
   });

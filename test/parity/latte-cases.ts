@@ -6,8 +6,8 @@ type LatteCase = Pick<Case, 'op' | 'options'> & { inputs: Readonly<Record<string
 const patch = { height: 64, width: 64, patchSize: 2, inChannels: 4, embedDim: 1152 };
 
 /**
- * One case, three uses: `full-size.ts` and `cases.ts` compare its results on every device,
- * `scripts/verify-on-npu.sh` tries them on hardware, and `bench/cases` measures it under this name.
+ * Each case has three uses. `full-size.ts` and `cases.ts` compare its results on every device.
+ * `scripts/verify-on-npu.sh` runs it on hardware. `bench/cases` measures it under this name.
  */
 export const latteCases = {
   'patch-32': { op: 'PatchEmbed', options: patch, inputs: { latent: [32, 4, 64, 64] } },

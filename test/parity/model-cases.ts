@@ -1,7 +1,7 @@
 import type { Options } from './operation.js';
 import type { familyParameters } from './parameters-family.js';
 
-/** What a model asks of one of its layers. */
+/** A model's layer and its inputs. */
 export interface ModelCase {
   op: keyof typeof familyParameters | 'PatchEmbed';
   /** The model and its size, for the reader. */
@@ -24,9 +24,9 @@ const cogVideoX = { patchSize: 2, inChannels: 16, textEmbedDim: 4096, sampleWidt
 const cogVideoXSample = { sampleHeight: 60, sampleFrames: 49, temporalCompressionRatio: 4 };
 
 /**
- * The layers of the sibling transformers at their models' own sizes. `bench/cases` measures each
- * under its name and compares its results with those of the peers; `cases-family.ts` has smaller ones
- * of the same layers, which every device is compared with the reference at.
+ * The layers of the sibling transformers at their models' own sizes. `bench/cases` measures each under its
+ * name, and compares its results with the peers'. The device tests use smaller cases of the same layers:
+ * `cases-family.ts`.
  */
 export const modelCases = {
   'wan-1.3b-patch': {
@@ -148,5 +148,5 @@ export const modelCases = {
   },
 } satisfies Record<string, ModelCase>;
 
-/** Options as the table of weights takes them. */
+/** A case's options, in the type that the table of weights takes. */
 export const optionsOf = ({ options }: ModelCase): Options => options as never;

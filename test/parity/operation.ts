@@ -3,7 +3,7 @@ import type { Approx } from '../reference/array.js';
 import type * as reference from '../reference/layers.js';
 import type { Float } from '../reference/rounding.js';
 
-/** The inputs of an operation: tensors, and the exact values for the reference. */
+/** The inputs of an operation: tensors, or exact values for the reference. */
 export type Inputs<T> = Readonly<Record<string, T | undefined>>;
 
 export type Options = Record<string, never>;
@@ -14,11 +14,11 @@ export interface AnyLayer {
   dispose(): void;
 }
 
-/** How one function or layer is called, here and in the reference. */
+/** One function or layer: how to call it, and the reference's results. */
 export interface Operation {
-  /** The dtypes that its results come in. */
+  /** The dtypes that its results may have. */
   readonly dtypes: readonly DType[];
-  /** A function of the host: no device, no weights. */
+  /** Only for a function of the host, which has no device and no weights. */
   readonly call?: (options: Options, inputs: Inputs<Tensor>, dtype: DType) => Tensor;
   readonly layer?: {
     parameters(options: Options): [string, number[]][];
@@ -26,7 +26,7 @@ export interface Operation {
     forward(layer: AnyLayer, inputs: Inputs<Tensor>, options: Options): Promise<Tensor[]>;
     forwardSync(layer: AnyLayer, inputs: Inputs<Tensor>, options: Options): Tensor[];
   };
-  /** Exact results, before they are stored in the dtype where `call` is set. */
+  /** The reference's results: exact values, and how far from them a right implementation may be. */
   expected(
     options: Options,
     weights: reference.Weights,

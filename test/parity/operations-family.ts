@@ -9,17 +9,17 @@ import { familyParameters } from './parameters-family.js';
 
 const floats: readonly DType[] = ['float32', 'float16', 'bfloat16'];
 
-/** Options of a case that are its forward's, not its layer's. */
+/** Options of a case that belong to its forward, not to its layer. */
 const perForward = ['hiddenDtype', 'timestepSeqLen'];
 
 interface Family {
   parameters: (options: Options) => reference.Parameters;
-  /** By position, or one object of them with the forward's options. */
+  /** Inputs by position, or in one object with the forward's options. */
   arguments: 'positions' | 'names';
   expected: (options: Options, weights: Weights, inputs: Inputs<Approx>, dtype: Float) => Approx[];
 }
 
-/** A layer whose class and inputs have the same names here and in the reference. */
+/** The operation of a layer whose class and inputs have the same names here and in the reference. */
 function operation(
   Class: new (options: never) => { [key: string]: unknown } | object,
   { parameters, arguments: style, expected }: Family,
@@ -72,7 +72,7 @@ export const familyOperations = {
         o.temporalInterpolationScale,
       );
       const result = dtype === 'float32' ? stored(table, dtype) : table;
-      // Sines of another platform may differ in their last digits.
+      // The sines of another platform may differ in their last digits.
       return [{ ...result, bound: result.bound.map((bound) => bound + 1e-12) }];
     },
   },

@@ -13,13 +13,16 @@ import type { Inputs, Operation, Options } from './operation.js';
 const tables: readonly DType[] = ['float64', 'float32'];
 const floats: readonly DType[] = ['float32', 'float16', 'bfloat16'];
 
-/** Sines of another platform may differ in their last digits; the golden data allows as much. */
+/**
+ * Adds to the bounds that sines of another platform may differ in their last digits, as the golden data
+ * does.
+ */
 function table(values: Approx, dtype: Float): Approx[] {
   const result = dtype === 'float32' ? stored(values, dtype) : values;
   return [{ ...result, bound: result.bound.map((bound) => bound + 1e-12) }];
 }
 
-/** The part of a case's options that Combined and AdaLayerNormSingle take at each forward. */
+/** The options that Combined and AdaLayerNormSingle take at each forward. */
 function perForward(inputs: Inputs<Tensor>, options: Options): latte.ConditionInputs {
   const { batchSize, hiddenDtype } = options as { batchSize?: number; hiddenDtype?: never };
   return { ...(inputs as unknown as latte.ConditionInputs), batchSize, hiddenDtype };

@@ -2,7 +2,7 @@ import * as reference from '../reference/family.js';
 import { mlpParameters } from '../reference/layers.js';
 import type { Options } from './operation.js';
 
-/** Names and shapes of each layer's weights. The benchmark takes them from here, too. */
+/** The names and shapes of each layer's weights. The benchmark uses them, too. */
 export const familyParameters = {
   Linear: ({ inFeatures, outFeatures, bias }) =>
     reference.linearParameters('', inFeatures!, outFeatures!, bias),

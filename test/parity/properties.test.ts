@@ -7,7 +7,7 @@ const dtype = fc.constantFrom('float32' as const, 'float16' as const, 'bfloat16'
 const way = fc.constantFrom('forward' as const, 'forwardSync' as const);
 const upTo = (max: number, min = 1) => fc.integer({ min, max });
 
-/** A name that gives every generated case its own numbers. */
+/** A name of each generated case, so that it has numbers of its own. */
 const note = fc.integer({ min: 0, max: 999_999 }).map((seed) => `seed ${seed}`);
 
 const patchEmbed: fc.Arbitrary<Case> = fc
@@ -91,7 +91,7 @@ const caption: fc.Arbitrary<Case> = fc
     inputs: { caption: { shape: [...leading, options.inFeatures] } },
   }));
 
-/** Combined and AdaLayerNormSingle, with as many condition rows as divide the batch. */
+/** Combined and AdaLayerNormSingle, with a number of rows of sizes that divides the batch. */
 const conditioned: fc.Arbitrary<Case> = fc
   .record({
     op: fc.constantFrom('CombinedTimestepSizeEmbeddings' as const, 'AdaLayerNormSingle' as const),

@@ -2,10 +2,10 @@ import { Tensor, devices } from '../../lib/index.js';
 import { rawBits } from '../support/tensors.js';
 import type { Case, InputCase, Place } from './run.js';
 
-// Where inputs live is an axis of the table: one small row of each layer, and of each way through a
-// device's bookkeeping, with its inputs on the host, in a caller's array at an odd offset, on the
-// device itself and on another one. One dtype suffices; inputs come in it and in others, so that they
-// are converted on the host, on the device, and not at all.
+// Tests where inputs are: on the host, in a caller's array at an odd offset, on the device itself, or on
+// another device. There is one small row for each layer, and for each kind of bookkeeping in a device. One
+// dtype is enough. Inputs have that dtype or others, so that they are converted on the host, on the device,
+// or not at all.
 
 const dtype = 'float16';
 const sized = { embeddingDim: 24, sizeEmbDim: 8, useAdditionalConditions: true };
@@ -168,9 +168,9 @@ export const residencyCases: readonly Case[] = [
 ];
 
 /**
- * More than 16 KiB of numbers, in a number that 16 does not divide: the device converts them, and
- * what follows them begins at an address at which no copy may begin. Larger than the other rows, so
- * it is for one place alone.
+ * More than 16 KiB of numbers, so that the device converts them. 16 does not divide their number, so that
+ * the next input begins at an address where no copy may begin. Larger than the other rows, so it is tested
+ * in one place only.
  */
 const many = Array.from({ length: 2049 }, (_, i) => (i * 37) % 1000);
 export const manyTimesteps: Case = {
@@ -185,7 +185,7 @@ export const manyTimesteps: Case = {
   },
 };
 
-/** The same elements in a caller's array that begins one element into its buffer. */
+/** Copies a tensor's elements into a caller's array that begins one element into its buffer. */
 function atOddOffset(tensor: Tensor): Tensor {
   const bytes = rawBits(tensor);
   const { BYTES_PER_ELEMENT: unit, constructor } = tensor.data;
@@ -195,7 +195,7 @@ function atOddOffset(tensor: Tensor): Tensor {
   return new Tensor(tensor.dtype, new View(buffer, unit, tensor.size), [...tensor.shape]);
 }
 
-/** Where an input can be, relative to a layer's device. */
+/** The places where an input can be, seen from a layer's device. */
 export function placesOf(device: string): Record<string, (tensor: Tensor) => ReturnType<Place>> {
   const other = devices().find(({ name, kind }) => name !== device && kind === 'npu')?.name;
   return {

@@ -7,9 +7,9 @@ import { computes, tableDtype, testedDevices } from '../support/devices.js';
 import { valuesOf } from '../support/tensors.js';
 import { compute, nameOf, operandsOf, type Case } from './run.js';
 
-// The allowances of the table would let a truncation pass for a rounding. Here each element must be
-// what one of the two right ways gives: rounded once at the end, or after the convolution and again. An
-// NPU without the plugin rounds the table first.
+// The table's allowances would accept a truncation instead of a rounding. Here each element must be one of
+// the two right results: rounded once at the end, or after the convolution and again. An NPU without the
+// plugin also rounds the table first.
 
 const cases = (['float16', 'bfloat16'] as const).flatMap((dtype): Case[] =>
   [
@@ -24,7 +24,7 @@ const cases = (['float16', 'bfloat16'] as const).flatMap((dtype): Case[] =>
   })),
 );
 
-/** The exact convolution, token by token. */
+/** The exact convolution of each token. */
 function convolution(c: Case, weights: Record<string, Approx>, latent: Approx): Float64Array {
   const { patchSize: p, embedDim, inChannels } = c.options as Record<string, number>;
   const [batch, , height, width] = latent.shape as [number, number, number, number];
@@ -59,9 +59,9 @@ describe.each(testedDevices)('half types on %s', (device) => {
     const wrong = exact.findIndex((sum, i) => {
       const float = Math.fround(table[i % table.length]!);
       const position = tableRounded ? round(half, float) : float;
-      // What float32 leaves open moves the sum a little, which decides only the closest of ties.
+      // Rounding errors of float32 move the sum a little, which matters only next to a tie.
       const slack = 2 ** -20;
-      // Half of a unit of terms below 1: decides ties where a patch and its position cancel.
+      // Half a unit of terms below 1, which matters if a patch and its position cancel.
       const least = 2 ** -25;
       const right = [-slack, -least, 0, least, slack].flatMap((off) => [
         round(half, sum + position + off),

@@ -3,12 +3,12 @@ import type { Case, InputCase } from './run.js';
 export /** The dtypes that layers compute in. */
 const floats = ['float32', 'float16', 'bfloat16'] as const;
 
-/** A case that has no dtype yet; an input of the case's dtype is its shape alone. */
+/** A case without a dtype. Of an input with the case's dtype it has only the shape. */
 export type Row = Omit<Case, 'op' | 'dtype' | 'inputs'> & {
   inputs: Record<string, number[] | InputCase>;
 };
 
-/** Rows of one layer, each in every dtype. */
+/** Makes a case of each row in each dtype. */
 export function everyDtype(op: Case['op'], rows: readonly Row[]): Case[] {
   return rows.flatMap(({ inputs, ...row }) =>
     floats.map((dtype) => ({

@@ -8,26 +8,26 @@ import { quantized, stateDict, tensorOf, valuesOf } from '../support/tensors.js'
 import type { AnyLayer, Inputs, Operation } from './operation.js';
 import { operations, type OperationName } from './operations.js';
 
-/** An input: its shape, filled with numbers of its own, or with those given. */
+/** An input: its shape, and its numbers if it must have certain ones. */
 export interface InputCase {
   shape: number[];
-  /** The case's own dtype unless told otherwise. */
+  /** Default: the case's own dtype. */
   dtype?: DType;
   values?: number[];
-  /** Random numbers lie within ±limit (1). */
+  /** Random numbers lie within ±limit. Default: 1. */
   limit?: number;
 }
 
 /** One row of the table. */
 export interface Case {
   op: OperationName;
-  /** Of the layer, or of a function's result. */
+  /** The dtype of the layer, or of a function's result. */
   dtype: DType;
-  /** What distinguishes this case from others. */
+  /** What is particular about this case. */
   note: string;
   options: Readonly<Record<string, unknown>>;
   inputs?: Readonly<Record<string, InputCase>>;
-  /** Parameters beside those that the layer must have (a loaded `pos_embed`). */
+  /** Parameters beside the required ones (a loaded `pos_embed`). */
   extraParameters?: readonly [string, number[]][];
 }
 
@@ -40,7 +40,7 @@ function operationOf(c: Case): Operation {
   return operations[c.op];
 }
 
-/** The inputs of a case as exact numbers. */
+/** The inputs of a case, as exact numbers. */
 function inputsOf(c: Case): Record<string, { dtype: DType; array: Approx }> {
   return Object.fromEntries(
     Object.entries(c.inputs ?? {}).map(([name, { shape, dtype = c.dtype, values, limit }]) => {
@@ -53,7 +53,9 @@ function inputsOf(c: Case): Record<string, { dtype: DType; array: Approx }> {
   );
 }
 
-/** The weights of a case, scaled so that results have the size of the inputs, as exact numbers of its dtype. */
+/**
+ * The weights of a case as exact numbers of its dtype, scaled so that results are about as large as inputs.
+ */
 export function weightsOf(c: Case): Record<string, Approx> {
   const { layer } = operationOf(c);
   const names = [...(layer?.parameters(c.options as never) ?? []), ...(c.extraParameters ?? [])];
@@ -69,7 +71,7 @@ export function weightsOf(c: Case): Record<string, Approx> {
   );
 }
 
-/** A layer of a case with its weights loaded. */
+/** Makes a case's layer, with its weights loaded. */
 export function layerOf(c: Case, device: string): AnyLayer {
   const layer = operationOf(c).layer!.make(c.options as never, device, c.dtype);
   layer.loadStateDict(stateDict(c.dtype, weightsOf(c)));
@@ -87,15 +89,15 @@ export function tensorsOf(c: Case): Inputs<Tensor> {
 
 export type Way = 'forward' | 'forwardSync';
 
-/** Moves an input, given by name, to where a test needs it: host, caller's array, device. */
+/** Moves a named input to the place that a test needs: host, caller's array, or device. */
 export type Place = (name: string, tensor: Tensor) => Promise<Tensor> | Tensor;
 
-/** The ways to call a case: functions have but one. */
+/** The ways to call a case. A function has only one. */
 export function waysOf(c: Case): readonly Way[] {
   return operationOf(c).call === undefined ? ['forward', 'forwardSync'] : ['forward'];
 }
 
-/** The results of a case on a device, in each of these ways from one and the same layer. */
+/** The results of a case on a device in each of these ways, all from the same layer. */
 export async function compute(
   c: Case,
   device: string,
@@ -115,7 +117,7 @@ export async function compute(
   return results;
 }
 
-/** Weights and inputs of a case as the reference takes them. */
+/** The weights and inputs of a case, as the reference takes them. */
 export function operandsOf(c: Case): {
   weights: Record<string, Approx>;
   inputs: Record<string, Approx>;
@@ -124,18 +126,18 @@ export function operandsOf(c: Case): {
   return { weights: weightsOf(c), inputs: Object.fromEntries(inputs) };
 }
 
-/** The reference's result for a case that a device computes. */
+/** The reference's result of a case that a device computes. */
 export function expectedOf(c: Case, device: string): Approx[] {
   const { weights, inputs } = operandsOf(c);
   return operationOf(c).expected(c.options as never, weights, inputs, c.dtype as Float, device);
 }
 
-/** The dtype of a case's results: the forward's hiddenDtype if it has one. */
+/** The dtype of a case's results: the forward's hiddenDtype if given. */
 export function resultDtype(c: Case): DType {
   return (c.options.hiddenDtype as DType | undefined) ?? c.dtype;
 }
 
-/** A text that describes the error of a result; undefined if the result is right. */
+/** Describes what is wrong with a result; undefined if it is right. */
 export async function problem(
   c: Case,
   result: Tensor,
@@ -152,7 +154,7 @@ export async function problem(
   return compare.near(valuesOf(here), expected, dtype as Float);
 }
 
-/** Whether a device is to refuse a case for its dtypes. */
+/** Whether a device must refuse the case because of its dtypes. */
 function isRefused(c: Case, device: string): boolean {
   const layer = operationOf(c).call === undefined && c.op !== 'Timesteps';
   return (
@@ -161,7 +163,9 @@ function isRefused(c: Case, device: string): boolean {
   );
 }
 
-/** Runs a case in these ways and compares; a device that does not compute in its dtype must throw ERR_DTYPE. */
+/**
+ * Runs a case in these ways and compares. A device that does not compute in its dtype must throw ERR_DTYPE.
+ */
 export async function check(
   c: Case,
   device: string,
@@ -178,7 +182,7 @@ export async function check(
   throw new Error(`${nameOf(c)} was not refused`);
 }
 
-/** Throws with the first element that is off. */
+/** Throws an error that describes the first wrong result. */
 async function compareAll(
   c: Case,
   device: string,

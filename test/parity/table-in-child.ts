@@ -5,13 +5,13 @@ import { cases } from './cases.js';
 import { fullSizeCases } from './full-size.js';
 import { check, compute, nameOf } from './run.js';
 
-/** What a child that ran the table prints, as JSON. */
+/** What a child process that ran the table prints, as JSON. */
 export interface Report {
   instructionSet: string;
   threads: number;
-  /** Cases that differ from the reference ('compare'). */
+  /** Cases whose results differ from the reference's ('compare'). */
   failures: string[];
-  /** Of the results' bits, forward and forwardSync ('digest'). */
+  /** Digests of the results' bits, of forward and of forwardSync ('digest'). */
   digests: Record<string, [string, string]>;
 }
 

@@ -1,7 +1,7 @@
 // forward-loop.mjs <way> <forwards>
 //
-// Many forwards of one small layer, for scripts/count-system-calls.sh: prints, as JSON, how often the
-// threads of this process went to sleep (voluntary context switches) meanwhile. Ways:
+// Runs many forwards of one small layer, for scripts/count-system-calls.sh. Prints as JSON how often this
+// process's threads went to sleep during these (voluntary context switches). Ways:
 //   sync          forwardSync on the JavaScript thread
 //   async         forward, each awaited
 //   alternating   forwardSync and forward in turn: the pool's callers change from call to call
@@ -42,7 +42,7 @@ async function loop(way, forwards) {
   }
 }
 
-/** Voluntary context switches so far: of the pool's helpers, and of all other threads. */
+/** Voluntary context switches so far, of the pool's helpers and of all other threads. */
 function switches() {
   const counts = { helpers: 0, others: 0 };
   for (const task of readdirSync('/proc/self/task')) {
@@ -71,9 +71,9 @@ if (isMainThread) {
   const forwards = Number(count);
   await (way === 'workers' ? inWorkers(forwards) : loop(way, forwards));
   process.stdout.write(JSON.stringify(switches()));
-  process.exit(0); // workers stay for their context switches to be counted
+  process.exit(0); // workers stay until their switches are counted
 } else {
   await loop('sync', workerData);
   parentPort.postMessage('done');
-  parentPort.on('message', () => undefined); // stays
+  parentPort.on('message', () => undefined); // keeps the worker alive
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 
-// The counts of AArch64 are checked where there is such a build: scripts/check-aarch64.sh.
+// scripts/check-aarch64.sh checks AArch64's counts, because it has such a build.
 it('the CPU kernels take no more instructions than committed (AVX2, one thread)', async () => {
   const script = join(__dirname, '..', '..', 'scripts', 'count-instructions.sh');
   const { stderr } = await promisify(execFile)(script, ['--check']);

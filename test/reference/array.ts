@@ -1,26 +1,26 @@
 import { round, roundoff, type Float } from './rounding.js';
 
 /**
- * An array of exact values, and how far from them a right implementation may be. That follows from
- * the dtypes alone: every rounding that SEMANTICS.md allows for adds its half unit in the last
- * place, every operation carries the deviations of its inputs along. Thus an implementation that
- * rounds after each layer and one that keeps more precision inside both pass.
+ * An array of exact values, and how far from them a right implementation may be. That follows from the
+ * dtypes alone. Every rounding that SEMANTICS.md allows adds its half unit in the last place, and every
+ * operation passes on the deviations of its inputs. So both an implementation that rounds after each layer
+ * and one with more precision inside pass.
  */
 export interface Approx {
   readonly shape: readonly number[];
   readonly value: Float64Array;
-  /** The standard deviation from earlier roundings. They are independent, so their squares add. */
+  /** The standard deviation because of earlier roundings. These are independent, so squares add. */
   readonly sigma: Float64Array;
-  /** The most that the last rounding adds. */
+  /** The most that the last rounding adds to the error. */
   readonly bound: Float64Array;
 }
 
-/** The distance that is allowed for element i: a random error beyond six deviations is no rounding error. */
+/** The largest error allowed for element i. No rounding error reaches six standard deviations. */
 export function allowance(a: Approx, i: number): number {
   return 6 * a.sigma[i]! + a.bound[i]!;
 }
 
-/** The standard deviations with the last rounding in them (uniform over ±bound). */
+/** The standard deviations, with the last rounding included (uniform over ±bound). */
 export function deviations(a: Approx): Float64Array {
   return a.sigma.map((sigma, i) => Math.hypot(sigma, a.bound[i]! / Math.sqrt(3)));
 }
@@ -38,7 +38,7 @@ export function exact(shape: readonly number[], values: ArrayLike<number>): Appr
   return { shape, value: new Float64Array(values), sigma: none, bound: none };
 }
 
-/** Values stored in a format once more: the value stays exact, the allowance grows. */
+/** Values that are stored in a format: they stay exact, and the allowance grows. */
 export function stored(a: Approx, format: Float): Approx {
   const sigma = deviations(a);
   return {
@@ -48,7 +48,7 @@ export function stored(a: Approx, format: Float): Approx {
   };
 }
 
-/** Exact inputs converted to the dtype that a layer computes in: here the value itself rounds. */
+/** Exact inputs that are converted to the layer's dtype: the values themselves are rounded. */
 export function converted(a: Approx, format: Float): Approx {
   return { ...a, value: a.value.map((x) => round(format, x)) };
 }

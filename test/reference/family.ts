@@ -15,11 +15,11 @@ import type { Float } from './rounding.js';
 import { sincosFromGrid } from './sincos.js';
 import { timestepEmbedding, type TimestepOptions } from './timesteps.js';
 
-// The layers of the sibling transformers, as SEMANTICS-FAMILY.md has them.
+// The layers of the sibling transformers, as SEMANTICS-FAMILY.md describes them.
 
 export type Parameters = [string, number[]][];
 
-/** `<name>weight` and `<name>bias`. */
+/** The shapes of `<name>weight` and `<name>bias`. */
 export function linearParameters(name: string, ins: number, outs: number, bias = true): Parameters {
   const weight: Parameters = [[`${name}weight`, [outs, ins]]];
   return bias ? [...weight, [`${name}bias`, [outs]]] : weight;
@@ -33,13 +33,13 @@ function activate(x: Approx, name: string, dtype: Float): Approx {
   return stored(activation(x, name), dtype);
 }
 
-/** linear_1 → activation → linear_2. */
+/** linear_1, activation, linear_2. */
 export function mlp(x: Approx, weights: Weights, name: string, act: string, dtype: Float): Approx {
   const hidden = activate(project(x, weights, `${name}linear_1.`, dtype), act, dtype);
   return project(hidden, weights, `${name}linear_2.`, dtype);
 }
 
-/** Sinusoids of numbers through an embedder, with the casts to the hidden and the layer's dtype. */
+/** Embeds the sinusoids of numbers, with the casts to the hidden dtype and to the layer's. */
 function embed(
   numbers: Approx,
   weights: Weights,
@@ -54,7 +54,7 @@ function embed(
   return mlp(x, weights, name, 'silu', dtype);
 }
 
-/** The sum of embeddings; one row serves all rows. */
+/** The sum of embeddings. An embedding of one row is added to all rows. */
 function sum(terms: readonly Approx[], dtype: Float): Approx {
   const rows = terms.find(({ shape }) => shape[0] !== 1)?.shape[0] ?? 1;
   return terms
@@ -233,7 +233,7 @@ function unravel(index: number, shape: readonly number[]): number[] {
   return place;
 }
 
-/** A projection with a weight [D, C, …] of patches as rows. */
+/** Projects patches that are rows, with a weight [D, C, …]. */
 function projectPatches(rows: Approx, weights: Weights, dim: number, dtype: Float): Approx {
   const kernel = weights['proj.weight']!;
   const flat = { ...kernel, shape: [dim, kernel.value.length / dim] };
@@ -256,7 +256,7 @@ export function patchEmbed3d(
   return projectPatches(patches3d(converted(latent, dtype), patchSize), weights, embedDim, dtype);
 }
 
-/** [T, height·width, D], D a multiple of 16: [frame D/4 | column 3D/8 | row 3D/8]. */
+/** The table [T, height·width, D], D a multiple of 16: [frame D/4 | column 3D/8 | row 3D/8]. */
 export function sincos3d(
   dim: number,
   [width, height]: readonly [number, number],
@@ -313,7 +313,7 @@ export function cogVideoXParameters(options: CogVideoXOptions): Parameters {
   return [...names, ['pos_embedding', [1, options.maxTextSeqLength + tokens, d]]];
 }
 
-/** The table [L + N, D] that is added; undefined for none. */
+/** The table [L + N, D] that is added; undefined if none is. */
 function cogVideoXTable(
   options: CogVideoXOptions,
   weights: Weights,

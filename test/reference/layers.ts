@@ -6,7 +6,7 @@ import { timestepEmbedding, type TimestepOptions } from './timesteps.js';
 /** A layer's parameters by their names in a state dict, as exact values. */
 export type Weights = Readonly<Record<string, Approx>>;
 
-/** A linear layer `name` of a state dict, its result stored in the dtype. */
+/** The linear layer `name` of a state dict; its result is stored in the dtype. */
 function project(x: Approx, weights: Weights, name: string, dtype: Float): Approx {
   return stored(linear(x, weights[`${name}.weight`]!, weights[`${name}.bias`]), dtype);
 }
@@ -15,7 +15,7 @@ function activate(x: Approx, name: string, dtype: Float): Approx {
   return stored(activation(x, name), dtype);
 }
 
-/** The weights below a prefix, without it. */
+/** The weights whose names begin with a prefix, with the prefix removed. */
 function below(weights: Weights, prefix: string): Weights {
   return Object.fromEntries(
     Object.entries(weights)
@@ -34,7 +34,10 @@ export interface TimestepEmbeddingOptions {
   sampleProjBias?: boolean;
 }
 
-/** linear_1 → activation → linear_2 [→ post activation]; a condition joins through `cond_proj`. */
+/**
+ * linear_1 → activation → linear_2 [→ post activation]. `cond_proj` of a condition is added to the sample
+ * first.
+ */
 export function timestepMlp(
   options: Pick<TimestepEmbeddingOptions, 'actFn' | 'postActFn'>,
   weights: Weights,
@@ -51,7 +54,7 @@ export function timestepMlp(
   return options.postActFn === undefined ? x : activate(x, options.postActFn, dtype);
 }
 
-/** The sinusoid that the embedders see: 256 channels, cosines first, cast to the hidden dtype. */
+/** The sinusoids that embedders take: 256 channels, cosines first, cast to the hidden dtype. */
 const embedderInput: TimestepOptions = { flipSinToCos: true, downscaleFreqShift: 0 };
 
 function embed(
@@ -80,7 +83,7 @@ export interface CombinedInput {
   hiddenDtype?: Float;
 }
 
-/** Rows a, b, a, b … until there are `batchSize` of them. */
+/** Rows a, b, a, b … until there are `batchSize`. */
 function tile(size: Approx, batchSize: number): Approx {
   const [rows, columns] =
     size.shape.length === 1 ? [size.shape[0]!, 1] : (size.shape as [number, number]);
@@ -96,7 +99,7 @@ function tile(size: Approx, batchSize: number): Approx {
   );
 }
 
-/** CombinedTimestepSizeEmbeddings in the layer's dtype. */
+/** CombinedTimestepSizeEmbeddings, stored in the layer's dtype. */
 export function combined(
   options: CombinedOptions,
   weights: Weights,
@@ -117,7 +120,7 @@ export function combined(
       size.shape[1]! * options.sizeEmbDim,
     ]),
   );
-  // The rows broadcast: one timestep serves all rows of sizes, one row of sizes all timesteps.
+  // Rows broadcast: one timestep to all rows of sizes, one row of sizes to all timesteps.
   const broadcast = (rows: Approx, to: number): Approx =>
     rows.shape[0] === 1 ? takeRows(rows, new Array<number>(to).fill(0)) : rows;
   const sizes = broadcast(concatColumns(parts[0]!, parts[1]!), steps);
@@ -129,7 +132,7 @@ function finish(x: Approx, dtype: Float, hidden: Float): Approx {
   return hidden === dtype ? x : stored(x, hidden);
 }
 
-/** linear_1 → GELU (tanh form) → linear_2 over the last axis of any leading shape. */
+/** linear_1, GELU (tanh form), linear_2 over the last axis, with any leading axes. */
 export function captionProjection(weights: Weights, caption: Approx, dtype: Float): Approx {
   const hidden = project(converted(caption, dtype), weights, 'linear_1', dtype);
   return project(activate(hidden, 'gelu-tanh', dtype), weights, 'linear_2', dtype);
@@ -149,7 +152,7 @@ export function adaLayerNormSingle(
   return { modulation: finish(modulation, dtype, hidden), embeddedTimestep: embedded };
 }
 
-/** Parameter names and shapes of the layers, as SEMANTICS.md lists them. */
+/** The names and shapes of the layers' parameters, as SEMANTICS.md lists them. */
 export function mlpParameters(
   prefix: string,
   ins: number,

@@ -1,15 +1,15 @@
 import { deviations, type Approx } from './array.js';
 
-/** Half a unit in the last place of a float32: layers accumulate in that. */
+/** Half a unit in the last place of a float32, in which layers accumulate. */
 const u32 = 2 ** -24;
 
 /**
  * y = x·Wᵀ + b over the last axis; weight [out, in].
  *
- * The deviation of a float32 accumulation from the exact sum: the partial sum of k products of
- * random sign has size √k·rms, and the K roundings of up to u times that (over √3 on average) add up
- * in squares to u·rms·K/√6; the |sum| term covers sums that grow in one direction. The deviations
- * of the inputs are independent of each other, and likewise add in squares.
+ * The deviation of a float32 accumulation from the exact sum: the partial sum of k products of random sign
+ * has size √k·rms. K roundings of up to u times that (over √3 on average) add up in squares to u·rms·K/√6.
+ * The |sum| term covers sums that grow in one direction. The deviations of the inputs are independent of
+ * each other, and also add in squares.
  */
 export function linear(x: Approx, weight: Approx, bias?: Approx): Approx {
   const [outs, ins] = weight.shape as [number, number];
@@ -48,7 +48,7 @@ export function linear(x: Approx, weight: Approx, bias?: Approx): Approx {
   };
 }
 
-/** LayerNorm over the last axis, as float32 would do it. */
+/** LayerNorm over the last axis, with the roundings of float32. */
 export function layerNorm(x: Approx, epsilon = 1e-6, weight?: Approx, bias?: Approx): Approx {
   const width = x.shape.at(-1)!;
   const rows = x.value.length / width;
@@ -61,7 +61,7 @@ export function layerNorm(x: Approx, epsilon = 1e-6, weight?: Approx, bias?: App
     const mean = values.reduce((sum, v) => sum + v, 0) / width;
     const variance = values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / width;
     const scale = Math.sqrt(variance + epsilon);
-    // d(norm) = (dx − mean(dx) − norm·mean(norm·dx)) / scale: the means deviate by rms/√width.
+    // d(norm) = (dx − mean(dx) − norm·mean(norm·dx)) / scale; the means deviate by rms/√width.
     const rms = Math.sqrt(deviation.reduce((sum, d) => sum + d * d, 0) / width) / Math.sqrt(width);
     const own = u32 * 4 * (1 + Math.abs(mean) / scale);
     for (let i = 0; i < width; i++) {
@@ -77,7 +77,7 @@ export function layerNorm(x: Approx, epsilon = 1e-6, weight?: Approx, bias?: App
   return { shape: x.shape, value, sigma, bound: new Float64Array(value.length) };
 }
 
-/** The error function by its series (small x) and continued fraction, to double precision. */
+/** The error function in double precision: a series for small x, a continued fraction for others. */
 function erf(x: number): number {
   const a = Math.abs(x);
   if (a > 6) return Math.sign(x);
@@ -99,7 +99,7 @@ function erf(x: number): number {
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const silu = (x: number): number => (x === -Infinity ? 0 : x * sigmoid(x));
 
-/** Name → function, and the steepest slope that it has anywhere. */
+/** Each function by its name, and the largest slope that it has. */
 const functions: Record<string, readonly [(x: number) => number, number]> = {
   silu: [silu, 1.1],
   swish: [silu, 1.1],
@@ -112,7 +112,9 @@ const functions: Record<string, readonly [(x: number) => number, number]> = {
   ],
 };
 
-/** Element-wise, evaluated in float32: a unit or two, relative to x where the functions cancel. */
+/**
+ * Applies a function element by element in float32: an error of a unit or two, relative to x if it cancels.
+ */
 export function activation(x: Approx, name: string): Approx {
   const [f, slope] = functions[name.toLowerCase()]!;
   return {

@@ -63,7 +63,7 @@ export function positionTable(
   if (h === configured[0] && w === configured[1]) {
     if (loaded !== undefined) return { ...loaded, shape: loaded.shape.slice(1) };
     const side = Math.floor(Math.sqrt(h * w));
-    // Where the square table neither fits nor broadcasts the reference can only fail.
+    // If the square table neither fits nor broadcasts, the reference must fail.
     if (side * side === h * w || side === 1) {
       return stored(sincos2d(embedDim, side, { interpolationScale, baseSize }), 'float32');
     }
@@ -71,7 +71,7 @@ export function positionTable(
   return stored(sincos2d(embedDim, [h, w], { interpolationScale, baseSize }), 'float32');
 }
 
-/** One patch as a row: channel-major, then row, then column, as the weight [D, C, p, p] is. */
+/** One patch as a row, in the order of the weight [D, C, p, p]: channel, row, column. */
 function patch(latent: Approx, p: number, b: number, i: number, j: number): number[] {
   const [, channels, height, width] = latent.shape as [number, number, number, number];
   const out: number[] = [];
@@ -85,12 +85,12 @@ function patch(latent: Approx, p: number, b: number, i: number, j: number): numb
   return out;
 }
 
-/** A token of the output: batch entry and place in the h-major order. */
+/** A token of the output: batch entry, and its number in h-major order. */
 export type Token = readonly [batch: number, token: number];
 
 /**
- * The flattened layer, for all tokens [B, N, D] or for some [tokens, D]. A table that is rounded to
- * `tableDtype` first is what an NPU without the plugin adds.
+ * The flattened layer, for all tokens [B, N, D] or for some [tokens, D]. With `tableDtype` the table is
+ * first rounded to it, as on an NPU without the plugin.
  */
 export function patchEmbed(
   options: PatchEmbedOptions,
@@ -132,7 +132,7 @@ export function patchEmbed(
   };
 }
 
-/** [B, D, h, w] + [1, N, D], by the rules of broadcasting. */
+/** Adds [B, D, h, w] and [1, N, D] by the rules of broadcasting. */
 function addUnflattened(
   x: Approx,
   shape: readonly number[],
@@ -169,7 +169,9 @@ function addUnflattened(
   return stored(add(spread, position), dtype);
 }
 
-/** Parameter names and shapes, as SEMANTICS.md lists them; `pos_embed` is optional and not listed. */
+/**
+ * The names and shapes of parameters, as SEMANTICS.md lists them; without `pos_embed`, which is optional.
+ */
 export function patchEmbedParameters(options: PatchEmbedOptions): [string, number[]][] {
   const { embedDim, inChannels, patchSize, bias } = withDefaults(options);
   const names: [string, number[]][] = [

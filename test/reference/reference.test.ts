@@ -15,7 +15,7 @@ import { bitsOf, valueOfBits, type Float } from './rounding.js';
 import { sincos1d, sincos2d, sincosFromGrid } from './sincos.js';
 import { timestepEmbedding } from './timesteps.js';
 
-/** The reference's answer to a golden case. */
+/** The reference's results for a golden case. */
 function answer(golden: GoldenCase): Approx {
   const tensors = goldenTensors(golden);
   const input = (name: string): Approx =>
@@ -79,7 +79,7 @@ describe('the reference agrees with the golden data', () => {
 
 describe('the allowance of the reference covers the golden data', () => {
   for (const golden of goldenIndex.cases) {
-    // Position functions are float64 there: their last digits depend on the sine of the platform.
+    // Position functions are float64 there, so their last digits depend on the platform's sine.
     if (golden.expected_dtype === 'F64') continue;
     it(golden.file, () => {
       const expected = goldenTensors(golden).get('expected')!;

@@ -1,6 +1,6 @@
 /**
- * The number formats of the library, written independently of it: how a double rounds to each of
- * them (to nearest, ties to even) and how far that can move a value.
+ * The number formats of the library, written independently of it. A double is rounded to each of them to
+ * nearest, ties to even; other functions return how far that can move a value.
  */
 export type Float = 'float64' | 'float32' | 'float16' | 'bfloat16';
 
@@ -21,7 +21,7 @@ function exponentOf(magnitude: number): number {
   return ((words[1]! >>> 20) & 0x7ff) - 1023;
 }
 
-/** 2^−1100 … 2^1100: the operator ** is slow where millions of numbers round. */
+/** 2^−1100 … 2^1100, because the operator ** is slow for millions of numbers. */
 const powers = Float64Array.from({ length: 2201 }, (_, i) => 2 ** (i - 1100));
 
 function power(exponent: number): number {
@@ -42,8 +42,8 @@ export function bitsOf(format: Half, x: number): number {
   const magnitude = Math.abs(x);
   if (magnitude === Infinity) return sign | infinity;
   const exponent = Math.max(exponentOf(magnitude), minExponent);
-  // In units of the last place the significand is whole; the carry of a rounding up runs into the
-  // exponent by itself, up to infinity.
+  // In units of the last place the significand is a whole number. If rounding carries, the exponent grows
+  // by itself, up to infinity.
   const significand = roundHalfEven(magnitude * power(fraction - exponent));
   const bits = (exponent - minExponent) * power(fraction) + significand;
   return sign | Math.min(bits, infinity);
@@ -63,7 +63,7 @@ export function valueOfBits(format: Half, bits: number): number {
     : sign * (significand + power(fraction)) * power(minExponent - fraction + exponent - 1);
 }
 
-/** The value that a double takes when it is stored in a format. */
+/** The value of a double after it is stored in a format. */
 export function round(format: Float, x: number): number {
   if (format === 'float64') return x;
   if (format === 'float32') return Math.fround(x);
@@ -78,13 +78,13 @@ const units: Record<Float, readonly [number, number]> = {
   bfloat16: [2 ** -8, 2 ** -134],
 };
 
-/** The most by which one rounding to a format can move a value of this magnitude. */
+/** The largest error of one rounding to a format, for a value of this magnitude. */
 export function roundoff(format: Float, x: number): number {
   const [relative, absolute] = units[format];
   return relative * Math.abs(x) + absolute;
 }
 
-/** Where values of a format end: beyond it they round to infinity. */
+/** Values beyond this one round to infinity in the format. */
 export function overflowAt(format: Float): number {
   if (format === 'float16') return 65520;
   if (format === 'bfloat16') return (2 - 2 ** -8) * 2 ** 127;

@@ -2,7 +2,7 @@ import { exact, type Approx } from './array.js';
 
 const f32 = Math.fround;
 
-/** Error texts that SEMANTICS.md quotes. */
+/** Texts of errors that SEMANTICS.md quotes. */
 export const notDivisible = 'embed_dim must be divisible by 2';
 
 /** [sin(pos·ω) | cos(pos·ω)], ω_k = 10000^(−k/(D/2)); everything in float64. Positions of any rank are flattened. */
@@ -28,7 +28,7 @@ export function sincos1d(embedDim: number, length: number, scale = 1): Approx {
   );
 }
 
-/** The two halves of the channels from the two planes of a grid [2, …]. */
+/** The table of a grid [2, …]: each of its two planes makes half of the channels. */
 export function sincos2dFromGrid(embedDim: number, grid: ArrayLike<number>): Approx {
   if (embedDim % 2 !== 0 || embedDim % 4 !== 0) throw new Error(notDivisible);
   const points = Array.from(grid);
@@ -57,7 +57,7 @@ export interface Sincos2dOptions {
   baseSize?: number;
 }
 
-/** Rows h-major, w-minor; the first half of the channels encodes the column, the second the row. */
+/** Rows in h-major order. The first half of the channels encodes the column, the second the row. */
 export function sincos2d(
   embedDim: number,
   gridSize: number | readonly [number, number],

@@ -10,10 +10,9 @@ export interface TimestepOptions {
 const u32 = 2 ** -24;
 
 /**
- * [sin | cos] of scale·f32(t)·exp(−ln(maxPeriod)·i/(half−shift)), an odd width padded with one zero
- * column at the end. The bound is that of float32 arithmetic: the exponent carries three
- * roundings, the exponential two, the products one each, and the sine of an argument that is off by
- * δ is off by δ.
+ * [sin | cos] of scale·f32(t)·exp(−ln(maxPeriod)·i/(half−shift)); a column of zeros completes an odd width.
+ * The bound is that of float32 arithmetic: the exponent has three roundings, the exponential two, the
+ * products one each. The sine of an argument with an error of δ has an error of δ.
  */
 export function timestepEmbedding(
   timesteps: ArrayLike<number>,

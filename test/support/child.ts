@@ -15,7 +15,7 @@ import { afterAll, beforeAll } from 'vitest';
 
 const root = join(__dirname, '..', '..');
 
-/** What children may import: the library and the parts of the suite that do not need vitest. */
+/** The folders that child processes may import: the library, and parts of the suite without vitest. */
 const folders = [
   'lib',
   'test/reference',
@@ -25,7 +25,7 @@ const folders = [
   'test/npu',
 ];
 
-/** How a child ended. */
+/** How a child process ended, and what it printed. */
 export interface Ended {
   status: number | null;
   signal: NodeJS.Signals | null;
@@ -34,7 +34,7 @@ export interface Ended {
 }
 
 export interface Children {
-  /** Runs a compiled file ('test/lifecycle/fixtures/exit') in a Node process of its own. */
+  /** Runs a compiled file ('test/lifecycle/fixtures/exit') in a new Node.js process. */
   run: (
     file: string,
     options?: { args?: string[]; env?: NodeJS.ProcessEnv; node?: string[] },
@@ -62,9 +62,9 @@ function compile(target: string, addon: boolean): void {
 }
 
 /**
- * Node processes of their own, for what a test runner's process cannot show or would not survive.
- * Compiles the library's source into a temporary folder before the tests of the file that calls
- * this, and removes it afterwards. `addon: false` leaves the addon out, as a failed build would.
+ * Makes a function that runs new Node.js processes, for what a test runner's process cannot show or would
+ * not survive. Compiles the library's source into a temporary folder before the tests of the calling file,
+ * and removes it after them. `addon: false` leaves out the addon, as after a failed build.
  */
 export function children({ addon = true } = {}): Children {
   let folder: string;
@@ -81,7 +81,7 @@ export function children({ addon = true } = {}): Children {
         const child = spawn(process.execPath, [...node, join(folder, `${file}.js`), ...args], {
           env: { ...process.env, NODE_OPTIONS: '', ...env },
           stdio: ['ignore', 'pipe', 'pipe'],
-          // Only what hangs is ended by this; no test measures time against it.
+          // This only ends what hangs; no test compares durations with it.
           timeout: process.env.LATTE_SANITIZER ? 580_000 : 280_000,
           killSignal: 'SIGKILL',
         });

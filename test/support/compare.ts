@@ -28,7 +28,7 @@ export function golden(
   });
 }
 
-/** Whether a result in a dtype is what an exact value with its allowance can become. */
+/** Whether a result in a dtype is within the allowance of an exact value. */
 export function near(
   result: ArrayLike<number>,
   expected: Approx,

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { LatteError, type LatteErrorCode } from '../../lib/index.js';
 
-/** The parts of a refusal's message: the argument's name, what was expected, what came. */
+/** The parts of a refusal's message: the argument's name, what was expected, and what came. */
 export type Fragment = string | RegExp;
 
 function check(error: unknown, code: LatteErrorCode, fragments: readonly Fragment[]): LatteError {
@@ -14,7 +14,7 @@ function check(error: unknown, code: LatteErrorCode, fragments: readonly Fragmen
   return error;
 }
 
-/** Runs what must be refused, and checks code and message. */
+/** Runs a call that must throw, and checks the error's code and message. */
 export function refused(
   run: () => unknown,
   code: LatteErrorCode,
@@ -30,7 +30,7 @@ export function refused(
   throw new Error(`${code} was expected, but nothing was thrown`);
 }
 
-/** Awaits what must be refused, whether it throws or rejects, and checks code and message. */
+/** Runs a call that must throw or reject, and checks the error's code and message. */
 export async function rejected(
   run: () => Promise<unknown>,
   code: LatteErrorCode,

@@ -4,7 +4,7 @@ import type { DType, FloatDType, Tensor } from '../../lib/index.js';
 import { readGolden, type StoredTensor } from './safetensors.js';
 import { fromStored } from './tensors.js';
 
-/** Where the family's golden data lies; README.md beside it describes it. */
+/** The folder of the family's golden data; README.md there describes it. */
 export const familyFolder = join(__dirname, '..', 'golden-family');
 
 /** The expected value of one result. */
@@ -41,12 +41,12 @@ const stored = readGolden(join(familyFolder, 'data.safetensors'));
 
 export const familyCases: readonly FamilyCase[] = manifest.cases;
 
-/** A tensor that the manifest names, as stored. */
+/** A tensor that the manifest refers to, as it is stored. */
 export function storedTensor(reference: unknown): StoredTensor {
   return stored.get((reference as { $: string }).$)!;
 }
 
-/** The manifest's value with tensors for what names one; null arguments are undefined. */
+/** A value of the manifest, in which references are replaced by tensors; a null argument is undefined. */
 export function resolved(value: unknown): unknown {
   if (value === null) return undefined;
   if (typeof value !== 'object') return value;
@@ -55,7 +55,7 @@ export function resolved(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, resolved(inner)]));
 }
 
-/** The results of a forward or a function by the manifest's names. */
+/** The results of a forward or a function, by the manifest's names. */
 export function namedResults(result: unknown, out: FamilyCase['out']): Record<string, Tensor> {
   return ('result' in out! && Object.keys(out).length === 1 ? { result } : result) as Record<
     string,

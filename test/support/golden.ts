@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readGolden, type StoredTensor } from './safetensors.js';
 
-/** Where the golden data lies. */
+/** The folder of the golden data. */
 export const goldenFolder = join(__dirname, '..', 'golden');
 
-/** Options of the reference, by its own (snake case) names. */
+/** The reference's options by its own names, in snake case. */
 export type Params = Record<string, number | number[] | boolean | string | null | undefined>;
 
 export interface GoldenCase {
@@ -38,7 +38,7 @@ export function goldenTensors(golden: GoldenCase): Map<string, StoredTensor> {
   return readGolden(join(goldenFolder, golden.file));
 }
 
-/** Names in a golden file that are inputs, not parameters. */
+/** The names in a golden file that are inputs, not parameters. */
 const inputNames = new Set([
   'pos',
   'latent',
@@ -55,7 +55,9 @@ const inputNames = new Set([
   'tol',
 ]);
 
-/** A golden file's parameters. The stored table is among them only if the case was made with it loaded. */
+/**
+ * The parameters of a golden file. They include the stored table only if the case was made with it loaded.
+ */
 export function goldenWeights(golden: GoldenCase): Map<string, StoredTensor> {
   const weights = new Map<string, StoredTensor>();
   for (const [name, tensor] of goldenTensors(golden)) {
@@ -65,7 +67,7 @@ export function goldenWeights(golden: GoldenCase): Map<string, StoredTensor> {
   return weights;
 }
 
-/** embed_dim → embedDim; options that are null mean their default. */
+/** Converts embed_dim to embedDim; leaves out options that are null, which means their default. */
 export function camelCase(params: Params): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(params)

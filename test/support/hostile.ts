@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { LatteError } from '../../lib/index.js';
 
-/** The error that hostile values throw. */
+/** The error that the hostile values throw. */
 export class Mine extends Error {}
 
 /** A proxy that throws at every operation. */
@@ -26,7 +26,7 @@ export const bomb: object = new Proxy(
   },
 );
 
-/** Throws when it is turned into a string or a number. */
+/** An object that throws when it is converted to a string or a number. */
 export const unprintable = {
   toString() {
     throw new Mine('toString');
@@ -42,12 +42,12 @@ export const unprintable = {
   },
 };
 
-/** Calls a function, and accepts the errors that a careful library may throw. */
+/** Calls a function, and accepts every error that the library may throw. */
 export function survives(run: () => unknown): void {
   try {
     run();
   } catch (error) {
-    // The addon refuses wrong types with plain errors: callers of lib/ never get these.
+    // For wrong types the addon throws plain errors, which callers of lib/ never get.
     const fine =
       error instanceof LatteError ||
       error instanceof Mine ||

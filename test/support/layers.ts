@@ -13,12 +13,12 @@ import { sizeOf } from '../reference/array.js';
 import { uniform } from './random.js';
 import { tensorOf } from './tensors.js';
 
-// Small layers with weights, for tests that are about the way they are called.
+// Small layers with weights, for tests of how they are called.
 
-/** Not the default 'auto', which emits a warning if it uses the cpu. */
+/** Not the default 'auto', which emits a warning if it uses the CPU. */
 const device = 'cpu';
 
-/** Random weights for these parameters. */
+/** Makes random weights for these parameters. */
 export function randomWeights(
   parameters: [string, number[]][],
   dtype: FloatDType = 'float32',
@@ -40,21 +40,21 @@ export function patchEmbedWeights(
 
 export const smallPatch = { height: 8, width: 8, patchSize: 2, inChannels: 4, embedDim: 16 };
 
-/** [B,4,H,W] → [B,N,16]. */
+/** PatchEmbed from [B,4,H,W] to [B,N,16]. */
 export function smallPatchEmbed(dtype: FloatDType = 'float32'): PatchEmbed {
   const layer = new PatchEmbed({ ...smallPatch, device, dtype });
   layer.loadStateDict(patchEmbedWeights(smallPatch, dtype));
   return layer;
 }
 
-/** [… ,8] → [… ,12]. */
+/** CaptionProjection from [… ,8] to [… ,12]. */
 export function smallCaption(dtype: FloatDType = 'float32'): CaptionProjection {
   const layer = new CaptionProjection({ inFeatures: 8, hiddenSize: 12, device, dtype });
   layer.loadStateDict(randomWeights(reference.mlpParameters('', 8, 12, 12), dtype));
   return layer;
 }
 
-/** [N,8] → [N,12], with a condition of 5. */
+/** TimestepEmbedding from [N,8] to [N,12], with a condition of 5. */
 export function smallTimestepEmbedding(): TimestepEmbedding {
   const layer = new TimestepEmbedding({
     inChannels: 8,
@@ -87,7 +87,7 @@ export function smallAdaLayerNorm(): AdaLayerNormSingle {
   return layer;
 }
 
-/** A layer whose forward takes long enough to do something meanwhile: [32,4,64,64] → 151 MB. */
+/** A layer whose forward takes long enough to act during it: [32,4,64,64] → 151 MB. */
 export function largePatchEmbed(): {
   layer: PatchEmbed;
   latent: () => Tensor;
@@ -104,12 +104,12 @@ export function largePatchEmbed(): {
   };
 }
 
-/** Random values of a shape in a caller's own array. */
+/** A tensor of random values over a caller's own array. */
 export function random(shape: number[], dtype: FloatDType = 'float32'): Tensor {
   return tensorOf(dtype, shape, uniform(String(shape), sizeOf(shape)));
 }
 
-/** The same in the library's own memory. */
+/** A tensor of random values in the library's own memory. */
 export function owned(shape: number[]): Tensor {
   const tensor = Tensor.zeros(shape);
   (tensor.data as Float32Array).set(uniform(String(shape), sizeOf(shape)));

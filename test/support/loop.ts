@@ -1,14 +1,14 @@
 import { performance } from 'node:perf_hooks';
 
-/** How the event loop turned during some work, in milliseconds. */
+/** The turns of the event loop during some work, in milliseconds. */
 export interface Turns {
   /** The longest time between two turns. */
   longest: number;
-  /** From the call of `start` until what it started was done. */
+  /** From the call of `start` until its promise settled. */
   duration: number;
 }
 
-/** Watches the event loop from the call of `start` until what it starts is done, or has failed. */
+/** Measures the turns of the event loop from the call of `start` until its promise settles. */
 export async function longestTurn(start: () => Promise<unknown>): Promise<Turns> {
   let running = true;
   let longest = 0;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { valueOfBits } from '../reference/rounding.js';
 import type { DType } from '../../lib/index.js';
 
-/** A tensor of a file of test/golden, its values as doubles. */
+/** A tensor of a file of test/golden, with its values as doubles. */
 export interface StoredTensor {
   readonly dtype: DType;
   readonly shape: number[];
@@ -40,7 +40,7 @@ function decode(dtype: DType, bytes: ArrayBuffer): Float64Array {
   }
 }
 
-/** Reads a safetensors file that is known to be sound. The library's own reader is for all others. */
+/** Reads a safetensors file that is known to be valid. The library's own reader is for all others. */
 export function readGolden(path: string): Map<string, StoredTensor> {
   const file = readFileSync(path);
   const headerLength = Number(file.readBigUInt64LE(0));

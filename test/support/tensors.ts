@@ -25,7 +25,7 @@ export function arrayOf(dtype: DType, values: ArrayLike<number>): Tensor['data']
   }
 }
 
-/** A counted loop: several times as fast as TypedArray.map, which counts where millions are made. */
+/** A counted loop, because TypedArray.map takes several times as long for millions of elements. */
 function mapInto<T extends Uint16Array | Float64Array>(
   target: T,
   values: ArrayLike<number>,
@@ -44,24 +44,24 @@ export function tensorOf(
   return new Tensor(dtype, arrayOf(dtype, values), [...shape]);
 }
 
-/** A tensor of golden data as a tensor of the library. */
+/** Makes a tensor of the library from one of the golden data. */
 export function fromStored({ dtype, shape, values }: StoredTensor): Tensor {
   return tensorOf(dtype, shape, values);
 }
 
-/** Values as they are once stored in a dtype: what the reference has to start from. */
+/** The values after they are stored in a dtype, from which the reference starts. */
 export function quantized(dtype: DType, values: Float64Array): Float64Array {
   if (dtype === 'int32' || dtype === 'int64' || dtype === 'float64') return values;
   return mapInto(new Float64Array(values.length), values, (x) => round(dtype, x));
 }
 
-/** The raw elements of a tensor: 16-bit ones as bits, whatever array class the runtime shows them in. */
+/** The bytes of a tensor's elements, whatever class of array shows them. */
 export function rawBits(tensor: Tensor): Uint8Array {
   const { data } = tensor;
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/** The same of a tensor on any device. */
+/** The same for a tensor on any device. */
 export async function hostBits(tensor: Tensor): Promise<Uint8Array> {
   const host = await tensor.to('cpu');
   const bits = rawBits(host).slice();
@@ -69,7 +69,7 @@ export async function hostBits(tensor: Tensor): Promise<Uint8Array> {
   return bits;
 }
 
-/** The bits of a 16-bit tensor. */
+/** The bits of a tensor with a 16-bit dtype. */
 export function halfBits(tensor: Tensor): Uint16Array {
   const { data } = tensor;
   return new Uint16Array(data.buffer, data.byteOffset, data.length);
@@ -87,7 +87,7 @@ export function valuesOf(tensor: Tensor, from = 0, to = tensor.size): Float64Arr
   return new Float64Array((data as Float32Array).subarray(from, to));
 }
 
-/** A state dict in a dtype from exact weights. */
+/** Makes a state dict in a dtype from exact weights. */
 export function stateDict(
   dtype: DType,
   weights: Readonly<Record<string, Approx>>,

@@ -1,7 +1,7 @@
 import { afterAll, expect } from 'vitest';
 import { twin } from './twin.js';
 
-// Every file of tests that runs on the twin must have kept its rules.
+// A test file on the twin fails if its process has broken a rule.
 
 afterAll(() => {
   expect(twin().violations()).toEqual([]);
