@@ -10,11 +10,12 @@ const folder = dirname(fileURLToPath(import.meta.url));
 const source = join(folder, 'native', 'limits.cc');
 const program = join(folder, 'build', 'limits');
 
-export type LimitKind = 'write' | 'read' | 'fma' | 'bf16';
+export type LimitKind = 'write' | 'read' | 'cold' | 'fma' | 'bf16';
 
 const titles: Record<LimitKind, string> = {
   write: 'write past the caches',
   read: 'read from the cache',
+  cold: 'read once after the pause',
   fma: 'float32 multiply-adds',
   bf16: 'bfloat16 dot products',
 };

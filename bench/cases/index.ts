@@ -140,6 +140,18 @@ const conditions: Record<Condition, string> = {
   busy: 'on a busy machine',
 };
 
+/** The reading of `bytes` of float32 weights, which bounds a product with few rows. */
+function readLimits(condition: Condition, bytes: number, threads: number): Runner[] {
+  if (condition === 'busy') return [];
+  const kind = condition === 'hot' ? 'read' : 'cold';
+  const whole = `float32 weights, ${megabytes(bytes)}`;
+  return [
+    limit(kind, threads, bytes, whole, ['float32']),
+    limit(kind, threads, bytes / 2, `half types, ${megabytes(bytes / 2)}`, halves),
+    ...(kind === 'cold' && threads > 1 ? [limit(kind, 1, bytes, whole, [])] : []),
+  ];
+}
+
 function timestepCase(rows: number, condition: Condition): Case {
   const work = timestepWork(rows);
   const bytes = weightsOf(work) * 4;
@@ -158,20 +170,7 @@ function timestepCase(rows: number, condition: Condition): Case {
         condition !== 'busy' && (rows === 2 || rows === 32)
           ? context
           : { ...context, python: undefined },
-        condition === 'hot' && rows <= 4
-          ? [
-              limit('read', context.threads, bytes, `float32 weights, ${megabytes(bytes)}`, [
-                'float32',
-              ]),
-              limit(
-                'read',
-                context.threads,
-                bytes / 2,
-                `half types, ${megabytes(bytes / 2)}`,
-                halves,
-              ),
-            ]
-          : [],
+        rows <= 4 ? readLimits(condition, bytes, context.threads) : [],
       ),
   };
 }

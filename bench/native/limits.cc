@@ -4,6 +4,7 @@
 // Reads lines `<kind> <threads> <amount>` and answers each with the nanoseconds that so much took:
 //   write   bytes written past the caches (non-temporal stores), into pages that are there already
 //   read    bytes of a buffer that was read just before: the speed of the cache that holds it
+//   cold    bytes of a buffer that was read once, before the pause between two lines
 //   fma     float32 operations (a fused multiply-add counts two), from registers
 //   bf16    operations of the bfloat16 dot product instruction, from registers
 // `limits --busy <threads>` instead keeps the processor at work until its standard input ends, like
@@ -206,8 +207,8 @@ char* buffer(size_t bytes) {
 double run(const Kernels& kernels, const std::string& kind, int threads, double amount) {
   const auto share = static_cast<int64_t>(amount) / threads;
   const auto bytes = static_cast<size_t>(share) / 4096 * 4096;
-  char* memory =
-      kind == "write" || kind == "read" ? buffer(bytes * static_cast<size_t>(threads)) : nullptr;
+  const bool reads = kind == "read" || kind == "cold";
+  char* memory = reads || kind == "write" ? buffer(bytes * static_cast<size_t>(threads)) : nullptr;
   const auto part = [&](int t) { return memory + static_cast<size_t>(t) * bytes; };
   if (kind == "write") {
     return timed(threads, [&](int t) {
@@ -215,14 +216,14 @@ double run(const Kernels& kernels, const std::string& kind, int threads, double 
       fence();
     });
   }
-  if (kind == "read") {
+  if (reads) {
     // Repeated, because a core reads from the next larger cache what its own cache cannot hold.
-    constexpr int kRepeat = 16;
+    const int repeat = kind == "read" ? 16 : 1;
     return timed(threads,
                  [&](int t) {
-                   for (int i = 0; i < kRepeat; ++i) kernels.read(part(t), bytes);
+                   for (int i = 0; i < repeat; ++i) kernels.read(part(t), bytes);
                  }) /
-           kRepeat;
+           repeat;
   }
   if (kind == "fma") return timed(threads, [&](int) { kernels.fma(share); });
   if (kind == "bf16" && kernels.bf16 != nullptr) {
