@@ -99,8 +99,9 @@ export {
 } from './layers/ada-layer-norm-single.js';
 export { openCheckpoint, type Checkpoint, type TensorInfo } from './checkpoint/checkpoint.js';
 export { writeSafetensors, type WriteSafetensorsOptions } from './checkpoint/write-safetensors.js';
-export type { LatteConfig, ModelInfo } from './checkpoint/config.js';
+export type { LatteConfig, ModelInfo } from './checkpoint/latte-config.js';
 export { LatteEmbeddings, type PrepareOptions } from './latte/embeddings.js';
+export { loadEmbeddings } from './latte/load-embeddings.js';
 export { LattePlan, type LatteStep } from './latte/plan.js';
 export type { FromPretrainedOptions } from './transformer/open.js';
 export type { LoadProgress } from './transformer/read.js';

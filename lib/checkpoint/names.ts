@@ -1,11 +1,11 @@
 import { LatteError, showShape } from '../errors.js';
 import type { Checkpoint } from './checkpoint.js';
-import type { LatteConfig } from './config.js';
+import type { Family } from './choose-model.js';
 import { checkpointError, showName } from './file.js';
-import type { Family } from './models.js';
+import type { LatteSizes } from './latte-config.js';
 
-/** The layers of LatteEmbeddings, by the names of its properties. @internal */
-export type LayerName = 'patchEmbed' | 'adaLayerNormSingle' | 'captionProjection';
+/** The layers of models of Latte's kind, by the names in the table of models. @internal */
+export type LayerName = 'posEmbed' | 'adalnSingle' | 'captionProjection';
 
 /** A parameter of a layer, and the tensor of the checkpoint that holds it. @internal */
 export interface FoundParameter {
@@ -66,7 +66,7 @@ const schemes: readonly Scheme[] = [
  */
 export function findParameters(
   checkpoint: Checkpoint,
-  config: LatteConfig,
+  config: LatteSizes,
   onMisfit?: (error: LatteError) => void,
 ): FoundParameters {
   const wanted = wantedTensors(config);
@@ -114,7 +114,7 @@ const ignoredTables: readonly (readonly [string, string])[] = [
  */
 function findTemporalTable(
   checkpoint: Checkpoint,
-  { videoLength, innerDim }: LatteConfig,
+  { videoLength, innerDim }: LatteSizes,
   { prefix }: Scheme,
   unused: UnusedTensor[],
 ): string | undefined {
@@ -212,7 +212,7 @@ function isThere(checkpoint: Checkpoint, name: string | undefined): boolean {
   return name !== undefined && checkpoint.has(name);
 }
 
-function wantedTensors(config: LatteConfig): Wanted[] {
+function wantedTensors(config: LatteSizes): Wanted[] {
   const { innerDim: d, captionChannels, inChannels, patchSize, sampleSize } = config;
   // The reference's stored table is for a ⌊√N⌋ × ⌊√N⌋ grid, where N is the configured number of tokens.
   const tokens = Math.floor(sampleSize[0] / patchSize) * Math.floor(sampleSize[1] / patchSize);
@@ -236,22 +236,16 @@ function wantedTensors(config: LatteConfig): Wanted[] {
   };
   const embedder = (parameter: string, pixArt: string, width: number): void => {
     const diffusers = `adaln_single.emb.${parameter}`;
-    linear(
-      'adaLayerNormSingle',
-      `emb.${parameter}.linear_1`,
-      `${diffusers}.linear_1`,
-      `${pixArt}.mlp.0`,
-      [width, timesteps],
-    );
-    linear(
-      'adaLayerNormSingle',
-      `emb.${parameter}.linear_2`,
-      `${diffusers}.linear_2`,
-      `${pixArt}.mlp.2`,
-      [width, width],
-    );
+    linear('adalnSingle', `emb.${parameter}.linear_1`, `${diffusers}.linear_1`, `${pixArt}.mlp.0`, [
+      width,
+      timesteps,
+    ]);
+    linear('adalnSingle', `emb.${parameter}.linear_2`, `${diffusers}.linear_2`, `${pixArt}.mlp.2`, [
+      width,
+      width,
+    ]);
   };
-  linear('patchEmbed', 'proj', 'pos_embed.proj', 'x_embedder.proj', [
+  linear('posEmbed', 'proj', 'pos_embed.proj', 'x_embedder.proj', [
     d,
     inChannels,
     patchSize,
@@ -262,7 +256,7 @@ function wantedTensors(config: LatteConfig): Wanted[] {
     embedder('resolution_embedder', 'csize_embedder', d / 3);
     embedder('aspect_ratio_embedder', 'ar_embedder', d / 3);
   }
-  linear('adaLayerNormSingle', 'linear', 'adaln_single.linear', 't_block.1', [6 * d, d]);
+  linear('adalnSingle', 'linear', 'adaln_single.linear', 't_block.1', [6 * d, d]);
   if (captionChannels !== null) {
     const fc = (i: number): [string, string, string] => [
       `linear_${i}`,
@@ -275,7 +269,7 @@ function wantedTensors(config: LatteConfig): Wanted[] {
   // mindone stores this table among the parameters. The original PixArt's `pos_embed` is not used, as in
   // diffusers' converter: it is for another order of positions.
   wanted.push({
-    layer: 'patchEmbed',
+    layer: 'posEmbed',
     parameter: 'pos_embed',
     shape: [1, side * side, d],
     required: false,

@@ -2,9 +2,9 @@ import { Command } from 'commander';
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
-import type { LatteConfig } from '../checkpoint/config.js';
+import type { LatteConfig } from '../checkpoint/latte-config.js';
+import type { LayerRow, ModelRow } from '../checkpoint/model-row.js';
 import type { FoundParameters, UnusedTensor } from '../checkpoint/names.js';
-import type { LayerRow, SiblingRow } from '../checkpoint/siblings.js';
 import { bitWidth, storedBytes } from '../checkpoint/stored-tensor.js';
 import { show } from '../errors.js';
 import { formatBytes, formatTable, printJson } from './format.js';
@@ -87,16 +87,18 @@ function checkpointPath(path: string): string {
 }
 
 async function inspect(checkpoint: Checkpoint, path: string): Promise<Inspection> {
-  const { interpretConfig, readConfigFile } = await import('../checkpoint/config.js');
+  const { chooseModel, isLatte } = await import('../checkpoint/choose-model.js');
+  const { latteConfig, readConfigFile } = await import('../checkpoint/config.js');
   const { Fields } = await import('../checkpoint/config-fields.js');
-  const { findSibling } = await import('../checkpoint/models.js');
   const { familyOf, findParameters } = await import('../checkpoint/names.js');
   const folder = statSync(path).isDirectory() ? path : dirname(path);
   const file = existsSync(join(folder, 'config.json')) ? await readConfigFile(folder) : undefined;
   const fields = file && new Fields(file.path, file.raw);
-  const sibling = fields && findSibling(fields);
-  if (sibling !== undefined) return inspectSibling(checkpoint, sibling, sibling.layers(fields!));
-  const config = file && interpretConfig(file, familyOf(checkpoint));
+  const chosen = fields && chooseModel(fields, familyOf(checkpoint));
+  if (chosen !== undefined && !isLatte(chosen)) {
+    return inspectSibling(checkpoint, chosen.row, chosen.row.layers(fields!));
+  }
+  const config = file && chosen && latteConfig(file, chosen);
   const problems: string[] = [];
   const found =
     config && findParameters(checkpoint, config, ({ message }) => problems.push(message));
@@ -120,7 +122,7 @@ async function inspect(checkpoint: Checkpoint, path: string): Promise<Inspection
 
 async function inspectSibling(
   checkpoint: Checkpoint,
-  { className, readFrom }: SiblingRow,
+  { className, readFrom }: ModelRow,
   rows: readonly LayerRow[],
 ): Promise<Inspection> {
   const { findLayerParameters, makeLayers, rootOf } = await import('../transformer/layers.js');

@@ -1,12 +1,17 @@
 import { checkSignal } from '../abort-signal.js';
-import { interpretConfig, type LatteConfig } from '../checkpoint/config.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { chooseLatte, type ChosenLatte } from '../checkpoint/choose-model.js';
+import { latteConfig, type ConfigFile } from '../checkpoint/config.js';
+import { Fields } from '../checkpoint/config-fields.js';
+import type { LatteConfig } from '../checkpoint/latte-config.js';
 import { familyOf } from '../checkpoint/names.js';
 import { checkFloatDType, itemSize } from '../tensor/dtype.js';
 import { LatteError, showShape } from '../errors.js';
 import { withCheckpoint, type FromPretrainedOptions } from '../transformer/open.js';
 import { checkLiveTensor, checkTimesteps } from '../transformer/timesteps.js';
-import { disposeLayers, loadLayers, type Loaded } from './load.js';
+import { loadModel, type LoadedModel } from '../transformer/load.js';
 import { stepsOf } from '../transformer/plan.js';
+import type { LoadSettings } from '../transformer/read.js';
 import { LattePlan } from './plan.js';
 import type { AdaLayerNormSingle } from '../layers/ada-layer-norm-single.js';
 import type { CaptionProjection } from '../layers/caption-projection.js';
@@ -59,11 +64,11 @@ export class LatteEmbeddings {
   #temporalTable: Tensor | undefined;
   #disposed = false;
 
-  private constructor(config: LatteConfig, { layers, temporalTable }: Loaded) {
+  private constructor(config: LatteConfig, { layers, temporalTable }: LoadedModel) {
     this.config = config;
-    this.patchEmbed = layers.patchEmbed;
-    this.adaLayerNormSingle = layers.adaLayerNormSingle;
-    this.captionProjection = layers.captionProjection;
+    this.patchEmbed = layers.get('posEmbed') as unknown as PatchEmbed;
+    this.adaLayerNormSingle = layers.get('adalnSingle') as unknown as AdaLayerNormSingle;
+    this.captionProjection = (layers.get('captionProjection') ?? null) as CaptionProjection | null;
     this.#temporalTable = temporalTable;
   }
 
@@ -83,10 +88,25 @@ export class LatteEmbeddings {
     options?: FromPretrainedOptions,
   ): Promise<LatteEmbeddings> {
     checkArgumentCount(arguments, 2, 'fromPretrained(folder, options)');
-    return withCheckpoint(folder, options, async (checkpoint, configFile, settings) => {
-      const config = interpretConfig(configFile, familyOf(checkpoint));
-      return new LatteEmbeddings(config, await loadLayers(checkpoint, config, settings));
+    return withCheckpoint(folder, options, async (checkpoint, config, settings) => {
+      const chosen = chooseLatte(new Fields(config.path, config.raw), familyOf(checkpoint));
+      return await LatteEmbeddings.load(checkpoint, config, chosen, settings);
     });
+  }
+
+  /** Loads the layers of a chosen model. @internal */
+  static async load(
+    checkpoint: Checkpoint,
+    file: ConfigFile,
+    chosen: ChosenLatte,
+    settings: LoadSettings,
+  ): Promise<LatteEmbeddings> {
+    const config = latteConfig(file, chosen);
+    const withTable = true;
+    return new LatteEmbeddings(
+      config,
+      await loadModel(checkpoint, file, chosen, settings, withTable),
+    );
   }
 
   /**
@@ -190,7 +210,9 @@ export class LatteEmbeddings {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    disposeLayers(this);
+    this.patchEmbed.dispose();
+    this.adaLayerNormSingle.dispose();
+    this.captionProjection?.dispose();
     this.#temporalTable?.dispose();
   }
 

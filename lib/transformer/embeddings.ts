@@ -1,15 +1,15 @@
 import { checkSignal } from '../abort-signal.js';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
-import { freezeConfig, interpretConfig, type ConfigFile } from '../checkpoint/config.js';
+import { chooseModel, type ChosenModel } from '../checkpoint/choose-model.js';
+import { freezeConfig, type ConfigFile } from '../checkpoint/config.js';
 import { Fields } from '../checkpoint/config-fields.js';
-import { familyOf, findParameters } from '../checkpoint/names.js';
-import { findSibling } from '../checkpoint/models.js';
-import { latteLayers } from '../checkpoint/latte-layers.js';
-import type { LayerRow } from '../checkpoint/siblings.js';
+import type { Conditioning } from '../checkpoint/model-row.js';
+import { familyOf } from '../checkpoint/names.js';
 import { LatteError } from '../errors.js';
 import { checkArgumentCount, checkInteger, checkOptions } from '../options.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { findLayerParameters, firstWeight, makeLayers, rootOf, type AnyLayer } from './layers.js';
+import type { AnyLayer } from './layers.js';
+import { loadModel, type LoadedModel } from './load.js';
 import { withCheckpoint, type FromPretrainedOptions } from './open.js';
 import { stepsOf, TransformerPlan } from './plan.js';
 import {
@@ -17,24 +17,13 @@ import {
   embedTimesteps,
   findDistant,
   prepareNames,
-  type ModelConditioning,
   type TransformerPrepareOptions,
 } from './prepare.js';
-import { defaultDType, readLayers, type LayerPart, type LoadSettings } from './read.js';
+import type { LoadSettings } from './read.js';
 import { checkTimesteps } from './timesteps.js';
 
 export type { AnyLayer } from './layers.js';
 export type { TransformerPrepareOptions } from './prepare.js';
-
-/** The layers of a model, and where a checkpoint has their tensors. */
-interface Model {
-  className: string;
-  rows: LayerRow[];
-  conditioning: ModelConditioning;
-  parts(layers: ReadonlyMap<string, AnyLayer>): LayerPart[];
-  /** The tensor whose dtype is the layers'. */
-  weights: string;
-}
 
 /**
  * The condition-embedding layers of a diffusion transformer's checkpoint, under the names that the
@@ -54,14 +43,15 @@ export class TransformerEmbeddings {
   readonly className: string;
   /** The layers by the model's attribute names in camel case: `layers.timeTextEmbed` … */
   readonly layers: Readonly<Record<string, AnyLayer>>;
-  readonly #conditioning: Model['conditioning'];
+  /** @internal */
+  readonly conditioning: Conditioning;
   #disposed = false;
 
-  private constructor(config: ConfigFile, model: Model, layers: ReadonlyMap<string, AnyLayer>) {
+  private constructor(config: ConfigFile, { className, layers, conditioning }: LoadedModel) {
     this.config = freezeConfig(config.raw);
-    this.className = model.className;
+    this.className = className;
     this.layers = Object.freeze(Object.fromEntries(layers));
-    this.#conditioning = model.conditioning;
+    this.conditioning = conditioning;
   }
 
   /**
@@ -78,9 +68,19 @@ export class TransformerEmbeddings {
   ): Promise<TransformerEmbeddings> {
     checkArgumentCount(arguments, 2, 'fromPretrained(folder, options)');
     return withCheckpoint(folder, options, async (checkpoint, config, settings) => {
-      const model = modelOf(config, checkpoint);
-      return new TransformerEmbeddings(config, model, await load(checkpoint, model, settings));
+      const chosen = chooseModel(new Fields(config.path, config.raw), familyOf(checkpoint));
+      return await TransformerEmbeddings.load(checkpoint, config, chosen, settings);
     });
+  }
+
+  /** Loads the layers of a chosen model. @internal */
+  static async load(
+    checkpoint: Checkpoint,
+    config: ConfigFile,
+    chosen: ChosenModel,
+    settings: LoadSettings,
+  ): Promise<TransformerEmbeddings> {
+    return new TransformerEmbeddings(config, await loadModel(checkpoint, config, chosen, settings));
   }
 
   /**
@@ -110,17 +110,17 @@ export class TransformerEmbeddings {
     }
     const { signal } = checkOptions(settings, ['signal'], 'the last argument');
     const stop = signal === undefined ? {} : { signal: checkSignal(signal) };
-    const { time, why, text } = this.#conditioning;
+    const { time, why, text } = this.conditioning;
     if (time === undefined) {
       throw new LatteError('ERR_STATE', `${this.className} has no plan: ${why}`);
     }
-    checkGiven(given, this.#conditioning, this.className);
+    checkGiven(given, this.conditioning, this.className);
     const timesteps = checkTimesteps(given.timesteps);
     const states = given.encoderHiddenStates;
     const fallback = given.pooledProjection?.shape[0] ?? states?.shape[0] ?? 1;
     const batch = checkInteger(given.batchSize, 'batchSize', fallback, 1);
     // Start both before anything is awaited, because each copies the caller's arrays as it starts.
-    const embedded = embedTimesteps(this.layers, this.#conditioning, given, timesteps, batch, stop);
+    const embedded = embedTimesteps(this.layers, this.conditioning, given, timesteps, batch, stop);
     // Wait for both, also after an error: the results of both must be disposed then.
     const [textResult, timeResult] = await Promise.allSettled([
       states === undefined || time === text ? null : this.layers[text!]!.forward(states, stop),
@@ -154,66 +154,5 @@ export class TransformerEmbeddings {
 
   [Symbol.dispose](): void {
     this.dispose();
-  }
-}
-
-function modelOf(config: ConfigFile, checkpoint: Checkpoint): Model {
-  const fields = new Fields(config.path, config.raw);
-  const sibling = findSibling(fields);
-  if (sibling !== undefined) {
-    const rows = sibling.layers(fields);
-    const root = rootOf(checkpoint, rows);
-    return {
-      className: sibling.className,
-      rows,
-      conditioning: sibling.conditioning(fields),
-      weights: root + firstWeight(rows),
-      parts: (layers) =>
-        rows.map((row) => {
-          const layer = layers.get(row.name)!;
-          return { layer, parameters: findLayerParameters(checkpoint, row, layer, root) };
-        }),
-    };
-  }
-  const latte = interpretConfig(config, familyOf(checkpoint));
-  const { parameters } = findParameters(checkpoint, latte);
-  const names: Record<string, string> = {
-    posEmbed: 'patchEmbed',
-    adalnSingle: 'adaLayerNormSingle',
-    captionProjection: 'captionProjection',
-  };
-  const rows = latteLayers(latte);
-  return {
-    className: latte.className ?? latte.model.name,
-    rows,
-    conditioning: {
-      time: 'adalnSingle',
-      inputs: [],
-      ...(latte.captionChannels === null ? {} : { text: 'captionProjection' }),
-      sizes: latte.useAdditionalConditions,
-    },
-    weights: parameters.find(({ parameter }) => parameter === 'proj.weight')!.tensor,
-    parts: (layers) =>
-      rows.map(({ name }) => ({
-        layer: layers.get(name)!,
-        parameters: parameters.filter(({ layer }) => layer === names[name]),
-      })),
-  };
-}
-
-async function load(
-  checkpoint: Checkpoint,
-  model: Model,
-  settings: LoadSettings,
-): Promise<ReadonlyMap<string, AnyLayer>> {
-  const known = checkpoint.has(model.weights);
-  const dtype = settings.dtype ?? (known ? defaultDType(checkpoint, model.weights) : 'float32');
-  const layers = makeLayers(model.rows, settings.device, dtype, checkpoint.path);
-  try {
-    await readLayers(checkpoint, model.parts(layers), settings);
-    return layers;
-  } catch (error) {
-    for (const layer of layers.values()) layer.dispose();
-    throw error;
   }
 }

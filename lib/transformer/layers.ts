@@ -1,6 +1,6 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { checkpointError, showName } from '../checkpoint/file.js';
-import type { LayerRow } from '../checkpoint/siblings.js';
+import type { LayerKind, LayerRow } from '../checkpoint/model-row.js';
 import { LatteError, showShape } from '../errors.js';
 import { AdaLayerNormSingle } from '../layers/ada-layer-norm-single.js';
 import { CaptionProjection } from '../layers/caption-projection.js';
@@ -27,8 +27,7 @@ import type { FloatDType } from '../tensor/dtype.js';
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type AnyLayer = Layer<any[], any>;
 
-/** The classes of layers by the names that `LayerRow.kind` has. */
-const classes: Readonly<Record<string, new (options: never) => unknown>> = {
+const classes: Readonly<Record<LayerKind, new (options: never) => unknown>> = {
   AdaLayerNormSingle,
   CaptionProjection,
   CogVideoXPatchEmbed,
@@ -68,7 +67,7 @@ export function makeLayers(
   try {
     for (const { name, kind, options } of rows) {
       const given = { ...options, device, dtype } as never;
-      layers.set(name, new classes[kind]!(given) as AnyLayer);
+      layers.set(name, new classes[kind](given) as AnyLayer);
     }
     return layers;
   } catch (error) {

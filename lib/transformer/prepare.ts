@@ -1,4 +1,4 @@
-import type { Conditioning } from '../checkpoint/siblings.js';
+import type { Conditioning } from '../checkpoint/model-row.js';
 import { LatteError } from '../errors.js';
 import { Timesteps } from '../layers/timesteps.js';
 import { bytesOf } from '../tensor/operations.js';
@@ -48,29 +48,37 @@ export const prepareNames = [
   'batchSize',
 ] as const;
 
-/** How a model's conditions are embedded, and whether they have sizes. @internal */
-export type ModelConditioning = Conditioning & { readonly sizes?: boolean };
-
 type Given = Partial<TransformerPrepareOptions>;
+
+/** The conditions that a model's `prepare` takes. @internal */
+export type ConditionName = Exclude<(typeof prepareNames)[number], 'timesteps' | 'batchSize'>;
+
+/** The conditions that a model needs, and those that may be left out. @internal */
+export function conditionsOf({ inputs, text, time, image, sizes }: Conditioning): {
+  needed: ConditionName[];
+  optional: ConditionName[];
+} {
+  const needed: ConditionName[] = [...inputs];
+  if (sizes === true) needed.push('resolution', 'aspectRatio');
+  if (text === undefined) return { needed, optional: [] };
+  // A layer that takes text and timesteps, Wan's, needs the text.
+  if (text !== time) return { needed, optional: ['encoderHiddenStates'] };
+  needed.push('encoderHiddenStates');
+  return { needed, optional: image === true ? ['encoderHiddenStatesImage'] : [] };
+}
 
 /**
  * Throws ERR_VALUE if a condition is missing that the model needs, or given that it does not take.
  * @internal
  */
-export function checkGiven(given: Given, conditioning: ModelConditioning, className: string): void {
-  const { inputs, text, time, sizes } = conditioning;
-  const taken: string[] = [...inputs, ...(sizes === true ? ['resolution', 'aspectRatio'] : [])];
-  const image = text === time && text !== undefined;
+export function checkGiven(given: Given, conditioning: Conditioning, className: string): void {
+  const { needed, optional } = conditionsOf(conditioning);
   for (const name of prepareNames) {
     if (name === 'timesteps' || name === 'batchSize') continue;
-    const needed = taken.includes(name) || (name === 'encoderHiddenStates' && image);
-    const optional =
-      (name === 'encoderHiddenStates' && text !== undefined) ||
-      (name === 'encoderHiddenStatesImage' && image);
-    if (given[name] === undefined && needed) {
+    if (given[name] === undefined && needed.includes(name)) {
       throw new LatteError('ERR_VALUE', `${name} is missing: ${className} needs it`);
     }
-    if (given[name] !== undefined && !needed && !optional) {
+    if (given[name] !== undefined && ![...needed, ...optional].includes(name)) {
       throw new LatteError('ERR_VALUE', `${name} is nothing that this ${className} takes`);
     }
   }
@@ -108,7 +116,7 @@ export type TimeResults = Readonly<Record<string, Tensor | null>>;
  */
 export function embedTimesteps(
   layers: Readonly<Record<string, AnyLayer>>,
-  conditioning: ModelConditioning,
+  conditioning: Conditioning,
   given: Given,
   timesteps: readonly number[],
   batch: number,

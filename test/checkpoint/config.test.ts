@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readConfig, type LatteConfig } from '../../lib/checkpoint/config.js';
+import { readConfig } from '../../lib/checkpoint/config.js';
+import type { LatteConfig } from '../../lib/checkpoint/latte-config.js';
 import { goldenFolder } from '../support/golden.js';
 import { rejected } from '../support/errors.js';
 import { temporaryFolder } from './builders.js';

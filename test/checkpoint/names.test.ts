@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint, type Checkpoint } from '../../lib/index.js';
-import type { LatteConfig } from '../../lib/checkpoint/config.js';
+import type { LatteConfig } from '../../lib/checkpoint/latte-config.js';
 import { findParameters, type FoundParameters } from '../../lib/checkpoint/names.js';
 import { rejected } from '../support/errors.js';
 import { entry, safetensors, temporaryFolder } from './builders.js';
@@ -34,50 +34,50 @@ const config: LatteConfig = {
 /** [layer, its parameter, diffusers' name, PixArt's name, shape], as SEMANTICS.md lists them. */
 const parameters = (
   [
-    ['patchEmbed', 'proj', 'pos_embed.proj', 'x_embedder.proj', [12, 3, 2, 2]],
+    ['posEmbed', 'proj', 'pos_embed.proj', 'x_embedder.proj', [12, 3, 2, 2]],
     [
-      'adaLayerNormSingle',
+      'adalnSingle',
       'emb.timestep_embedder.linear_1',
       'adaln_single.emb.timestep_embedder.linear_1',
       't_embedder.mlp.0',
       [12, 256],
     ],
     [
-      'adaLayerNormSingle',
+      'adalnSingle',
       'emb.timestep_embedder.linear_2',
       'adaln_single.emb.timestep_embedder.linear_2',
       't_embedder.mlp.2',
       [12, 12],
     ],
     [
-      'adaLayerNormSingle',
+      'adalnSingle',
       'emb.resolution_embedder.linear_1',
       'adaln_single.emb.resolution_embedder.linear_1',
       'csize_embedder.mlp.0',
       [4, 256],
     ],
     [
-      'adaLayerNormSingle',
+      'adalnSingle',
       'emb.resolution_embedder.linear_2',
       'adaln_single.emb.resolution_embedder.linear_2',
       'csize_embedder.mlp.2',
       [4, 4],
     ],
     [
-      'adaLayerNormSingle',
+      'adalnSingle',
       'emb.aspect_ratio_embedder.linear_1',
       'adaln_single.emb.aspect_ratio_embedder.linear_1',
       'ar_embedder.mlp.0',
       [4, 256],
     ],
     [
-      'adaLayerNormSingle',
+      'adalnSingle',
       'emb.aspect_ratio_embedder.linear_2',
       'adaln_single.emb.aspect_ratio_embedder.linear_2',
       'ar_embedder.mlp.2',
       [4, 4],
     ],
-    ['adaLayerNormSingle', 'linear', 'adaln_single.linear', 't_block.1', [72, 12]],
+    ['adalnSingle', 'linear', 'adaln_single.linear', 't_block.1', [72, 12]],
     [
       'captionProjection',
       'linear_1',
@@ -229,7 +229,7 @@ describe('tables that mindone stores', () => {
       const found = await find(shapes);
       expect(found.tempPosEmbed).toBe(`${prefix}temp_pos_embed`);
       expect(found.parameters).toContainEqual({
-        layer: 'patchEmbed',
+        layer: 'posEmbed',
         parameter: 'pos_embed',
         tensor: `${prefix}pos_embed.pos_embed`,
       });

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import {
+  LatteEmbeddings,
+  loadEmbeddings,
   openCheckpoint,
   Tensor,
   TransformerEmbeddings,
@@ -12,6 +14,7 @@ import { defaultDevice as device, computes } from '../support/devices.js';
 import { rejected, refused } from '../support/errors.js';
 import { familyFolder } from '../support/golden-family.js';
 import { random } from '../support/layers.js';
+import { temporaryFolder } from './builders.js';
 
 const folderOf = (name: string): string => join(familyFolder, 'ckpt', name);
 const load = (name: string): Promise<TransformerEmbeddings> =>
@@ -291,5 +294,36 @@ describe('a checkpoint that does not fit its config.json', () => {
     ['ofs has no tensors', 'cogvideox_float32', (c) => (c.ofs_embed_dim = 12), /ofs_embedding/],
   ])('%s', async (_, name, change, message) => {
     await changed(name, change, 'ERR_CHECKPOINT', message);
+  });
+});
+
+const folderOfOlder = temporaryFolder();
+
+describe('loadEmbeddings chooses the class by the configuration', () => {
+  it('LatteEmbeddings for Latte and PixArt, also under the older name of its class', async () => {
+    const { path: place } = folderOfOlder;
+    cpSync(folderOf('pixart_float16'), place, { recursive: true });
+    const config = join(place, 'config.json');
+    const fields = JSON.parse(readFileSync(config, 'utf8')) as object;
+    const older = { ...fields, _class_name: 'Transformer2DModel', norm_type: 'ada_norm_single' };
+    writeFileSync(config, JSON.stringify(older));
+    for (const folder of [folderOf('pixart_float16'), place]) {
+      using model = await loadEmbeddings(folder, { device, dtype: 'float32' });
+      expect(model).toBeInstanceOf(LatteEmbeddings);
+      expect((model as LatteEmbeddings).patchEmbed.dtype).toBe('float32');
+    }
+  });
+
+  it('TransformerEmbeddings for the others, and refuses what neither class reads', async () => {
+    using model = await loadEmbeddings(folderOf('sd3_float32'), { device });
+    expect(model).toBeInstanceOf(TransformerEmbeddings);
+    const { message } = await rejected(
+      () => loadEmbeddings(folderOf('unknown_class'), { device }),
+      'ERR_CHECKPOINT',
+      'the known classes are LatteTransformer3DModel',
+    );
+    expect(message).toContain('QwenImageTransformer2DModel');
+    const wrong = { nope: 1 } as never;
+    await rejected(() => loadEmbeddings(folderOf('sd3_float32'), wrong), 'ERR_VALUE', 'nope');
   });
 });

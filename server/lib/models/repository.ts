@@ -1,12 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
-import {
-  devices,
-  LatteEmbeddings,
-  TransformerEmbeddings,
-  type FloatDType,
-  type FromPretrainedOptions,
-} from 'latte-embeddings';
+import { basename, dirname, resolve } from 'node:path';
+import { devices, loadEmbeddings, TransformerEmbeddings, type FloatDType } from 'latte-embeddings';
 import { ConditioningModel, readTemporalTable } from './conditioning.js';
 import { AdaLayerNormSingleModel, CaptionProjectionModel, PatchEmbedModel } from './layers.js';
 import type { Model, Weights } from './model.js';
@@ -90,7 +83,7 @@ export class Repository {
       for (const { name, folder } of sources) {
         const replicas = new Map<string, Weights>();
         for (const device of this.devices) {
-          const weights = await loadWeights(folder, { device, ...options });
+          const weights = await loadEmbeddings(folder, { device, ...options });
           loaded.push(weights);
           replicas.set(device, weights);
         }
@@ -126,26 +119,6 @@ export class Repository {
       for (const weights of replicas.values()) weights.dispose();
     }
   }
-}
-
-/** Loads the embeddings of Latte and PixArt, or those of a sibling transformer. */
-async function loadWeights(folder: string, options: FromPretrainedOptions): Promise<Weights> {
-  const { _class_name: name = 'Latte' } = await readConfig(folder);
-  const isLatte = typeof name !== 'string' || /^(Latte|PixArt)/.test(name);
-  return (isLatte ? LatteEmbeddings : TransformerEmbeddings).fromPretrained(folder, options);
-}
-
-/** The fields of config.json. None if it cannot be read: the loader then says why. */
-async function readConfig(folder: string): Promise<{ _class_name?: unknown }> {
-  for (const path of [join(folder, 'config.json'), join(folder, 'transformer', 'config.json')]) {
-    try {
-      const parsed = JSON.parse(await readFile(path, 'utf8')) as unknown;
-      return typeof parsed === 'object' && parsed !== null ? parsed : {};
-    } catch {
-      continue;
-    }
-  }
-  return {};
 }
 
 async function modelsOf(weights: Weights): Promise<Model[]> {
