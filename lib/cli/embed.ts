@@ -1,10 +1,11 @@
 import { Command, Option } from 'commander';
-import type { FloatDType } from '../tensor/dtype.js';
 import { LatteError } from '../errors.js';
-import type { LatteEmbeddings, LattePlan } from '../index.js';
 import type { Tensor } from '../tensor/tensor.js';
+import type { EmbedOptions } from './embed/conditions.js';
+import { embedLatte } from './embed/latte.js';
+import { embedTransformer } from './embed/transformer.js';
 import { formatBytes, formatDuration, formatTable, printJson } from './format.js';
-import { checkpointFiles, readInput } from './inputs.js';
+import { checkpointFiles } from './inputs.js';
 import {
   deviceName,
   numberList,
@@ -13,59 +14,52 @@ import {
   source,
   spacedTimesteps,
   wholeNumber,
-  type Source,
 } from './options.js';
 import { checkOutput, writeComplete } from './output-file.js';
 import { createProgress, type Progress } from './progress.js';
 import { packageVersion } from './version.js';
 
-interface EmbedOptions {
-  checkpoint: string;
-  latent?: Source;
-  caption: Source;
-  steps: number;
-  timesteps?: number[];
-  resolution?: [number, number];
-  aspectRatio?: number;
-  batchSize?: number;
-  device?: string;
-  dtype?: FloatDType;
-  seed: number;
-  output: string;
-  json?: boolean;
-}
-
 /** `embed`: computes the inputs of the transformer's blocks, and writes them to a .safetensors file. */
 export function embedCommand(): Command {
   return new Command('embed')
-    .description('compute what the transformer needs from a latent, captions and timesteps')
-    .usage('--checkpoint <path> --caption <source> -o <file> [options]')
+    .description("compute what a transformer's blocks need: of a latent, conditions and timesteps")
+    .usage('--checkpoint <path> -o <file> [options]')
     .optionsGroup('Required:')
     .requiredOption('--checkpoint <path>', 'folder with config.json and the weights')
-    .requiredOption(
+    .requiredOption('-o, --output <file>', 'the .safetensors file to write')
+    .optionsGroup('Inputs, of which a model takes some (see below):')
+    .option(
+      '--latent <source>',
+      'video [B,C,F,H,W], images [B,C,H,W] or packed [B,N,K]: a .safetensors file, ' +
+        'random:B,C,F,H,W, random:B,C,H,W or random:B,N; without it there are no hidden_states',
+      source('B,C,F,H,W', 'B,C,H,W', 'B,N'),
+    )
+    .option(
       '--caption <source>',
       'text encoder output [B,L,K]: a .safetensors file or random:B,L',
       source('B,L'),
     )
-    .requiredOption('-o, --output <file>', 'the .safetensors file to write')
-    .optionsGroup('Options:')
     .option(
-      '--latent <source>',
-      'latent video [B,C,F,H,W] or images [B,C,H,W]: a .safetensors file or random:B,C,F,H,W; ' +
-        'without it there are no hidden_states',
-      source('B,C,F,H,W', 'B,C,H,W'),
+      '--pooled-projection <source>',
+      'pooled text [B,P]: a .safetensors file or random:B',
+      source('B'),
     )
+    .option('--image <source>', 'image encoder output [b,s,K]: a file or random:b,s', source('b,s'))
+    .option('--guidance <g,…>', 'guidance scale, one or one for each row', numberList)
+    .option('--addition-t-cond <n,…>', '0 or 1, one or one for each row', numberList)
+    .option('--ofs <n,…>', 'the number beside the timestep, one or one for each row', numberList)
+    .option('--resolution <h,w>', 'size condition: height and width in pixels', sizePair)
+    .option('--aspect-ratio <r>', 'size condition: height divided by width', positiveNumber)
+    .optionsGroup('Options:')
     .option('--steps <n>', 'number of timesteps, evenly spaced from 999', wholeNumber(1, 1000), 20)
     .addOption(
       new Option('--timesteps <t,t,…>', 'these timesteps instead, like 999,950,900')
         .argParser(numberList)
         .conflicts('steps'),
     )
-    .option('--resolution <h,w>', 'size condition: height and width in pixels', sizePair)
-    .option('--aspect-ratio <r>', 'size condition: height divided by width', positiveNumber)
     .option(
       '--batch-size <n>',
-      'rows per timestep (default: the batch of the caption)',
+      'rows per timestep (default: those of the pooled text or the caption)',
       wholeNumber(1),
     )
     .option('--device <name>', 'auto, cpu, npu or npu:0, npu:1 … (default: auto)', deviceName)
@@ -81,26 +75,53 @@ export function embedCommand(): Command {
     .addHelpText(
       'after',
       `
-In a file, the tensor named 'latent' or 'caption' is taken, else its only one.
---steps 20 means the timesteps 999, 949, 899 … 49: 999 - floor(1000 i / steps).
+Which inputs a model takes (in brackets: may be left out):
+  Latte, PixArt           --caption [--latent], PixArt with size conditions also
+                          --resolution --aspect-ratio
+  SD3                     --pooled-projection [--caption --latent]
+  Flux                    --pooled-projection [--caption --latent], --guidance if guidance_embeds
+  Wan                     --caption [--latent], [--image] if image_dim
+  HunyuanVideo            --pooled-projection [--latent], --guidance unless guidance_embeds is false
+  Sana                    [--caption --latent], --guidance if guidance_embeds
+  LTX-Video, Allegro      [--caption --latent]
+  CogVideoX               [--caption with --latent], --ofs if ofs_embed_dim
+  Qwen-Image              [--caption --latent], --addition-t-cond if use_additional_t_cond
+The latent is [B,C,H,W] for SD3 and Sana; [B,C,F,H,W] for Wan, HunyuanVideo and Allegro; [B,F,C,H,W]
+for CogVideoX; packed, [B,N,K], for Flux, LTX-Video and Qwen-Image. Timesteps and guidance are as
+the model's layer takes them: those of Flux are multiplied by 1000.
 
-The file written holds, for batch B, F frames, N tokens a frame and D channels:
+In a file, the tensor of the input's name is taken ('latent', 'caption', 'image',
+'pooled_projection'), else its only one.
+--steps 20 means the timesteps 999, 949, 899 … 49: 999 - floor(1000 i / steps). For Qwen-Image they
+are divided by 1000, because its layer takes 0 to 1.
+
+The file written holds, for batch B, F frames, N tokens and D channels:
   encoder_hidden_states  [B,L,D]       the captions, projected
+  encoder_hidden_states_image          the image encoder's states, projected (Wan)
   modulation             [steps,B,6D]  adaptive layer norm, for each timestep
-  embedded_timestep      [steps,B,D]   the timesteps (and sizes), embedded
-  hidden_states          [B*F,N,D]     the latent's patches with their positions
-  temp_pos_embed         [1,F,D]       the positions of the frames; without a latent video F is
-                                       the model's number of frames
+  embedded_timestep      [steps,B,D]   the timesteps (and other conditions), embedded
+  temb                   [steps,B,D]   the same, for models without modulation in these layers
+  timestep_proj          [steps,B,6D]  the projection of temb (Wan)
+  hidden_states          [B,N,D]       the latent's patches with their positions; [B*F,N,D] for
+                                       Latte and Allegro; with the captions before for CogVideoX
+  temp_pos_embed         [1,F,D]       the positions of the frames (Latte); without a latent video
+                                       F is the model's number of frames
 
 Examples:
   $ latte-embeddings embed --checkpoint ./Latte-1/transformer --steps 20 \\
       --latent random:1,4,16,64,64 --caption random:1,120 -o conditions.safetensors
   $ latte-embeddings embed --checkpoint ./Latte-1/transformer --timesteps 999,500,1 \\
       --latent latent.safetensors --caption caption.safetensors --dtype float16 \\
+      -o conditions.safetensors
+  $ latte-embeddings embed --checkpoint ./FLUX.1-dev/transformer --steps 28 --guidance 3500 \\
+      --latent random:1,4096 --caption random:1,512 --pooled-projection random:1 \\
       -o conditions.safetensors`,
     )
     .action(async (options: EmbedOptions, command: Command) => {
-      const sources = [options.caption, ...(options.latent ? [options.latent] : [])];
+      const { caption, latent, pooledProjection, image } = options;
+      const sources = [caption, latent, pooledProjection, image].filter(
+        (from) => from !== undefined,
+      );
       if (
         command.getOptionValueSource('seed') === 'cli' &&
         sources.every(({ kind }) => kind === 'file')
@@ -119,13 +140,13 @@ Examples:
 }
 
 async function embed(options: EmbedOptions, progress: Progress): Promise<void> {
-  const { devices, LatteEmbeddings } = await import('../index.js');
+  const { devices, LatteEmbeddings, loadEmbeddings } = await import('../index.js');
   const { writeSafetensors } = await import('../checkpoint/write-safetensors.js');
   const times = [performance.now()];
   // Resolve 'auto' here: the report names the device, so the library's warning is not needed.
   const automatic = options.device === undefined || options.device === 'auto';
   const npu = devices().find(({ kind }) => kind === 'npu');
-  const latte = await LatteEmbeddings.fromPretrained(options.checkpoint, {
+  using model = await loadEmbeddings(options.checkpoint, {
     device: automatic ? (npu?.name ?? 'cpu') : options.device,
     dtype: options.dtype,
     onProgress: ({ loaded, total }) => {
@@ -133,89 +154,27 @@ async function embed(options: EmbedOptions, progress: Progress): Promise<void> {
     },
   });
   times.push(performance.now());
-  const timesteps = options.timesteps ?? spacedTimesteps(options.steps);
-  const outputs = await compute(latte, timesteps, options, progress);
+  const isLatte = model instanceof LatteEmbeddings;
+  const { largestTimestep = 1000 } = isLatte ? {} : model.conditioning;
+  const timesteps =
+    options.timesteps ??
+    spacedTimesteps(options.steps).map((timestep) => (timestep * largestTimestep) / 1000);
+  const outputs = isLatte
+    ? await embedLatte(model, timesteps, options, progress)
+    : await embedTransformer(model, timesteps, options, progress);
   times.push(performance.now());
 
   progress.show(0.8, `writing ${options.output}`);
+  const { dtype, device } = isLatte ? model.patchEmbed : model.layers[model.conditioning.latent]!;
   const metadata = {
     timesteps: timesteps.join(','),
-    dtype: latte.patchEmbed.dtype,
+    dtype,
     latte_embeddings_version: packageVersion(),
   };
   await writeComplete(options.output, (path) => writeSafetensors(path, outputs, { metadata }));
   times.push(performance.now());
   progress.stop();
-  report(options, outputs, timesteps, latte.patchEmbed.device, times);
-  latte.dispose();
-}
-
-async function compute(
-  latte: LatteEmbeddings,
-  timesteps: number[],
-  options: EmbedOptions,
-  progress: Progress,
-): Promise<Map<string, Tensor>> {
-  const { Tensor } = await import('../index.js');
-  const { captionChannels, videoLength } = latte.config;
-  const { resolution, aspectRatio, batchSize, seed } = options;
-  const sized = latte.config.useAdditionalConditions;
-  if (sized && (resolution === undefined || aspectRatio === undefined)) {
-    throw new LatteError(
-      'ERR_VALUE',
-      'this checkpoint has size conditions: --resolution and --aspect-ratio are needed',
-    );
-  }
-  if (!sized && (resolution ?? aspectRatio) !== undefined) {
-    process.stderr.write(
-      'latte-embeddings: this checkpoint has no size conditions: --resolution and --aspect-ratio are ignored\n',
-    );
-  }
-  progress.show(0.5, 'embedding captions and timesteps');
-  const caption = await readInput(options.caption, 'caption', seed, (shape) => [
-    ...shape,
-    captionChannels ?? latte.config.innerDim,
-  ]);
-  const plan = await latte.prepare({
-    timesteps,
-    caption,
-    batchSize,
-    resolution: resolution && new Tensor('float32', [...resolution], [1, 2]),
-    aspectRatio:
-      aspectRatio === undefined ? undefined : new Tensor('float32', [aspectRatio], [1, 1]),
-  });
-  const outputs = new Map<string, Tensor>();
-  outputs.set('encoder_hidden_states', await plan.encoderHiddenStates.to('cpu'));
-  outputs.set('modulation', await stackSteps(plan, timesteps.length, 'modulation'));
-  outputs.set('embedded_timestep', await stackSteps(plan, timesteps.length, 'embeddedTimestep'));
-
-  let frames = videoLength ?? undefined;
-  if (options.latent !== undefined) {
-    progress.show(0.6, 'embedding the latent');
-    const latent = await readInput(options.latent, 'latent', seed, (shape) => shape);
-    if (latent.shape.length === 5) frames = latent.shape[2]!;
-    outputs.set('hidden_states', await (await latte.embedLatent(latent)).to('cpu'));
-  }
-  if (videoLength !== null)
-    outputs.set('temp_pos_embed', await latte.tempPosEmbed(frames).to('cpu'));
-  return outputs;
-}
-
-/** Stacks a tensor of each step to one tensor [steps, …]. */
-async function stackSteps(
-  plan: LattePlan,
-  steps: number,
-  name: 'modulation' | 'embeddedTimestep',
-): Promise<Tensor> {
-  const { Tensor } = await import('../index.js');
-  const { shape, dtype, size } = plan.step(0)[name];
-  const stacked = Tensor.zeros([steps, ...shape], { dtype });
-  const target = stacked.data as Float32Array | Uint16Array;
-  for (let i = 0; i < steps; i++) {
-    const step = await plan.step(i)[name].to('cpu');
-    target.set(step.data as Float32Array | Uint16Array, i * size);
-  }
-  return stacked;
+  report(options, outputs, timesteps, device, times);
 }
 
 function report(

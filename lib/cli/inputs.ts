@@ -36,23 +36,25 @@ function filesIn(folder: string): string[] {
 /**
  * Reads an input of `embed`: the tensor `name` of a file, or the file's only tensor; or random normal
  * values in float32, which depend only on the seed.
+ * @param name of the tensor, and with dashes of the option.
  * @param randomShape completes the shape of a random input.
  * @throws LatteError ERR_CHECKPOINT for a file that is malformed or has no such tensor.
  */
 export async function readInput(
   source: Source,
-  name: 'latent' | 'caption',
+  name: string,
   seed: number,
   randomShape: (shape: number[]) => number[],
 ): Promise<Tensor> {
   const { openCheckpoint, Tensor } = await import('../index.js');
+  const option = name.replaceAll('_', '-');
   if (source.kind === 'random') {
     const shape = randomShape(source.shape);
     const size = shape.reduce((product, length) => product * length, 1);
     if (size > 2 ** 32) {
       throw new LatteError(
         'ERR_SHAPE',
-        `--${name}: ${showShape(shape)} is too large for random values`,
+        `--${option}: ${showShape(shape)} is too large for random values`,
       );
     }
     return new Tensor('float32', randomNormal(size, seed, name), shape);
@@ -65,7 +67,7 @@ export async function readInput(
       const shown = names.slice(0, 5).join(', ') + (names.length > 5 ? ', …' : '');
       throw new LatteError(
         'ERR_CHECKPOINT',
-        `--${name}: ${source.path} must hold a tensor named '${name}', or one tensor only, ` +
+        `--${option}: ${source.path} must hold a tensor named '${name}', or one tensor only, ` +
           `but holds ${names.length}${names.length > 0 ? `: ${shown}` : ''}`,
         { path: source.path },
       );

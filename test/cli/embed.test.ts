@@ -304,6 +304,16 @@ describe('embed', () => {
       /ERR_CHECKPOINT/,
     ],
     [
+      'a caption that is missing',
+      ['--checkpoint', latteFolder],
+      /--caption is missing: Latte of diffusers needs it.*ERR_VALUE/,
+    ],
+    [
+      'a condition of another model',
+      [...random, '--guidance', '3'],
+      /--guidance is nothing that LatteTransformer3DModel takes; it takes --caption, --res.*ERR_VALUE/,
+    ],
+    [
       'a checkpoint without config.json',
       ['--checkpoint', '/', '--caption', 'random:1,4'],
       /config\.json.*ERR_CHECKPOINT/,

@@ -56,8 +56,8 @@ describe('usage errors: one line, a hint, exit status 2', () => {
     ['a missing argument', ['inspect'], /missing required argument 'checkpoint'/],
     [
       'a missing option',
-      ['embed', '--checkpoint', 'x', '-o', 'y'],
-      /'--caption <source>' not specified/,
+      ['embed', '--caption', 'x', '-o', 'y'],
+      /'--checkpoint <path>' not specified/,
     ],
     ['an argument too many', ['devices', 'cpu'], /too many arguments/],
     [
