@@ -21,16 +21,16 @@ function formatMilliseconds(milliseconds: number): string {
   return `${Number((milliseconds / 1000).toPrecision(3))} s`;
 }
 
-function rowOf({ layer, dtype, milliseconds, code }: Timing): string[] {
-  if (milliseconds === undefined) return [layer, dtype, code ?? 'failed', '', ''];
+function rowOf({ layer, model, dtype, milliseconds, code }: Timing): string[] {
+  if (milliseconds === undefined) return [layer, model, dtype, code ?? 'failed', '', ''];
   const { median, least, queued } = milliseconds;
-  return [layer, dtype, ...[median, least, queued].map(formatMilliseconds)];
+  return [layer, model, dtype, ...[median, least, queued].map(formatMilliseconds)];
 }
 
 /** `bench`: measures how long the layers take on this machine. */
 export function benchCommand(): Command {
   return new Command('bench')
-    .description('time a forward of each layer at the sizes of Latte-XL')
+    .description("time a forward of each layer at its model's sizes")
     .option('--device <name>', 'auto, cpu, npu or npu:0, npu:1 … (default: auto)', deviceName)
     .addOption(new Option('--dtype <name>', 'one dtype instead of all').choices(dtypes))
     .option('--quick', 'tiny layers: shows that they run, and nothing of speed')
@@ -38,6 +38,8 @@ export function benchCommand(): Command {
     .addHelpText(
       'after',
       `
+MODEL is the model whose sizes a layer has: Latte-XL with 16 frames of 512×512 and guidance, Wan with 81
+frames of 832×480, CogVideoX with 49 frames of 720×480, and one step of the others.
 MEDIAN and LEAST are the times of a forward that is awaited, with inputs and results on the device.
 QUEUED is the time of one of many forwards that are started together, divided by their number. If a
 layer fails, the MEDIAN column shows the code of its error.`,
@@ -58,10 +60,10 @@ layer fails, the MEDIAN column shows the code of its error.`,
         progress.stop();
       }
       if (json) return printJson({ device, sizes, timings });
-      const header = ['LAYER', 'DTYPE', 'MEDIAN', 'LEAST', 'QUEUED'];
-      process.stdout.write(formatTable([header, ...timings.map(rowOf)], [2, 3, 4]));
+      const header = ['LAYER', 'MODEL', 'DTYPE', 'MEDIAN', 'LEAST', 'QUEUED'];
+      process.stdout.write(formatTable([header, ...timings.map(rowOf)], [3, 4, 5]));
       process.stdout.write(
-        `\n${quick ? 'Tiny layers' : 'Latte-XL, 16 frames of 512×512 with guidance'}, on ${device}.\n`,
+        `\n${quick ? 'Tiny layers' : "Layers at their models' sizes"}, on ${device}.\n`,
       );
     });
 }

@@ -5,27 +5,40 @@ interface Report {
   device: string;
   timings: {
     layer: string;
+    model: string;
     dtype: string;
     milliseconds: { median: number; least: number; queued: number };
   }[];
 }
 
+/** Each layer, and the model whose sizes it has. */
 const layers = [
-  'PatchEmbed',
-  'AdaLayerNormSingle',
-  'CombinedTimestepSizeEmbeddings',
-  'CaptionProjection',
-];
+  ['PatchEmbed', 'Latte-XL'],
+  ['AdaLayerNormSingle', 'Latte-XL'],
+  ['CombinedTimestepSizeEmbeddings', 'Latte-XL'],
+  ['CaptionProjection', 'Latte-XL'],
+  ['PatchEmbed3d', 'Wan 1.3B'],
+  ['WanTimeTextImageEmbedding', 'Wan 1.3B'],
+  ['Linear', 'Flux, contextEmbedder'],
+  ['CombinedTimestepGuidanceTextProjEmbeddings', 'Flux'],
+  ['CombinedTimestepTextProjEmbeddings', 'SD3'],
+  ['PixArtAlphaTextProjection', 'LTX-Video'],
+  ['SanaCombinedTimestepGuidanceEmbeddings', 'Sana Sprint'],
+  ['QwenTimestepProjEmbeddings', 'Qwen-Image'],
+  ['CogVideoXPatchEmbed', 'CogVideoX 2B'],
+] as const;
 
 describe('bench', () => {
   it('times each layer in each dtype', async () => {
     const { status, stdout, stderr } = await run(['bench', '--device', 'cpu', '--quick']);
     expect(stderr).toBe('');
     expect(status).toBe(0);
-    expect(stdout).toMatch(/^ {2}LAYER +DTYPE +MEDIAN +LEAST +QUEUED$/m);
-    for (const layer of layers) {
+    expect(stdout).toMatch(/^ {2}LAYER +MODEL +DTYPE +MEDIAN +LEAST +QUEUED$/m);
+    for (const [layer, model] of layers) {
       for (const dtype of ['float32', 'float16', 'bfloat16']) {
-        expect(stdout).toMatch(new RegExp(`^ {2}${layer} +${dtype}( +[\\d.]+ (µs|ms|s)){3}$`, 'm'));
+        expect(stdout).toMatch(
+          new RegExp(`^ {2}${layer} +${model} +${dtype}( +[\\d.]+ (µs|ms|s)){3}$`, 'm'),
+        );
       }
     }
     expect(stdout).toMatch(/\nTiny layers, on cpu\.\n$/);
@@ -44,8 +57,8 @@ describe('bench', () => {
     expect(status).toBe(0);
     const { device, timings } = JSON.parse(stdout) as Report;
     expect(device).toBe('cpu');
-    expect(timings.map(({ layer, dtype }) => [layer, dtype])).toEqual(
-      layers.map((layer) => [layer, 'float16']),
+    expect(timings.map(({ layer, model, dtype }) => [layer, model, dtype])).toEqual(
+      layers.map(([layer, model]) => [layer, model, 'float16']),
     );
     for (const { milliseconds } of timings) {
       expect(milliseconds.least).toBeGreaterThan(0);

@@ -1,4 +1,5 @@
 import type { FloatDType, StateDict, Tensor } from '../../index.js';
+import { familyRows, resultsOf } from './family-layers.js';
 import { randomNormal } from '../random.js';
 
 // Measures how long a forward of each layer takes on a device, with inputs and results on that device.
@@ -17,6 +18,8 @@ export interface Sizes {
   tokens: number;
   /** The number of forwards of which the median is taken. */
   repetitions: number;
+  /** Whether the layers of other models are tiny, too, instead of at their own sizes. */
+  isTiny: boolean;
 }
 
 /** Latte-XL at 512×512: 16 frames with guidance, 120 tokens. */
@@ -26,12 +29,22 @@ export const latteXl: Sizes = {
   latent: [32, 4, 64, 64],
   tokens: 120,
   repetitions: 50,
+  isTiny: false,
 };
 /** Too small to measure speed: shows only that everything runs. */
-export const small: Sizes = { dim: 48, text: 64, latent: [2, 4, 8, 8], tokens: 7, repetitions: 3 };
+export const small: Sizes = {
+  dim: 48,
+  text: 64,
+  latent: [2, 4, 8, 8],
+  tokens: 7,
+  repetitions: 3,
+  isTiny: true,
+};
 
 export interface Timing {
   layer: string;
+  /** The model whose sizes these are. */
+  model: string;
   dtype: FloatDType;
   /**
    * `median` and `least`: of forwards that were awaited one by one. `queued`: of `repetitions` forwards
@@ -46,6 +59,13 @@ export interface Timing {
 interface Prepared {
   forward(): Promise<Tensor[]>;
   dispose(): void;
+}
+
+/** A layer to measure. */
+interface Maker {
+  layer: string;
+  model: string;
+  make: (dtype: FloatDType) => Promise<Prepared>;
 }
 
 type Shapes = Record<string, number[]>;
@@ -66,9 +86,9 @@ const mlp = (name: string, out: number, into: number): Shapes => ({
 
 function makers(
   library: Library,
-  { dim, text, latent, tokens }: Sizes,
+  { dim, text, latent, tokens, isTiny }: Sizes,
   device: string,
-): Record<string, (dtype: FloatDType) => Promise<Prepared>> {
+): Maker[] {
   const tensor = (name: string, shape: number[]): Tensor => {
     const count = shape.reduce((product, length) => product * length, 1);
     return new library.Tensor('float32', randomNormal(count, 0, `bench ${name}`), shape);
@@ -91,7 +111,7 @@ function makers(
       for (const input of inputs) input.dispose();
     },
   });
-  return {
+  const latte: Record<string, Maker['make']> = {
     PatchEmbed: async (dtype) => {
       const side = latent[2];
       const layer = load(
@@ -143,6 +163,34 @@ function makers(
       return prepared(layer, [caption], async () => [await layer.forward(caption)]);
     },
   };
+  const family = familyRows(library, isTiny).map(
+    ({ layer, model, make, inputs, isNamed }): Maker => ({
+      ...{ layer, model },
+      make: async (dtype) => {
+        const made = make({ device, dtype });
+        load(
+          made,
+          Object.fromEntries(made.parameters().map(({ name, shape }) => [name, [...shape]])),
+        );
+        const given: Record<string, unknown> = {};
+        const tensors: Tensor[] = [];
+        for (const [name, input] of Object.entries(inputs)) {
+          given[name] = 'shape' in input ? await onDevice(name, input.shape, dtype) : input;
+          if ('shape' in input) tensors.push(given[name] as Tensor);
+        }
+        const args = isNamed ? [given] : Object.values(given);
+        return prepared(made, tensors, async () =>
+          resultsOf((await made.forward(...args)) as Parameters<typeof resultsOf>[0]),
+        );
+      },
+    }),
+  );
+  const ofLatte = Object.entries(latte).map(([layer, make]) => ({
+    layer,
+    model: 'Latte-XL',
+    make,
+  }));
+  return [...ofLatte, ...family];
 }
 
 const dispose = (tensors: Tensor[]): void => tensors.forEach((tensor) => tensor.dispose());
@@ -185,14 +233,19 @@ export async function timeLayers(
   show: (done: number, activity: string) => void,
 ): Promise<Timing[]> {
   const timings: Timing[] = [];
-  const layers = Object.entries(makers(library, sizes, device));
-  for (const [layer, make] of layers) {
+  const layers = makers(library, sizes, device);
+  for (const { layer, model, make } of layers) {
     for (const dtype of dtypes) {
-      show(timings.length / (layers.length * dtypes.length), `${layer} ${dtype}`);
+      show(timings.length / (layers.length * dtypes.length), `${layer} ${dtype} (${model})`);
       try {
         const prepared = await make(dtype);
         try {
-          timings.push({ layer, dtype, milliseconds: await time(prepared, sizes.repetitions) });
+          timings.push({
+            layer,
+            model,
+            dtype,
+            milliseconds: await time(prepared, sizes.repetitions),
+          });
         } finally {
           prepared.dispose();
         }
@@ -200,7 +253,7 @@ export async function timeLayers(
         // The chip may not compute in this dtype, for example. The other layers are still measured.
         if (!(error instanceof library.LatteError)) throw error;
         if (error.code === 'ERR_DEVICE_UNAVAILABLE') throw error;
-        timings.push({ layer, dtype, error: error.message, code: error.code });
+        timings.push({ layer, model, dtype, error: error.message, code: error.code });
       }
     }
   }
