@@ -4,10 +4,11 @@ import {
   bytesOf,
   datatypeOf,
   itemSize,
+  numberDatatypes,
   type Datatype,
   type WireTensor,
 } from '../protocol/tensor.js';
-import { captionSpec, checkTiles, numberDatatypes, sizeSpecs, stepRows } from './layers.js';
+import { captionSpec, checkTiles, sizeSpecs, stepRows } from './layers.js';
 import type { Job, Model, RunTimes, TensorSpec } from './model.js';
 import {
   embedSteps,

@@ -4,25 +4,14 @@ import {
   datatypeOf,
   floatDatatypes,
   itemSize,
+  numberDatatypes,
   type Datatype,
   type WireTensor,
 } from '../protocol/tensor.js';
 import type { Job, Model, RunTimes, TensorSpec } from './model.js';
-import {
-  concatenate,
-  embedSteps,
-  floatsOf,
-  projectCaptions,
-  stopwatch,
-  takeRows,
-  tileRows,
-  type StepRows,
-} from './rows.js';
+import { embedSteps, floatsOf, stopwatch, takeRows, tileRows, type StepRows } from './rows.js';
 
 type Inputs = ReadonlyMap<string, WireTensor>;
-
-/** The datatypes that timesteps and sizes may have. */
-export const numberDatatypes: readonly Datatype[] = ['FP32', 'FP16', 'BF16', 'INT64', 'INT32'];
 
 /** The inputs for sizes; none if the checkpoint has no size conditions. */
 export function sizeSpecs(config: LatteConfig): TensorSpec[] {
@@ -45,49 +34,6 @@ export function checkTiles(inputs: Inputs, names: readonly string[], rows: numbe
     if (given === 0 ? rows !== 0 : rows % given !== 0) {
       throw invalid(`input "${name}" has ${given} rows, which do not divide the batch of ${rows}`);
     }
-  }
-}
-
-/** The caption projection: caption [B, L, K] → encoder_hidden_states [B, L, D]. */
-export class CaptionProjectionModel implements Model {
-  readonly name = 'caption_projection';
-  readonly inputs: readonly TensorSpec[];
-  readonly outputs: readonly TensorSpec[];
-  readonly #dim: number;
-
-  constructor(latte: LatteEmbeddings) {
-    const datatype = datatypeOf(latte.adaLayerNormSingle.dtype);
-    this.#dim = latte.config.innerDim;
-    this.inputs = [captionSpec(latte.config, datatype)];
-    this.outputs = [{ name: 'encoder_hidden_states', datatype, shape: [-1, -1, this.#dim] }];
-  }
-
-  plan(inputs: Inputs, wanted: ReadonlySet<string>): Job {
-    const { shape, datatype } = inputs.get('caption')!;
-    const rows = shape[0]! * shape[1]!;
-    const bytes = 2 * rows * this.#dim * itemSize(this.outputs[0]!.datatype);
-    return { model: this, inputs, wanted, rows, bytes, batchKey: datatype };
-  }
-
-  async run(
-    latte: LatteEmbeddings,
-    jobs: readonly Job[],
-    signal: AbortSignal,
-    times: RunTimes,
-  ): Promise<WireTensor[][]> {
-    const took = stopwatch(times);
-    const captions = jobs.map(({ inputs }) => inputs.get('caption')!);
-    const result = await projectCaptions(latte, captions, signal);
-    took('infer');
-    const rows = await takeRows(
-      result,
-      jobs.map((job) => job.rows),
-    );
-    took('output');
-    const { name, datatype } = this.outputs[0]!;
-    return captions.map(({ shape }, i) => [
-      { name, datatype, shape: [shape[0]!, shape[1]!, this.#dim], bytes: rows[i]! },
-    ]);
   }
 }
 
@@ -165,67 +111,4 @@ export function stepRows(inputs: Inputs, timesteps: Float32Array, rows: number):
     resolution: resolution && tileRows(floatsOf(resolution), 2, rows),
     aspectRatio: aspectRatio && tileRows(floatsOf(aspectRatio), 1, rows),
   };
-}
-
-/**
- * PatchEmbed: latent [B, C, H, W] → tokens [B, N, D]. Requests do not share a run, because memory limits
- * the speed and a batch would not be quicker.
- */
-export class PatchEmbedModel implements Model {
-  readonly name = 'patch_embed';
-  readonly inputs: readonly TensorSpec[];
-  readonly outputs: readonly TensorSpec[];
-  readonly #patchSize: number;
-
-  constructor(latte: LatteEmbeddings) {
-    const { inChannels, innerDim, patchSize } = latte.config;
-    const datatype = datatypeOf(latte.patchEmbed.dtype);
-    this.#patchSize = patchSize;
-    this.inputs = [
-      { name: 'latent', datatype, accepts: floatDatatypes, shape: [-1, inChannels, -1, -1] },
-    ];
-    this.outputs = [{ name: 'tokens', datatype, shape: [-1, -1, innerDim] }];
-  }
-
-  plan(inputs: Inputs, wanted: ReadonlySet<string>): Job {
-    const { shape } = inputs.get('latent')!;
-    const tokens = this.#tokens(shape);
-    if (tokens === 0) {
-      throw invalid(
-        `input "latent" must be at least ${this.#patchSize} high and wide, but has ${shape[2]} × ${shape[3]}`,
-      );
-    }
-    const rows = shape[0]! * tokens;
-    const width = this.outputs[0]!.shape[2]!;
-    // The result, and the position table, which is float64 while it is computed.
-    const bytes = rows * width * itemSize(this.outputs[0]!.datatype) + tokens * width * 8;
-    return { model: this, inputs, wanted, rows, bytes, batchKey: undefined };
-  }
-
-  #tokens(shape: readonly number[]): number {
-    return Math.floor(shape[2]! / this.#patchSize) * Math.floor(shape[3]! / this.#patchSize);
-  }
-
-  async run(
-    latte: LatteEmbeddings,
-    jobs: readonly Job[],
-    signal: AbortSignal,
-    times: RunTimes,
-  ): Promise<WireTensor[][]> {
-    const { name, datatype, shape: outputShape } = this.outputs[0]!;
-    const answers: WireTensor[][] = [];
-    for (const { inputs } of jobs) {
-      const took = stopwatch(times);
-      const latent = inputs.get('latent')!;
-      using input = concatenate([latent.bytes], latent.datatype, latent.shape);
-      took('input');
-      const result = await latte.patchEmbed.forward(input, { signal });
-      took('infer');
-      const [bytes] = await takeRows(result, [latent.shape[0]!]);
-      took('output');
-      const shape = [latent.shape[0]!, this.#tokens(latent.shape), outputShape[2]!];
-      answers.push([{ name, datatype, shape, bytes: bytes! }]);
-    }
-    return answers;
-  }
 }

@@ -1,10 +1,17 @@
 import { basename, dirname, resolve } from 'node:path';
-import { devices, loadEmbeddings, TransformerEmbeddings, type FloatDType } from 'latte-embeddings';
+import {
+  devices,
+  loadEmbeddings,
+  TransformerEmbeddings,
+  type AnyLayer,
+  type FloatDType,
+  type LatteEmbeddings,
+} from 'latte-embeddings';
 import { ConditioningModel, readTemporalTable } from './conditioning.js';
-import { AdaLayerNormSingleModel, CaptionProjectionModel, PatchEmbedModel } from './layers.js';
+import { LayerModel } from './layer-model.js';
+import { AdaLayerNormSingleModel } from './layers.js';
 import type { Model, Weights } from './model.js';
 import { selfTest } from './self-test.js';
-import { siblingModels } from './sibling-layers.js';
 
 /** A checkpoint to serve. */
 export interface ModelSource {
@@ -122,12 +129,26 @@ export class Repository {
 }
 
 async function modelsOf(weights: Weights): Promise<Model[]> {
-  if (weights instanceof TransformerEmbeddings) return siblingModels(weights);
+  if (weights instanceof TransformerEmbeddings) return transformerModels(weights);
   const table = await readTemporalTable(weights);
+  const { config, captionProjection } = weights;
+  const layer = (name: string, layerOf: (latte: LatteEmbeddings) => AnyLayer): Model =>
+    new LayerModel(name, weights, layerOf, config.raw);
   return [
     new ConditioningModel(weights, table),
-    new PatchEmbedModel(weights),
+    layer('patch_embed', ({ patchEmbed }) => patchEmbed as AnyLayer),
     new AdaLayerNormSingleModel(weights),
-    ...(weights.captionProjection === null ? [] : [new CaptionProjectionModel(weights)]),
+    ...(captionProjection === null
+      ? []
+      : [layer('caption_projection', (latte) => latte.captionProjection as AnyLayer)]),
   ];
+}
+
+/** A model for each layer of a transformer, by the names of the transformer's attributes. */
+function transformerModels(transformer: TransformerEmbeddings): Model[] {
+  return Object.keys(transformer.layers).map((attribute) => {
+    const name = attribute.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const layerOf = ({ layers }: TransformerEmbeddings): AnyLayer => layers[attribute]!;
+    return new LayerModel(name, transformer, layerOf, transformer.config);
+  });
 }

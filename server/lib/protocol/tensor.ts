@@ -20,6 +20,9 @@ const table: Record<Datatype, DatatypeInfo> = {
 /** The floating-point datatypes; layers convert inputs to their own dtype. */
 export const floatDatatypes: readonly Datatype[] = ['FP32', 'FP16', 'BF16'];
 
+/** The datatypes that timesteps and sizes may have. */
+export const numberDatatypes: readonly Datatype[] = ['FP32', 'FP16', 'BF16', 'INT64', 'INT32'];
+
 /** The most axes of a tensor in a request. */
 const maxAxes = 8;
 

@@ -1,48 +1,36 @@
-import {
-  AdaLayerNormSingle,
-  CogVideoXPatchEmbed,
-  CombinedTimestepGuidanceTextProjEmbeddings,
-  CombinedTimestepTextProjEmbeddings,
-  Linear,
-  PatchEmbed,
-  PatchEmbed3d,
-  PixArtAlphaTextProjection,
-  QwenTimestepProjEmbeddings,
-  SanaCombinedTimestepGuidanceEmbeddings,
-  TimestepEmbedding,
-  WanTimeTextImageEmbedding,
-  type AnyLayer,
-  type Tensor,
-  type TransformerEmbeddings,
-  type WanConditions,
-} from 'latte-embeddings';
+import type { AnyLayer, LayerKind, Tensor, WanConditions } from 'latte-embeddings';
+import { invalid } from '../protocol/errors.js';
 import {
   datatypeOf,
   elementsOf,
   floatDatatypes,
-  itemSize,
+  numberDatatypes,
   type Datatype,
-  type WireTensor,
 } from '../protocol/tensor.js';
-import type { Job, Model, RunTimes, TensorSpec } from './model.js';
-import { numberDatatypes } from './layers.js';
-import { concatenate, stopwatch, takeRows } from './rows.js';
+import type { TensorSpec } from './model.js';
 
 /** The inputs of a forward by the protocol's names. */
-type Named = Readonly<Record<string, Tensor>>;
+export type Named = Readonly<Record<string, Tensor>>;
 
 /** Shapes by the name of an input, an output or a weight. */
-type Shapes = Readonly<Record<string, readonly number[]>>;
+export type Shapes = Readonly<Record<string, readonly number[]>>;
 
 /** The results of a forward by the protocol's names; null for one that the inputs did not ask for. */
-type Results = Readonly<Record<string, Tensor | null>>;
+export type Results = Readonly<Record<string, Tensor | null>>;
 
 /** What the service has to know of a layer's class. */
-interface LayerSpec {
+export interface LayerSpec {
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
-  /** The shape of each output, for inputs of these shapes. */
+  /** The shape of each output, for inputs of these shapes. @throws ProtocolError 'invalid'. */
   shapesOf(shapes: Shapes): Shapes;
+  /**
+   * Whether requests with inputs of these shapes can share a run: the layer computes each row of an
+   * output of the same row of its inputs. The rows are those of all leading axes of any length.
+   */
+  canShare(shapes: Shapes): boolean;
+  /** The bytes of scratch memory for outputs of these shapes, if it is not small. */
+  scratchBytes?(shapes: Shapes): number;
   /** Calls the forward of the layer, which is one of the class on any device. */
   forward(layer: AnyLayer, inputs: Named, options: { signal: AbortSignal }): Promise<Results>;
 }
@@ -67,16 +55,21 @@ function projection(
     inputs: [floats(from, datatype, [...free, width])],
     outputs: [{ name: to, datatype, shape: [...free, dim] }],
     shapesOf: (shapes) => ({ [to]: [...shapes[from]!.slice(0, -1), dim] }),
+    canShare: () => true,
     forward: async (layer, inputs, options) => ({
       [to]: (await layer.forward(inputs[from]!, options)) as Tensor,
     }),
   };
 }
 
-/** A layer that makes tokens of a latent [B, C, …]; `patch` has the lengths of a patch's axes. */
+/**
+ * A layer that makes tokens of a latent [B, C, …]; `patch` has the lengths of a patch's axes. Requests
+ * do not share a run, because memory limits the speed and a batch would not be quicker.
+ */
 function patches(
   datatype: Datatype,
   [dim, channels, ...patch]: readonly [number, number, ...number[]],
+  { positions }: { positions: boolean },
 ): LayerSpec {
   const free = new Array<number>(patch.length).fill(-1);
   return {
@@ -87,8 +80,16 @@ function patches(
     shapesOf: (shapes) => {
       const [batch, , ...lengths] = shapes['latent']!;
       const tokens = elementsOf(lengths.map((length, axis) => Math.floor(length / patch[axis]!)));
+      if (tokens === 0) {
+        throw invalid(
+          `input "latent" must have at least one patch of ${patch.join(' × ')}, but has ${lengths.join(' × ')}`,
+        );
+      }
       return { tokens: [batch!, tokens, dim] };
     },
+    canShare: () => false,
+    // The position table, which is float64 while it is computed.
+    scratchBytes: ({ tokens }) => (positions ? tokens![1]! * dim * 8 : 0),
     forward: async (layer, { latent }, options) => ({
       tokens: (await layer.forward(latent!, options)) as Tensor,
     }),
@@ -111,6 +112,8 @@ function conditions(
       const [rows] = shapes['timestep']!;
       return Object.fromEntries(names.map((name) => [name, [rows!, outputs[name]!]]));
     },
+    // An input of one row would serve the rows of other requests, too.
+    canShare: (shapes) => inputs.every(({ name }) => shapes[name]![0] === shapes['timestep']![0]),
     forward: async (layer, given, options) => {
       const named = Object.entries(given).map(([name, tensor]) => [camel(name), tensor]);
       const result = (await layer.forward(Object.fromEntries(named), options)) as
@@ -160,6 +163,7 @@ function wan(datatype: Datatype, weights: Shapes): LayerSpec {
       }
       return result;
     },
+    canShare: (shapes) => !pairs || shapes['encoder_hidden_states_image'] === undefined,
     forward: async (layer, inputs, options) => {
       const made = (await layer.forward(
         {
@@ -182,7 +186,7 @@ function wan(datatype: Datatype, weights: Shapes): LayerSpec {
 function cogVideoX(
   datatype: Datatype,
   weights: Shapes,
-  config: TransformerEmbeddings['config'],
+  config: Readonly<Record<string, unknown>>,
 ): LayerSpec {
   const [dim, width] = weights['text_proj.weight']!;
   const number = (name: string, fallback: number): number => {
@@ -215,6 +219,7 @@ function cogVideoX(
       const inFrame = Math.floor(height! / size) * Math.floor(breadth! / size);
       return { tokens: [batch!, states! + Math.floor(count! / frames) * inFrame, dim!] };
     },
+    canShare: () => false,
     forward: async (layer, inputs, options) => ({
       tokens: (await layer.forward(
         inputs['text_embeds']!,
@@ -225,140 +230,84 @@ function cogVideoX(
   };
 }
 
-/** @throws Error for a class of layers that the service does not know. */
-function specOf(
-  layer: AnyLayer,
+type SpecMaker = (
+  datatype: Datatype,
   weights: Shapes,
-  config: TransformerEmbeddings['config'],
-): LayerSpec {
-  const lengths = (name: string): readonly number[] => weights[name]!;
-  const datatype = datatypeOf(layer.dtype);
-  if (layer instanceof Linear) {
-    const [dim, width] = lengths('weight');
+  config: Readonly<Record<string, unknown>>,
+) => LayerSpec;
+
+/** The projection of text states by two linears. */
+const textProjection: SpecMaker = (datatype, weights) =>
+  projection(datatype, ['caption', 'encoder_hidden_states'], mlpSize(weights), 2);
+
+const patchEmbed =
+  (more: { positions: boolean }): SpecMaker =>
+  (datatype, weights) => {
+    const [dim, channels, ...patch] = weights['proj.weight']!;
+    return patches(datatype, [dim!, channels!, ...patch], more);
+  };
+
+/** The channels that a layer of two linears makes, and those that it takes. */
+function mlpSize(weights: Shapes): readonly [number, number] {
+  return [weights['linear_2.weight']![0]!, weights['linear_1.weight']![1]!];
+}
+
+/** A layer with a modulation of `linear`, and the inputs beside the timestep. */
+const modulation =
+  (...others: readonly TensorSpec[]): SpecMaker =>
+  (datatype, weights) => {
+    const [width, dim] = weights['linear.weight']!;
+    const outputs = { modulation: width!, embedded_timestep: dim! };
+    return conditions(datatype, [numbers('timestep'), ...others], outputs);
+  };
+
+/** A layer with the sum of a timestep's embedding and others. */
+const embeddingSum =
+  (others: (datatype: Datatype, weights: Shapes) => readonly TensorSpec[]): SpecMaker =>
+  (datatype, weights) => {
+    const inputs = [numbers('timestep'), ...others(datatype, weights)];
+    const [dim] = weights['timestep_embedder.linear_2.weight']!;
+    return conditions(datatype, inputs, { embedding: dim! });
+  };
+
+const pooled = (datatype: Datatype, weights: Shapes): TensorSpec =>
+  floats('pooled_projection', datatype, [-1, weights['text_embedder.linear_1.weight']![1]!]);
+
+/** The compiler refuses this table if the library has a class of layers that it lacks. */
+const specs: Readonly<Record<LayerKind, SpecMaker>> = {
+  AdaLayerNormSingle: modulation(),
+  CaptionProjection: textProjection,
+  CogVideoXPatchEmbed: cogVideoX,
+  CombinedTimestepGuidanceTextProjEmbeddings: embeddingSum((datatype, weights) => [
+    pooled(datatype, weights),
+    numbers('guidance'),
+  ]),
+  CombinedTimestepTextProjEmbeddings: embeddingSum((datatype, weights) => [
+    pooled(datatype, weights),
+  ]),
+  Linear: (datatype, weights) => {
+    const [dim, width] = weights['weight']!;
     return projection(datatype, ['hidden_states', 'output'], [dim!, width!], 2);
-  }
-  if (layer instanceof PixArtAlphaTextProjection) {
-    const size = [lengths('linear_2.weight')[0]!, lengths('linear_1.weight')[1]!] as const;
-    return projection(datatype, ['caption', 'encoder_hidden_states'], size, 2);
-  }
-  if (layer instanceof TimestepEmbedding) {
-    const size = [lengths('linear_2.weight')[0]!, lengths('linear_1.weight')[1]!] as const;
-    return projection(datatype, ['sample', 'embedding'], size, 1);
-  }
-  if (layer instanceof PatchEmbed || layer instanceof PatchEmbed3d) {
-    const [dim, channels, ...patch] = lengths('proj.weight');
-    return patches(datatype, [dim!, channels!, ...patch]);
-  }
-  if (layer instanceof CogVideoXPatchEmbed) return cogVideoX(datatype, weights, config);
-  if (layer instanceof WanTimeTextImageEmbedding) return wan(datatype, weights);
-  const timestep = numbers('timestep');
-  const guidance = numbers('guidance');
-  if (
-    layer instanceof AdaLayerNormSingle ||
-    layer instanceof SanaCombinedTimestepGuidanceEmbeddings
-  ) {
-    const [modulation, dim] = lengths('linear.weight');
-    const inputs = layer instanceof AdaLayerNormSingle ? [timestep] : [timestep, guidance];
-    return conditions(datatype, inputs, { modulation: modulation!, embedded_timestep: dim! });
-  }
-  const embedding = (): number => lengths('timestep_embedder.linear_2.weight')[0]!;
-  if (layer instanceof QwenTimestepProjEmbeddings) {
-    const added = weights['addition_t_embedding.weight'] !== undefined;
-    const inputs = added ? [timestep, numbers('addition_t_cond', 'INT64')] : [timestep];
-    return conditions(datatype, inputs, { embedding: embedding() });
-  }
-  const guided = layer instanceof CombinedTimestepGuidanceTextProjEmbeddings;
-  if (guided || layer instanceof CombinedTimestepTextProjEmbeddings) {
-    const pooled = lengths('text_embedder.linear_1.weight')[1]!;
-    const inputs = [timestep, floats('pooled_projection', datatype, [-1, pooled])];
-    return conditions(datatype, guided ? [...inputs, guidance] : inputs, {
-      embedding: embedding(),
-    });
-  }
-  throw new Error(`the service cannot serve a layer of class ${layer.constructor.name}`);
-}
+  },
+  PatchEmbed: patchEmbed({ positions: true }),
+  PatchEmbed3d: patchEmbed({ positions: false }),
+  PixArtAlphaTextProjection: textProjection,
+  QwenTimestepProjEmbeddings: embeddingSum((_, weights) =>
+    weights['addition_t_embedding.weight'] === undefined
+      ? []
+      : [numbers('addition_t_cond', 'INT64')],
+  ),
+  SanaCombinedTimestepGuidanceEmbeddings: modulation(numbers('guidance')),
+  TimestepEmbedding: (datatype, weights) =>
+    projection(datatype, ['sample', 'embedding'], mlpSize(weights), 1),
+  WanTimeTextImageEmbedding: wan,
+};
 
-/** One layer of a model. Its requests do not share runs. */
-class LayerModel implements Model {
-  readonly name: string;
-  readonly inputs: readonly TensorSpec[];
-  readonly outputs: readonly TensorSpec[];
-  readonly #attribute: string;
-  readonly #spec: LayerSpec;
-
-  constructor(attribute: string, { layers, config }: TransformerEmbeddings) {
-    const layer = layers[attribute]!;
-    const state = layer.stateDict();
-    const shapes = Object.entries(state).map(([name, tensor]) => [name, tensor.shape] as const);
-    for (const tensor of Object.values(state)) tensor.dispose();
-    this.#attribute = attribute;
-    this.#spec = specOf(layer, Object.fromEntries(shapes), config);
-    this.name = attribute.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    this.inputs = this.#spec.inputs;
-    this.outputs = this.#spec.outputs;
-  }
-
-  plan(inputs: ReadonlyMap<string, WireTensor>, wanted: ReadonlySet<string>): Job {
-    const sizes = this.#shapesOf(inputs);
-    const elements = Object.values(sizes).reduce((sum, shape) => sum + elementsOf(shape), 0);
-    const [first] = this.outputs;
-    const shape = sizes[first!.name]!;
-    const rows = elementsOf(shape.slice(0, -1));
-    // The results, and their copies in the answer.
-    const bytes = 2 * elements * itemSize(first!.datatype);
-    return { model: this, inputs, wanted, rows, bytes, batchKey: undefined };
-  }
-
-  #shapesOf(inputs: ReadonlyMap<string, WireTensor>): Shapes {
-    const shapes = [...inputs].map(([name, { shape }]) => [name, shape] as const);
-    return this.#spec.shapesOf(Object.fromEntries(shapes));
-  }
-
-  async run(
-    { layers }: TransformerEmbeddings,
-    jobs: readonly Job[],
-    signal: AbortSignal,
-    times: RunTimes,
-  ): Promise<WireTensor[][]> {
-    const answers: WireTensor[][] = [];
-    for (const job of jobs) answers.push(await this.#runOne(layers, job, signal, times));
-    return answers;
-  }
-
-  async #runOne(
-    layers: TransformerEmbeddings['layers'],
-    { inputs, wanted }: Job,
-    signal: AbortSignal,
-    times: RunTimes,
-  ): Promise<WireTensor[]> {
-    const took = stopwatch(times);
-    const given: Record<string, Tensor> = {};
-    let results: Results = {};
-    try {
-      for (const [name, { bytes, datatype, shape }] of inputs) {
-        given[name] = concatenate([bytes], datatype, shape);
-      }
-      took('input');
-      results = await this.#spec.forward(layers[this.#attribute]!, given, { signal });
-      took('infer');
-      const answer: WireTensor[] = [];
-      for (const { name, datatype } of this.outputs) {
-        const result = results[name];
-        if (result == null || !wanted.has(name)) continue;
-        const { shape } = result;
-        const [bytes] = await takeRows(result, [1]);
-        answer.push({ name, datatype, shape, bytes: bytes! });
-      }
-      took('output');
-      return answer;
-    } finally {
-      for (const tensor of Object.values(given)) tensor.dispose();
-      for (const tensor of Object.values(results)) tensor?.dispose();
-    }
-  }
-}
-
-/** A model for each layer of a transformer, by the names of the transformer's attributes. */
-export function siblingModels(transformer: TransformerEmbeddings): Model[] {
-  return Object.keys(transformer.layers).map((name) => new LayerModel(name, transformer));
+/** What the service has to know of a layer. @param config the fields of the checkpoint's config.json. */
+export function specOf(layer: AnyLayer, config: Readonly<Record<string, unknown>>): LayerSpec {
+  const state = layer.stateDict();
+  const shapes = Object.entries(state).map(([name, tensor]) => [name, tensor.shape] as const);
+  for (const tensor of Object.values(state)) tensor.dispose();
+  const kind = layer.constructor.name as LayerKind;
+  return specs[kind](datatypeOf(layer.dtype), Object.fromEntries(shapes), config);
 }
