@@ -54,7 +54,7 @@ constexpr Export kExports[] = {
     {"sincosPosEmbed3d", exported<sincos_3d>},
     {"checkSettings", exported<check_settings>},
     {"devices", exported<devices>},
-    {"openDevice", exported<open_device>},
+    {"openDevice", exported<open_device_later>},
     {"deviceDiagnostics", exported<device_diagnostics>},
     {"memoryUsage", exported<memory_usage>},
 };

@@ -58,7 +58,7 @@ napi_value devices(const Call& call) {
   return array;
 }
 
-napi_value open_device(const Call& call) {
+napi_value open_device_later(const Call& call) {
   // A work without operations: it ends when the device is open.
   Plan plan;
   plan.run = [](Queue&, const Inputs&, const Outputs&) {};

@@ -10,7 +10,7 @@ napi_value check_settings(const Call& call);
 // (): DeviceInfo[]
 napi_value devices(const Call& call);
 // (device: string): Promise<void> — resolves when the device is open
-napi_value open_device(const Call& call);
+napi_value open_device_later(const Call& call);
 // (): NativeDiagnostics
 napi_value device_diagnostics(const Call& call);
 // (device: string): { live: number, pooled: number, limit: number }

@@ -9,7 +9,7 @@ namespace latte {
 
 namespace {
 
-constexpr const char* kTable = "pos_embedding";
+constexpr const char* kPosEmbedding = "pos_embedding";
 
 PatchSize patch_of(const CogVideoXPatchEmbedConfig& config) {
   return {config.patch_size_t > 0 ? config.patch_size_t : 1, config.patch_size, config.patch_size};
@@ -33,7 +33,7 @@ Parts parts_of(const CogVideoXPatchEmbedConfig& config) {
   if (config.learned_positions) {
     const int64_t tokens =
         sample_latent_frames(config) * (config.sample_height / p) * (config.sample_width / p);
-    parts.tables.push_back({kTable, {1, config.max_text_seq_length + tokens, dim}});
+    parts.tables.push_back({kPosEmbedding, {1, config.max_text_seq_length + tokens, dim}});
   }
   return parts;
 }
@@ -94,7 +94,7 @@ CogVideoXPatchEmbed::CogVideoXPatchEmbed(Device& device, DType dtype,
 
 void CogVideoXPatchEmbed::prepare(CogVideoXWeights& loaded) const {
   if (!config_.learned_positions) return;
-  const Tensor stored = loaded.tables.at(kTable);
+  const Tensor stored = loaded.tables.at(kPosEmbedding);
   loaded.stored = std::make_shared<SequencePositions>([stored, config = config_,
                                                        &device = device()] {
     const int64_t dim = config.embed_dim, frames = sample_latent_frames(config);

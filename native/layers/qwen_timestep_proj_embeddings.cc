@@ -8,7 +8,7 @@ namespace latte {
 
 namespace {
 
-constexpr const char* kTable = "addition_t_embedding.weight";
+constexpr const char* kAdditions = "addition_t_embedding.weight";
 
 TimestepsConfig scaled() {
   TimestepsConfig config;
@@ -20,7 +20,7 @@ Parts parts_of(const QwenTimestepProjConfig& config) {
   const int64_t dim = config.embedding_dim;
   Parts parts;
   parts.add_mlp("timestep_embedder.", kSinusoidChannels, dim, dim);
-  if (config.use_additional_t_cond) parts.tables.push_back({kTable, {2, dim}});
+  if (config.use_additional_t_cond) parts.tables.push_back({kAdditions, {2, dim}});
   return parts;
 }
 
@@ -41,7 +41,7 @@ void QwenTimestepProjEmbeddings::prepare(LoadedParts& loaded) const {
   const TensorView slope{{DType::kFloat32, {2, 1}}, slopes.data()};
   const TensorView offset{{DType::kFloat32, {2}}, offsets.data()};
   loaded.linears["row_weights"] = device().prepare_linear(slope, &offset, dtype());
-  const std::vector<float> rows = as_floats(loaded.tables.at(kTable));
+  const std::vector<float> rows = as_floats(loaded.tables.at(kAdditions));
   const int64_t dim = config_.embedding_dim;
   std::vector<float> columns(rows.size());
   for (int64_t i = 0; i < dim; ++i) {

@@ -67,7 +67,7 @@ describe('doctor', () => {
     expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
   });
 
-  it('--json has findings, self-test, devices and the arguments', async () => {
+  it('--json has findings, self-test, devices, diagnostics and the host', async () => {
     const { status, stdout, stderr } = await doctor(['--json']);
     expect(stderr).toBe('');
     const diagnosis = JSON.parse(stdout) as Diagnosis;

@@ -12,8 +12,8 @@ namespace latte::ascend {
 
 namespace {
 
-constexpr const char* kVariable = "LATTE_ASCEND_KERNEL_BINARY";
-constexpr const char* kFileName = "latte_ascend_kernels.o";
+constexpr const char* kBinaryVariable = "LATTE_ASCEND_KERNEL_BINARY";
+constexpr const char* kBinaryName = "latte_ascend_kernels.o";
 
 /// One parameter of a kernel: a pointer, or its tiling by value.
 struct Parameter {
@@ -46,14 +46,14 @@ Parameter parameter(const T& value) {
 }  // namespace
 
 void KernelBinary::check_setting() {
-  const auto given = setting(kVariable);
+  const auto given = setting(kBinaryVariable);
   if (!given || given == "off") return;
-  if (access(given->c_str(), R_OK) != 0) refuse_setting(kVariable, "off or a file", *given);
+  if (access(given->c_str(), R_OK) != 0) refuse_setting(kBinaryVariable, "off or a file", *given);
 }
 
 std::string KernelBinary::find(const std::string& plugin_path) {
-  if (const auto given = setting(kVariable)) return given == "off" ? "" : *given;
-  const auto path = std::filesystem::path(plugin_path).replace_filename(kFileName);
+  if (const auto given = setting(kBinaryVariable)) return given == "off" ? "" : *given;
+  const auto path = std::filesystem::path(plugin_path).replace_filename(kBinaryName);
   std::error_code error;
   return std::filesystem::is_regular_file(path, error) ? path.string() : "";
 }

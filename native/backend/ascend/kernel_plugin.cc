@@ -9,8 +9,8 @@ namespace latte::ascend {
 
 namespace {
 
-constexpr const char* kVariable = "LATTE_ASCEND_KERNELS";
-constexpr const char* kFileName = "liblatte_ascend_kernels.so";
+constexpr const char* kPluginVariable = "LATTE_ASCEND_KERNELS";
+constexpr const char* kPluginName = "liblatte_ascend_kernels.so";
 
 /// The folder of the library that holds this code.
 std::string own_folder() {
@@ -25,7 +25,7 @@ std::string own_folder() {
 /// The file beside the addon; if there is none, the one in the user's folder, which outlives an
 /// installation of the package (scripts/build-ascend-kernels.sh).
 std::string default_path() {
-  std::string beside = own_folder() + kFileName;
+  std::string beside = own_folder() + kPluginName;
   if (access(beside.c_str(), R_OK) == 0) return beside;
   auto data = setting("XDG_DATA_HOME");
   if (!data) {
@@ -33,21 +33,21 @@ std::string default_path() {
     if (!home) return beside;
     data = *home + "/.local/share";
   }
-  std::string users = *data + "/latte-embeddings/kernels/" + kFileName;
+  std::string users = *data + "/latte-embeddings/kernels/" + kPluginName;
   return access(users.c_str(), R_OK) == 0 ? users : beside;
 }
 
 }  // namespace
 
 void KernelPlugin::check_setting() {
-  const auto given = setting(kVariable);
+  const auto given = setting(kPluginVariable);
   // A name without a folder is searched by the loader, so it cannot be checked here.
   if (!given || given->find('/') == std::string::npos) return;
-  if (access(given->c_str(), R_OK) != 0) refuse_setting(kVariable, "off or a file", *given);
+  if (access(given->c_str(), R_OK) != 0) refuse_setting(kPluginVariable, "off or a file", *given);
 }
 
 std::unique_ptr<const KernelPlugin> KernelPlugin::load(std::string& path, std::string& reason) {
-  const auto given = setting(kVariable);
+  const auto given = setting(kPluginVariable);
   if (given == "off") {
     reason = "switched off by LATTE_ASCEND_KERNELS=off";
     return nullptr;

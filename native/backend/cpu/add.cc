@@ -7,7 +7,7 @@ namespace latte::cpu {
 namespace {
 
 /// Element i of an array of a layer dtype.
-float get(const void* data, DType dtype, int64_t i) {
+float as_float(const void* data, DType dtype, int64_t i) {
   if (dtype == DType::kFloat16) return half_to_float(static_cast<const uint16_t*>(data)[i]);
   if (dtype == DType::kBFloat16) return bfloat_to_float(static_cast<const uint16_t*>(data)[i]);
   return static_cast<const float*>(data)[i];
@@ -49,7 +49,8 @@ void add(const TensorView& a, const TensorView& b, const TensorView& out) {
       from_a += index * a_strides[axis];
       from_b += index * b_strides[axis];
     }
-    put(get(a.data, a.dtype, from_a) + get(b.data, b.dtype, from_b), out.data, out.dtype, i);
+    put(as_float(a.data, a.dtype, from_a) + as_float(b.data, b.dtype, from_b), out.data, out.dtype,
+        i);
   }
 }
 

@@ -59,7 +59,7 @@ T to_integer(double value) {
 // Conversions through float64, for the pairs of dtypes that need not be fast.
 
 /// Element i as float64. This is exact for all dtypes except int64, which convert() treats apart.
-double get(const void* from, DType dtype, int64_t i) {
+double as_double(const void* from, DType dtype, int64_t i) {
   switch (dtype) {
     case DType::kFloat64:
       return static_cast<const double*>(from)[i];
@@ -143,7 +143,7 @@ void convert(const void* from, DType from_dtype, void* to, DType to_dtype, int64
     }
     return;
   }
-  for (int64_t i = 0; i < count; ++i) put(get(from, from_dtype, i), to, to_dtype, i);
+  for (int64_t i = 0; i < count; ++i) put(as_double(from, from_dtype, i), to, to_dtype, i);
 }
 
 }  // namespace latte::cpu

@@ -2,23 +2,19 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "backend/ascend/kernels/cube_buffers.h"
 #include "backend/ascend/kernels/tiling.h"
+#include "backend/ascend/kernels/tiling_arithmetic.h"
 #include "core/dtype.h"
 
 namespace latte::ascend {
 namespace {
 
-constexpr int64_t kFieldLimit = std::numeric_limits<uint32_t>::max();
 constexpr int64_t kMostDepth = 64;
 /// The factor of the lower part of a table's value in float16; the larger part has 11 bits.
 constexpr float kLowerPartScale = 0x1p11F;
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
-int64_t round_down(int64_t a, int64_t b) { return a / b * b; }
 uint32_t field(int64_t value) { return static_cast<uint32_t>(value); }
 
 int64_t item_bytes(const latte_fused_tiling& t) { return t.dtype == LATTE_KERNEL_FLOAT32 ? 4 : 2; }

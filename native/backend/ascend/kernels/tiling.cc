@@ -2,18 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
+#include "backend/ascend/kernels/tiling_arithmetic.h"
 #include "backend/ascend/kernels/unified_buffer.h"
 
 namespace latte::ascend {
 namespace {
-
-constexpr int64_t kFieldLimit = std::numeric_limits<uint32_t>::max();
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
 /// A bound for |timestep| within which |scale · timestep · frequency| is at most
 /// LATTE_DIRECT_ARGUMENT for every frequency.

@@ -298,7 +298,7 @@ constexpr int64_t tile_size(int64_t rows, std::integer_sequence<int, kSizes...>)
 /// their rows evenly if there are such sizes: a tile of one row reads all of a panel for it.
 constexpr int64_t next_tile(int64_t left) {
   const int64_t half = (left + 1) / 2;
-  const bool two_halves = left > kTileRows && left < 2 * kTileRows &&
+  const bool two_halves = left > kTileRows && left < int64_t{2} * kTileRows &&
                           tile_size(half, TileSizes()) == half &&
                           tile_size(left - half, TileSizes()) == left - half;
   return two_halves ? half : tile_size(left, TileSizes());
