@@ -52,7 +52,7 @@ if [ -z "$to" ]; then
   if [ -n "${LATTE_ADDON:-}" ]; then to=$(dirname "$LATTE_ADDON"); fi
 fi
 
-"$root/scripts/check-acl-abi.sh" "$toolkit"
+"$root/scripts/check-toolkit.sh" --abi "$toolkit"
 
 build=$work/ascend-kernels-$soc
 # The toolkit's scripts read what CMake writes for make.

@@ -22,8 +22,7 @@ run() {
 }
 
 latte_say 'A checkpoint like Latte-XL: random weights of a fixed seed, float32'
-node_modules/.bin/tsc -p scripts/demo/tsconfig.json
-node $out/.build/scripts/demo/make-checkpoint.js "$out"
+node scripts/demo/make-checkpoint.mjs "$out"
 
 latte_say 'What is in it'
 run devices
@@ -34,7 +33,7 @@ run embed --checkpoint "$checkpoint" --latent "$out/inputs.safetensors" \
   --caption "$out/inputs.safetensors" --steps 20 -o "$out/conditions.safetensors"
 
 latte_say 'The same in double precision, from the formulas, for a sample of entries'
-node $out/.build/scripts/demo/check.js "$out" "$out/conditions.safetensors"
+node scripts/demo/check.mjs "$out" "$out/conditions.safetensors"
 
 latte_say 'Pictures'
 run plot pos-embed --embed-dim 64 --grid 16x16 -o "$out/position-table.svg"

@@ -140,7 +140,8 @@ function project() {
 /** Our declarations against the headers of the toolkit, where it has any. */
 function compareHeaders() {
   if (!process.env.ASCEND_HOME_PATH) return { compared: false, output: 'no ASCEND_HOME_PATH' };
-  const { status, stdout, stderr } = run('scripts/check-acl-abi.sh', [
+  const { status, stdout, stderr } = run('scripts/check-toolkit.sh', [
+    '--abi',
     process.env.ASCEND_HOME_PATH,
   ]);
   return { compared: status === 0, output: `${stdout}${stderr}`.trim().slice(-2000) };

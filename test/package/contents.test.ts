@@ -47,7 +47,7 @@ const forNpus = [
   'docs/ascend-operations.md',
   'native/backend/ascend/kernels/CMakeLists.txt',
   'scripts/build-ascend-kernels.sh',
-  'scripts/check-acl-abi.sh',
+  'scripts/check-toolkit.sh',
   'scripts/lib/setup.sh',
   'scripts/verify-on-npu.sh',
   'scripts/verify/not-finite.mjs',

@@ -1,5 +1,5 @@
 // Compiles only if acl_api.h agrees with CANN's own headers: every prototype, enumerator, constant
-// and type of ours is compared with theirs. scripts/check-acl-abi.sh compiles this file over an
+// and type of ours is compared with theirs. scripts/check-toolkit.sh compiles this file over an
 // installed toolkit, and so does the build if it finds one. The result is never run.
 //
 // Our header is included first and its values are saved, because some of CANN's names are macros.

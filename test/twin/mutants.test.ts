@@ -9,7 +9,7 @@ import { mutatedSource, readMutants, run, runMutant } from './mutants/mutants.js
 // The Ascend C kernels on the model of the instructions, and whether their tests notice a broken kernel. Some
 // breaks give the right numbers on the model; then the model has to notice them.
 
-/** Set by scripts/check-ascend-kernels.sh: the folder of a build over a toolkit's own headers. */
+/** Set by scripts/check-toolkit.sh: the folder of a build over a toolkit's own headers. */
 const toolkitBuild = process.env.LATTE_KERNEL_TEST_BUILD;
 const mutants = readMutants();
 /** Each mutant is compiled: one in four, unless LATTE_MUTANTS=all or a toolkit's build asks for all. */

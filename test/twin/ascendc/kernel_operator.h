@@ -1,5 +1,5 @@
 // A small Ascend C: only what our kernels use, in our own words, over the instructions of the model
-// (test/twin/model). It calls them as the toolkit's headers do; scripts/check-ascend-kernels.sh
+// (test/twin/model). It calls them as the toolkit's headers do; scripts/check-toolkit.sh
 // compiles the same kernels over those.
 #pragma once
 

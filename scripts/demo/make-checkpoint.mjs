@@ -1,13 +1,14 @@
-// node make-checkpoint.js <folder>
+// node scripts/demo/make-checkpoint.mjs <folder>
 //
-// Makes what the demo works on: a checkpoint with the shapes and the key names of Latte-XL, as
-// diffusers' LatteTransformer3DModel stores it, in float32, and an input file. All values are random
-// from fixed seeds. Of the 56 transformer blocks, which `embed` skips, there is one of each kind.
+// Makes the demo's checkpoint, with the shapes and the names of Latte-XL as diffusers'
+// LatteTransformer3DModel stores it, in float32, and an input file. All values are random from fixed
+// seeds. Of the 56 transformer blocks, which `embed` skips, there is one of each kind.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { randomNormal } from '../../lib/cli/random.js';
-import { product, writeFile, type TensorPlan } from './safetensors.js';
+import { randomNormal } from '../../dist/cli/random.js';
+import latte from '../../dist/index.js';
 
+const { Tensor, writeSafetensors } = latte;
 const hidden = 1152;
 const captionChannels = 4096;
 const seed = 2024;
@@ -34,23 +35,22 @@ const config = {
   video_length: 16,
 };
 
-/** Normal values of a fixed seed. */
-function random(name: string, shape: number[], deviation: number): TensorPlan {
-  return {
-    name,
-    shape,
-    make: () => randomNormal(product(shape), seed, name).map((value) => value * deviation),
-  };
+const product = (shape) => shape.reduce((total, length) => total * length, 1);
+
+/** [name, tensor] with normal values of a fixed seed. */
+function random(name, shape, deviation) {
+  const values = randomNormal(product(shape), seed, name).map((value) => value * deviation);
+  return [name, new Tensor('float32', values, shape)];
 }
 
-function linear(name: string, outputs: number, ...inputs: number[]): TensorPlan[] {
+function linear(name, outputs, ...inputs) {
   return [
     random(`${name}.weight`, [outputs, ...inputs], 1 / Math.sqrt(product(inputs))),
     random(`${name}.bias`, [outputs], 0.1),
   ];
 }
 
-function block(name: string, crossAttention: boolean): TensorPlan[] {
+function block(name, crossAttention) {
   const attentions = crossAttention ? ['attn1', 'attn2'] : ['attn1'];
   return [
     random(`${name}.scale_shift_table`, [6, hidden], 1 / Math.sqrt(hidden)),
@@ -64,7 +64,7 @@ function block(name: string, crossAttention: boolean): TensorPlan[] {
   ];
 }
 
-const folder = process.argv[2]!;
+const folder = process.argv[2];
 const checkpoint = join(folder, 'latte-xl', 'transformer');
 const weights = join(checkpoint, 'diffusion_pytorch_model.safetensors');
 const inputs = join(folder, 'inputs.safetensors');
@@ -74,7 +74,7 @@ if (existsSync(weights) && existsSync(inputs)) {
 } else {
   mkdirSync(checkpoint, { recursive: true });
   writeFileSync(join(checkpoint, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
-  writeFile(weights, [
+  const tensors = [
     ...linear('adaln_single.emb.timestep_embedder.linear_1', hidden, 256),
     ...linear('adaln_single.emb.timestep_embedder.linear_2', hidden, hidden),
     ...linear('adaln_single.linear', 6 * hidden, hidden),
@@ -85,7 +85,8 @@ if (existsSync(weights) && existsSync(inputs)) {
     random('scale_shift_table', [2, hidden], 1 / Math.sqrt(hidden)),
     ...block('temporal_transformer_blocks.0', false),
     ...block('transformer_blocks.0', true),
-  ]);
+  ];
+  await writeSafetensors(weights, new Map(tensors));
   console.log(`Made ${weights}`);
 
   // Classifier-free guidance runs the same latent with two captions, the empty one and the prompt.
@@ -93,9 +94,8 @@ if (existsSync(weights) && existsSync(inputs)) {
   const twice = new Float32Array(2 * frames.length);
   twice.set(frames);
   twice.set(frames, frames.length);
-  writeFile(inputs, [
-    { name: 'latent', shape: [2, 4, 16, 64, 64], make: () => twice },
-    random('caption', [2, 120, captionChannels], 1),
-  ]);
+  const [caption, values] = random('caption', [2, 120, captionChannels], 1);
+  const latent = new Tensor('float32', twice, [2, 4, 16, 64, 64]);
+  await writeSafetensors(inputs, { latent, [caption]: values });
   console.log(`Made ${inputs}`);
 }
