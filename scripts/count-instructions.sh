@@ -8,8 +8,8 @@
 #   scripts/count-instructions.sh --neon   AArch64, under qemu, of the addon that the package carries;
 #                                          needs scripts/check-aarch64.sh first, which calls this
 #
-# --update writes the counts into test/performance/instructions[-neon].json: after a change that is
-# meant. --check fails if a count is beyond the committed one.
+# --update writes the counts into test/performance/instructions[-neon].json, after an intended change.
+# --check fails if a count is more than the committed one allows.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -37,7 +37,7 @@ folder=$(mktemp -d "${TMPDIR:-/tmp}/latte-count.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 export LATTE_NUM_THREADS=1
 if [ -n "$neon" ]; then
-  # The plugin interface that qemu still takes: 1 before version 9, then 2.
+  # The version of the plugin interface that this qemu accepts: 1 before qemu 9, then 2.
   major=$(qemu-aarch64 --version | sed -n 's/^qemu-aarch64 version \([0-9]*\).*/\1/p')
   gcc -O2 -shared -fPIC -DQEMU_PLUGIN_VERSION=$((major < 9 ? 1 : 2)) test/performance/qemu_counter.c \
     -o "$folder/counter.so"

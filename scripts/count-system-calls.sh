@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Counts system calls and context switches of one small forward on the CPU, for several ways to call it
 # and sizes of the thread pool. Needs `npm run build` and strace. Two runs that differ only in the
-# number of forwards are subtracted from each other: what is left is the forwards' own.
+# number of forwards are subtracted from each other, so that only the forwards' own calls remain.
 #
 #   scripts/count-system-calls.sh [--check] [<threads> …]     default: 2 8 32
 #

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formats every C++ file by .clang-format; with --check only says which ones are not.
+# Formats every C++ file by .clang-format; with --check it only lists those that are not formatted.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 options=(-i)

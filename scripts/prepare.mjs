@@ -1,7 +1,7 @@
-// npm's `prepare`: makes a checkout ready whenever npm installs from it: the addon in build/Release
-// and JavaScript in dist/. A checkout that is installed as a folder (`npm install ../latte-embeddings`)
-// or without development dependencies has no compiler of TypeScript yet, so this brings them in first.
-// An installed package has nothing to prepare; `npm rebuild` in a tree of pnpm runs this all the same.
+// npm's `prepare`: whenever npm installs from a checkout, builds the addon (build/Release) and the JavaScript
+// (dist/). A checkout that is installed as a folder (`npm install ../latte-embeddings`) or without development
+// dependencies has no TypeScript compiler, so this installs them first. In an installed package it does
+// nothing; `npm rebuild` in a tree of pnpm runs it there.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 function npm(...args) {
-  // The options of the npm that runs this (its prefix, what it omits) are not for this one.
+  // Options of the calling npm, such as its prefix, must not apply to this call.
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^npm_config_/i.test(name)),
   );
@@ -19,7 +19,7 @@ function npm(...args) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-// A tarball lacks this file.
+// An installed package lacks this file.
 if (existsSync(join(root, 'tsconfig.build.json'))) {
   try {
     createRequire(import.meta.url).resolve('typescript');

@@ -10,10 +10,10 @@
 # Node itself is not instrumented. The sanitizer's runtime is therefore preloaded, which watches
 # every heap block of the process, and checks every access that the addon makes.
 #   detect_leaks=0        Node and V8 leave memory to the end of the process on purpose, which a leak
-#                         check could not tell from the addon's; test/lifecycle watches native memory.
+#                         check could not distinguish from the addon's; test/lifecycle measures memory.
 #   halt_on_error=1       the first finding ends the process: a test that expects an error cannot
 #                         hide it.
-#   allocator_may_return_null=1   a malloc or new (std::nothrow) that is refused gives a null pointer,
+#   allocator_may_return_null=1   a malloc or new (std::nothrow) that is refused returns a null pointer,
 #                         as without the sanitizer. (Plain new ends the process there, always.)
 #   quarantine_size_mb=16 how much freed memory is kept back to catch its use; the default of 256 would
 #                         fail the tests that measure memory. Larger blocks are unmapped when they
@@ -28,7 +28,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 compiler=${CXX:-g++}
-# build_preset NAME [TARGET …]: without targets those of the preset.
+# build_preset NAME [TARGET …]: builds a preset; without targets, the preset's own.
 build_preset() {
   cmake --preset "$1" -DCMAKE_CXX_COMPILER="$compiler" </dev/null
   cmake --build --preset "$1" --parallel "$(nproc)" ${2:+--target "${@:2}"} </dev/null
@@ -79,19 +79,19 @@ ASAN_OPTIONS+=:detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=16
 ASAN_OPTIONS+=:max_free_fill_size=4096:free_fill_byte=171
 export ASAN_OPTIONS
 export UBSAN_OPTIONS=log_path=$findings/report:halt_on_error=1:abort_on_error=1:print_stacktrace=1
-# libstdc++ goes with the runtime: a node that links it statically would otherwise leave the
-# sanitizer without the __cxa_throw that it has to intercept.
+# libstdc++ is preloaded, too. With a node that links it statically, the sanitizer would otherwise not find
+# the __cxa_throw that it must intercept.
 preload=$runtime:$("$compiler" -print-file-name=libstdc++.so.6)
 
-# lib/native.ts would go on to build/Release if this addon did not load: make sure that it does.
+# lib/addon.ts would try build/Release if this addon did not load, so check that it does.
 if [[ $(readelf --wide --dyn-syms "$LATTE_ADDON") != *__asan_init* ]]; then
   echo "$LATTE_ADDON was not built with AddressSanitizer" >&2
   exit 1
 fi
 env LD_PRELOAD="$preload" node -e 'process.dlopen({ exports: {} }, process.env.LATTE_ADDON)'
 
-# Tells vitest.config.mjs what cannot hold here. Only node and what it starts are watched: npm's and
-# the shell's own programs need not be.
+# With it vitest.config.mjs leaves out tests that a sanitizer makes fail. Only node and its child processes
+# run under the sanitizer, not npm and the shell.
 export LATTE_SANITIZER=1
 status=0
 "${on[@]}" LD_PRELOAD="$preload" node node_modules/vitest/vitest.mjs run --project unit --project slow \

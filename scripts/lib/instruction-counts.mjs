@@ -1,11 +1,11 @@
-// Reads what scripts/count-instructions.sh had counted, prints it as JSON, and with --update writes it
-// into the file of bounds, or with --check fails if a kernel takes more than is allowed.
+// Reads the counts that scripts/count-instructions.sh has made, and prints them as JSON. --update writes
+// them into the file of bounds; --check fails if a kernel takes more instructions than allowed.
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const [folder, target, compiler, bounds, option] = process.argv.slice(2);
 
-/** [case, instructions]: of callgrind's files, each of which names the case that it was written for. */
+/** [case, instructions] of callgrind's files, each of which names its case. */
 function callgrindCounts() {
   return readdirSync(folder)
     .filter((file) => /^out\.\d+$/.test(file))
@@ -18,7 +18,7 @@ function callgrindCounts() {
     .filter(([title]) => title !== undefined);
 }
 
-/** The same of the lines of qemu's plugin, the number of a case and its count, and of the names. */
+/** The same for qemu's plugin, whose lines have the number of a case and its count. */
 function pluginCounts() {
   const names = readFileSync(join(folder, 'names'), 'utf8').split('\n');
   return readFileSync(join(folder, 'counts'), 'utf8')
@@ -29,14 +29,14 @@ function pluginCounts() {
 }
 
 /**
- * What a kernel may take beyond the committed count. The same compiler gives the same count in every
- * run; another version of it allocates registers and unrolls differently, which only a kernel that
- * lost its vector code exceeds.
+ * How many times the committed count a kernel may take. The same compiler gives the same count in every
+ * run. Another version allocates registers and unrolls differently; only a kernel without vector code
+ * exceeds that factor.
  */
 const sameCompiler = 1.05;
 const otherCompiler = 1.6;
 
-/** What is wrong with the counts of a report, by the committed ones; empty if nothing is. */
+/** Texts of what is wrong with a report's counts, compared with the committed ones. */
 function beyond(report, committed) {
   const titles = (counts) => JSON.stringify(Object.keys(counts));
   if (report.target !== committed.target || titles(report.counts) !== titles(committed.counts)) {

@@ -1,15 +1,14 @@
-# Shell functions shared by scripts/test.sh, scripts/demo.sh and scripts/verify-on-npu.sh. To be
-# sourced by bash; the caller stands in the project's root folder. They use bash, coreutils and grep
-# alone: CANN's official images have neither findutils nor tar.
+# Shell functions of several scripts. To be sourced by bash in the project's root folder. They use only bash,
+# coreutils and grep, because CANN's official images have neither findutils nor tar.
 #
-#   latte_ensure_tools GROUP …   installs what is missing of build, check, prebuilds, aarch64, or says
-#                                what to install and exits 2
-#   latte_npm_ci                 the exact dependencies of package-lock.json
-#   latte_build [--werror]       the addon (build/Release) and the JavaScript (dist)
+#   latte_ensure_tools GROUP …   installs missing tools of build, check, prebuilds, aarch64; if it cannot,
+#                                prints their packages and exits with 2
+#   latte_npm_ci                 installs the exact dependencies of package-lock.json
+#   latte_build [--werror]       builds the addon (build/Release) and the JavaScript (dist)
 
 latte_say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 
-# The lines of $1 as words of one line.
+# Prints the lines of $1 as words of one line.
 _latte_words() {
   local word words=
   for word in $1; do words+="${words:+ }$word"; done
@@ -25,7 +24,7 @@ _latte_has() { command -v "$1" >/dev/null 2>&1; }
 _latte_has_compiler() { _latte_has "${CXX:-g++}" || _latte_has clang++; }
 
 _latte_has_highway() {
-  # CMake takes this copy where the system has none.
+  # CMake uses this copy if the system has none.
   [ ! -e node_modules/@img/sharp-libvips-dev/include/hwy/highway.h ] || return 0
   local compiler=${CXX:-g++}
   _latte_has "$compiler" || compiler=clang++
@@ -45,7 +44,7 @@ _latte_missing() {
           if [ "$manager" = dnf ]; then echo gcc-c++; else echo g++; fi
         fi
         if ! _latte_has_highway; then
-          # Elsewhere CMake takes the headers in an npm package, which `npm ci` has brought.
+          # Elsewhere CMake uses the headers of an npm package, which `npm ci` installs.
           if [ "$manager" = apt ]; then echo libhwy-dev; fi
         fi
         ;;
@@ -138,9 +137,9 @@ latte_npm_ci() {
   npm ci --ignore-scripts --no-audit --no-fund </dev/null
 }
 
-# _latte_build_addon ON|OFF: warnings are errors, or not.
+# _latte_build_addon ON|OFF: builds the addon; ON makes warnings errors.
 _latte_build_addon() {
-  # make builds one file at a time unless told otherwise.
+  # By default make builds one file at a time.
   export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
   # `configure` before `build`: cmake-js passes options to an existing build folder only this way.
   node_modules/.bin/cmake-js configure --CDLATTE_WERROR="$1" </dev/null &&

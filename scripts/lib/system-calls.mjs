@@ -5,7 +5,7 @@ import { join } from 'node:path';
 const [folder, few, many, check] = process.argv.slice(2);
 const forwards = Number(many) - Number(few);
 
-/** Calls by name, from the lines of `strace -f`; a futex call by its operation. */
+/** The number of calls of each name in the output of `strace -f`; of futex, by operation. */
 function callsOf(name) {
   const calls = { total: 0 };
   for (const line of readFileSync(join(folder, `${name}.calls`), 'utf8').split('\n')) {
@@ -21,7 +21,7 @@ function callsOf(name) {
 
 const switchesOf = (name) => JSON.parse(readFileSync(join(folder, `${name}.switches`), 'utf8'));
 
-/** What the forwards between few and many took, each. */
+/** Calls or switches per forward: the runs' difference, divided by that of their forwards. */
 function each(read, row, key) {
   const [less, more] = [few, many].map((count) => read(`${row}-${count}`)[key] ?? 0);
   return (more - less) / forwards;

@@ -1,6 +1,5 @@
-// Prints as JSON what npu:0 and the CPU make of numbers that are not finite, or become too large, in
-// each dtype. What an NPU makes of them is assumed in docs/ascend.md, not known. To be called by
-// scripts/verify/verify.mjs.
+// Prints as JSON what npu:0 and the CPU compute from numbers that are not finite or become too large, in
+// each dtype. For an NPU docs/ascend.md has only assumptions. Called by scripts/verify/verify.mjs.
 import latte from '../../dist/index.js';
 
 const { CaptionProjection, PatchEmbed, Tensor } = latte;
@@ -31,7 +30,7 @@ const layers = {
 };
 const shapes = { PatchEmbed: [1, 4, 4, 4], CaptionProjection: [1, 4, 16] };
 
-/** The first number of each of the four rows of the result: the first row has met `value`. */
+/** The first number of each of the result's four rows. `value` is in the input of the first row. */
 async function firstOfRows(name, device, dtype, value) {
   const layer = layers[name](device, dtype);
   const input = ones(shapes[name], name === 'PatchEmbed' && value === 60000 ? value : 1);

@@ -1,6 +1,6 @@
 // verify.mjs [--quick] [--output file]: runs doctor, the parity table and timings in every way that
-// the NPU path has, each in processes of its own, and writes what came of it as one JSON file. To be
-// called by scripts/verify-on-npu.sh.
+// the NPU path has, each in processes of its own. Writes the results as one JSON file. Called by
+// scripts/verify-on-npu.sh.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem, version } from 'node:os';
@@ -14,10 +14,10 @@ const output = options.output ?? 'latte-on-npu.json';
 const simulated = existsSync(
   join(process.env.ASCEND_HOME_PATH ?? '', 'lib64', 'twin_control.node'),
 );
-// Full-size layers take hours over the model of the instructions, and their times say nothing.
+// On the model of the instructions full-size layers take hours, and their times mean nothing.
 const quick = options.quick === true || simulated;
 
-/** The ways, as environments; the plugin's place is that of the build unless the caller has named one. */
+/** The ways, as environment variables. LATTE_ASCEND_KERNELS stays the caller's, except for `aclnn`. */
 const ways = {
   plugin: { LATTE_ASCEND_FUSED_PATCH: '0' },
   fused: { LATTE_ASCEND_FUSED_PATCH: '' },
@@ -45,10 +45,10 @@ function run(command, args, env = {}) {
   });
 }
 
-/** The JSON that a command prints, or how it ended without any. */
+/** Returns the JSON that a command prints; if it prints none, how the command ended. */
 function runJson(args, env) {
   const { status, signal, stdout, stderr } = run(process.execPath, args, env);
-  // CANN's own launchers may print to standard output before us.
+  // CANN's own launchers may print to standard output first.
   const start = stdout.search(/^\{/m);
   try {
     return JSON.parse(stdout.slice(start));
@@ -137,7 +137,7 @@ function project() {
   };
 }
 
-/** Our declarations against the headers of the toolkit, where it has any. */
+/** Compares our declarations with the toolkit's headers, if it has any. */
 function compareHeaders() {
   if (!process.env.ASCEND_HOME_PATH) return { compared: false, output: 'no ASCEND_HOME_PATH' };
   const { status, stdout, stderr } = run('scripts/check-toolkit.sh', [

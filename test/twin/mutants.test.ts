@@ -75,7 +75,7 @@ describe('a broken kernel is noticed', () => {
         expect(output).toMatch(new RegExp(`^FAILED .*(${mutant.expect})`, 'm'));
         expect(status).toBe(1);
       } else {
-        // Its own assertions may end the process before the model speaks.
+        // A toolkit's own assertions may end the process before the model reports.
         expect(status).not.toBe(0);
       }
     },
