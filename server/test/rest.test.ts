@@ -48,6 +48,11 @@ function outputsOf({ status, error, outputs }: RestAnswer): Map<string, Buffer> 
   return new Map(outputs.map(({ name, bytes }) => [name, bytes!]));
 }
 
+/** An answer of /stats: the nanoseconds of each part, by name. */
+interface StatisticsAnswer {
+  model_stats: { inference_stats: Record<string, { ns: number }> }[];
+}
+
 describe('health and metadata', () => {
   test('the server is live and ready, and describes itself', async () => {
     const { base } = await serve();
@@ -98,6 +103,12 @@ describe('health and metadata', () => {
     await postBinary(base, 'conditioning', [caption(1, 2), timesteps(1)]);
     await postBinary(base, 'conditioning', [caption(1, 2)]);
     const { json } = await get(`${base}/v2/models/conditioning/stats`);
+    const [stats] = (json as StatisticsAnswer).model_stats;
+    const { success, queue, compute_input, compute_infer, compute_output } = stats!.inference_stats;
+    const parts = [compute_input, compute_infer, compute_output, queue].map((part) => part!.ns);
+    expect(Math.min(...parts)).toBeGreaterThan(0);
+    // Captions and timesteps are computed at the same time; none of it counts twice.
+    expect(parts.reduce((sum, ns) => sum + ns)).toBeLessThanOrEqual(success!.ns);
     expect(json).toMatchObject({
       model_stats: [
         {

@@ -17,6 +17,7 @@ import {
   stopwatch,
   takeRows,
   type StepRows,
+  type Stopwatch,
 } from './rows.js';
 
 type Inputs = ReadonlyMap<string, WireTensor>;
@@ -99,10 +100,12 @@ export class ConditioningModel implements Model {
     signal: AbortSignal,
     times: RunTimes,
   ): Promise<WireTensor[][]> {
+    // Both share a stopwatch, so that the parts add up to the time of the run although they overlap.
+    const took = stopwatch(times);
     // Wait for both before throwing, so that no forward still runs after an error.
     const ended = await Promise.allSettled([
-      this.#captions(latte, jobs, signal, times),
-      this.#steps(latte, jobs, signal, times),
+      this.#captions(latte, jobs, signal, took),
+      this.#steps(latte, jobs, signal, took),
     ]);
     const [captions, steps] = ended;
     if (captions.status === 'rejected') throw captions.reason;
@@ -130,13 +133,12 @@ export class ConditioningModel implements Model {
     latte: LatteEmbeddings,
     all: readonly Job[],
     signal: AbortSignal,
-    times: RunTimes,
+    took: Stopwatch,
   ): Promise<Answers> {
     const jobs = all.filter(({ wanted }) => wanted.has('encoder_hidden_states'));
     if (jobs.length === 0) return new Map();
-    const took = stopwatch(times);
     const captions = jobs.map(({ inputs }) => inputs.get('caption')!);
-    const result = await projectCaptions(latte, captions, signal);
+    const result = await projectCaptions(latte, captions, signal, took);
     took('infer');
     const rows = await takeRows(
       result,
@@ -150,15 +152,16 @@ export class ConditioningModel implements Model {
     latte: LatteEmbeddings,
     all: readonly Job[],
     signal: AbortSignal,
-    times: RunTimes,
+    took: Stopwatch,
   ): Promise<Answers> {
     const jobs = all.filter(
       ({ wanted }) => wanted.has('modulation') || wanted.has('embedded_timestep'),
     );
     if (jobs.length === 0) return new Map();
     const steps = jobs.map(({ inputs }) => this.#rowsOf(inputs));
+    took('input');
     const result = await embedSteps(latte, steps, signal);
-    const took = stopwatch(times);
+    took('infer');
     const counts = steps.map(({ timesteps }) => timesteps.length);
     const [modulation, embedded] = await Promise.all([
       takeRows(result.modulation, counts),

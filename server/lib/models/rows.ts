@@ -6,8 +6,10 @@ import type { RunTimes } from './model.js';
 // The layers compute each row of their input independently. So the rows of several requests are computed
 // together here, and each request gets its own rows of the result.
 
-/** Returns a function that adds the time since its last call (at first, since now) to one of the times. */
-export function stopwatch(times: RunTimes): (part: keyof RunTimes) => void {
+/** Adds the time since its last call (at first, since it was made) to one of the times. */
+export type Stopwatch = (part: keyof RunTimes) => void;
+
+export function stopwatch(times: RunTimes): Stopwatch {
   let last = process.hrtime.bigint();
   return (part) => {
     const now = process.hrtime.bigint();
@@ -55,12 +57,14 @@ export async function projectCaptions(
   latte: LatteEmbeddings,
   captions: readonly WireTensor[],
   signal: AbortSignal,
+  took: Stopwatch,
 ): Promise<Tensor> {
   const { datatype } = captions[0]!;
   const width = captions[0]!.shape[2]!;
   const rows = captions.reduce((sum, { shape }) => sum + shape[0]! * shape[1]!, 0);
   const parts = captions.map(({ bytes }) => bytes);
   using input = concatenate(parts, datatype, [rows, width]);
+  took('input');
   if (latte.captionProjection !== null) return latte.captionProjection.forward(input, { signal });
   const { device, dtype } = latte.adaLayerNormSingle;
   return input.to({ device, dtype });
