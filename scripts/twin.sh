@@ -9,6 +9,7 @@
 #   LATTE_TWIN_KERNEL_PACKAGE  561112 or 561003: operators fail as without their kernel package
 #   LATTE_TWIN_MEMORY     bytes of each NPU's memory (2 GiB)
 #   LATTE_TWIN_SEED       seed of the random delays on streams (1); LATTE_TWIN_DELAY: the longest in µs
+#   LATTE_TWIN_LAUNCH_US  microseconds that each launch takes, asleep, beside its computation (0)
 #   LATTE_TWIN_STOP_MODE  0: streams cannot stop on failure (aclrtSetStreamFailureMode: 207000)
 #   LATTE_TWIN_CAPTURE    0: streams cannot be captured (207000); differs: replays leave out a task
 #   LATTE_TWIN_KERNEL_FAULT  <kernel>:<fault>[:binary|:functions] breaks a kernel of the plugin, such

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 
 /** Returns a port that is free now, because HAProxy cannot choose one and report it. */
-async function freePort() {
+export async function freePort() {
   const server = createServer();
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address();
@@ -16,7 +16,7 @@ async function freePort() {
 export async function startProxy(folder, ports, retries) {
   const port = await freePort();
   const servers = ports.map((each, i) => `    server replica${i} 127.0.0.1:${each}`).join('\n');
-  const file = join(folder, 'haproxy.cfg');
+  const file = join(folder, `haproxy-${port}.cfg`);
   writeFileSync(
     file,
     `defaults
@@ -42,5 +42,9 @@ ${servers}
     proxy.once('spawn', resolve);
     proxy.once('error', reject);
   });
-  return { base: `http://127.0.0.1:${port}`, stop: () => proxy.kill('SIGKILL') };
+  return {
+    base: `http://127.0.0.1:${port}`,
+    pid: proxy.pid,
+    stop: () => proxy.kill('SIGKILL'),
+  };
 }

@@ -7,9 +7,15 @@ export class Replica {
   #process;
   #args;
   port = 0;
+  /** The port of gRPC, another one after each start. */
+  grpc = 0;
 
   constructor(main, args) {
     this.#args = [main, ...args];
+  }
+
+  get pid() {
+    return this.#process.pid;
   }
 
   /** Starts the process; resolves once it is ready. */
@@ -22,16 +28,17 @@ export class Replica {
     this.ended = once(this.#process, 'exit').then(([code, signal]) => signal ?? code);
     const ready = new Promise((resolve) => {
       createInterface({ input: this.#process.stdout }).on('line', (line) => {
-        const { msg, http } = JSON.parse(line);
-        if (msg.startsWith('ready')) resolve(http);
+        const { msg, http, grpc } = JSON.parse(line);
+        if (msg.startsWith('ready')) resolve({ http, grpc });
         if (msg.includes('cannot start')) console.error(msg);
       });
     });
-    const port = await Promise.race([
+    const { http, grpc } = await Promise.race([
       ready,
       this.ended.then((how) => Promise.reject(new Error(`a replica ended: ${how}`))),
     ]);
-    this.port = port;
+    this.port = http;
+    this.grpc = grpc;
   }
 
   /** Ends the process by a signal; resolves to its status, or to the signal. */

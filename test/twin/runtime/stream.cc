@@ -85,6 +85,7 @@ Stream::Stream(std::shared_ptr<Context> context, uint64_t number)
     : context_(std::move(context)),
       random_(static_cast<uint64_t>(environment_number("LATTE_TWIN_SEED", 1)) * 1000003 + number),
       longest_delay_(environment_number("LATTE_TWIN_DELAY", 200)),
+      launch_time_(environment_number("LATTE_TWIN_LAUNCH_US", 0)),
       thread_([this] { run(); }) {}
 
 Stream::~Stream() {
@@ -212,6 +213,10 @@ void Stream::execute(Task& task) {
   if (longest_delay_ > 0 && task.run && random_() % 4 == 0) {
     const auto delay = static_cast<int64_t>(random_() % static_cast<uint64_t>(longest_delay_));
     std::this_thread::sleep_for(std::chrono::microseconds(delay));
+  }
+  // Sleeps, so that measured throughput depends on this time and not on the host's processor.
+  if (launch_time_ > 0 && task.count_launch && stopped() == 0) {
+    std::this_thread::sleep_for(std::chrono::microseconds(launch_time_));
   }
   if (stopped() == 0 && task.injected != 0) {
     fail(task.injected == kHangs ? hang(task.ended_hangs) : task.injected);

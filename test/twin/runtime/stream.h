@@ -95,6 +95,7 @@ class Stream {
   const std::shared_ptr<Context> context_;
   std::mt19937_64 random_;
   const int64_t longest_delay_;  // microseconds
+  const int64_t launch_time_;    // microseconds that each launch takes beside its computation
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Task> tasks_;
