@@ -14,6 +14,7 @@ export default defineConfig(
       'demo-output/',
       'examples/sample/.venv/',
       'node_modules/',
+      'server/bench/.venv/',
       'server/dist/',
       'server/test/python/.venv/',
     ],
