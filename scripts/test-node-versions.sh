@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the suite on each version of Node.js that the package supports, beside the installed one. The addon
-# uses only Node-API, so one build works on all of them.
+# The suite, and without arguments for vitest also the service's, on each version of Node.js that the package
+# supports, beside the one that is installed: the addon keeps to Node-API, so that one build serves all.
 #
 #   scripts/test-node-versions.sh [22|24|26 …] [-- vitest's arguments]
 #   scripts/test-node-versions.sh --install        only installs the versions
@@ -28,6 +28,8 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 done
 [ $# -eq 0 ] || shift
 [ "${#versions[@]}" -gt 0 ] || versions=(22 24 26)
+projects=(--project unit --project slow)
+[ $# -gt 0 ] || projects+=(--project server)
 
 status=0
 for version in "${versions[@]}"; do
@@ -43,6 +45,6 @@ for version in "${versions[@]}"; do
   [ "$only_install" = no ] || continue
   echo "== Node.js $("$bin/node" --version)"
   # Child processes and workers of the tests use process.execPath, which is this version, too.
-  PATH=$bin:$PATH "$bin/node" node_modules/vitest/vitest.mjs run --project unit --project slow "$@" || status=$?
+  PATH=$bin:$PATH "$bin/node" node_modules/vitest/vitest.mjs run "${projects[@]}" "$@" || status=$?
 done
 exit "$status"
