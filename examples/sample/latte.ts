@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import type * as Library from '../../lib/index.js';
 
 export type {
+  Checkpoint,
   LatteEmbeddings as Latte,
   LattePlan,
   Tensor as LatteTensor,

@@ -13,6 +13,8 @@ interface Options {
   folder?: string;
   steps?: number;
   caption?: string;
+  prompt?: string;
+  negativePrompt: string;
   picture: string;
 }
 
@@ -29,6 +31,12 @@ const command = new Command('sample')
     '--caption <file>',
     'a .safetensors with prompt_embeds and negative_prompt_embeds [1, L, K]',
   )
+  .addOption(
+    new Option('--prompt <text>', 'encoded by the T5 encoder in text_encoder/').conflicts(
+      'caption',
+    ),
+  )
+  .option('--negative-prompt <text>', 'beside --prompt', '')
   .option('--picture <file>', 'the PNG with the latents at the end', 'latents.png')
   .action(main);
 
@@ -45,6 +53,9 @@ async function main(options: Options): Promise<void> {
       `${folder} has no blocks.onnx; make it: python/export.py --size ${options.size} --output ${folder}`,
     );
   }
+  if (options.prompt !== undefined && !existsSync(join(folder, 'text_encoder'))) {
+    command.error(`${folder} has no text_encoder: give --caption`);
+  }
   const count = options.steps ?? (options.size === 'tiny' ? 6 : 2);
   const bar = new SingleBar(
     { format: 'step {value} of {total} {bar} {eta_formatted}' },
@@ -57,6 +68,10 @@ async function main(options: Options): Promise<void> {
       folder,
       stepCount: count,
       captionFile: options.caption,
+      texts:
+        options.prompt === undefined
+          ? undefined
+          : { prompt: options.prompt, negativePrompt: options.negativePrompt },
       onStep: (done) => bar.update(done),
     });
   } finally {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { largestDifference, roundingBounds } from './agreement.js';
 import { ddimSteps, readSchedulerConfig } from './ddim.js';
-import { LatteEmbeddings, openCheckpoint, type LatteTensor } from './latte.js';
+import { LatteEmbeddings, openCheckpoint, type Checkpoint, type LatteTensor } from './latte.js';
 import { sample, type Times } from './sample.js';
 
 export interface RunOptions {
@@ -12,6 +12,8 @@ export interface RunOptions {
   readonly stepCount: number;
   /** A .safetensors file with prompt_embeds and negative_prompt_embeds; that of the folder by default. */
   readonly captionFile?: string;
+  /** Texts for the folder's text_encoder, instead of any prompt embeddings. */
+  readonly texts?: { readonly prompt: string; readonly negativePrompt: string };
   readonly onStep?: (done: number) => void;
 }
 
@@ -31,7 +33,7 @@ export interface RunResult {
 export async function run(options: RunOptions): Promise<RunResult> {
   const { folder, stepCount, onStep } = options;
   const file = await openCheckpoint(join(folder, 'run.safetensors'));
-  const captions = options.captionFile ? await openCheckpoint(options.captionFile) : file;
+  const [prompt, negativePrompt] = await promptEmbeddings(options, file);
   const scheduler = await readSchedulerConfig(join(folder, 'scheduler/scheduler_config.json'));
   const steps = ddimSteps(scheduler, stepCount);
   const guidanceScale = Number(file.metadata.get('guidance_scale'));
@@ -42,7 +44,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     device: 'cpu',
   });
   const expected =
-    !options.captionFile && file.names().includes('expected')
+    !options.captionFile && !options.texts && file.names().includes('expected')
       ? await file.tensor('expected') // [steps, 1, C, F, H, W]
       : undefined;
   const differences: number[] = [];
@@ -52,8 +54,8 @@ export async function run(options: RunOptions): Promise<RunResult> {
     blocks,
     steps,
     guidanceScale,
-    prompt: await captions.tensor('prompt_embeds'),
-    negativePrompt: await captions.tensor('negative_prompt_embeds'),
+    prompt,
+    negativePrompt,
     latents: await file.tensor('latents'),
     onStep(step, { data, size }) {
       if (expected !== undefined) {
@@ -66,10 +68,28 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const total = performance.now() - start;
   await blocks.release();
   await file.close();
-  if (captions !== file) await captions.close();
   const agreement =
     expected?.shape[0] === stepCount
       ? { differences, bounds: roundingBounds(steps, guidanceScale, largestNoise) }
       : undefined;
   return { latents, times: { ...times, total }, agreement };
+}
+
+/** [1, L, K] of the prompt and of the negative prompt: of texts, of a file, or of the folder. */
+async function promptEmbeddings(
+  { folder, texts, captionFile }: RunOptions,
+  file: Checkpoint,
+): Promise<[LatteTensor, LatteTensor]> {
+  if (texts !== undefined) {
+    const tokens = file.info('prompt_embeds').shape[1]!;
+    const both = [texts.prompt, texts.negativePrompt];
+    const { encodeTexts } = await import('./text-encoder.js'); // loads transformers.js
+    const encoded = await encodeTexts(join(folder, 'text_encoder'), both, tokens);
+    return [encoded[0]!, encoded[1]!];
+  }
+  const captions = captionFile ? await openCheckpoint(captionFile) : file;
+  const names = ['prompt_embeds', 'negative_prompt_embeds'];
+  const [prompt, negative] = await Promise.all(names.map(async (name) => captions.tensor(name)));
+  if (captions !== file) await captions.close();
+  return [prompt!, negative!];
 }

@@ -1,12 +1,10 @@
-import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type * as Run from '../../examples/sample/run.js';
-import { sampleFolder } from './packages.js';
+import { runSample, sampleFolder } from './packages.js';
 
 const fixtures = join(sampleFolder, 'fixtures/tiny');
 const folder = mkdtempSync(join(tmpdir(), 'latte-sample-'));
@@ -36,14 +34,9 @@ describe('a sampling run with the blocks of diffusers in onnxruntime-node', () =
 });
 
 describe('npm run sample', () => {
-  const sample = (...options: string[]): Promise<{ stdout: string }> =>
-    promisify(execFile)(process.execPath, ['--import', 'tsx', 'main.ts', ...options], {
-      cwd: sampleFolder,
-    });
-
   it('prints where the time went and whether it agrees, and draws the frames', async () => {
     const picture = join(folder, 'latents.png');
-    const { stdout } = await sample('--picture', picture);
+    const { stdout } = await runSample('--picture', picture);
     expect(stdout).toMatch(/^conditioning, once \(prepare\) +[\d.]+ ms +[\d.]+ %$/m);
     expect(stdout).toMatch(/^blocks \(onnxruntime-node\) +[\d.]+ ms/m);
     expect(stdout).toContain('\nagrees with diffusers: ');
@@ -53,7 +46,7 @@ describe('npm run sample', () => {
   });
 
   it('names the command that makes a missing model', async () => {
-    const failed = sample('--size', 'xl', '--folder', join(folder, 'none'));
+    const failed = runSample('--size', 'xl', '--folder', join(folder, 'none'));
     await expect(failed).rejects.toThrow('make it: python/export.py --size xl');
   });
 });
