@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The suite, and without arguments for vitest also the service's, on each version of Node.js that the package
-# supports, beside the one that is installed: the addon keeps to Node-API, so that one build serves all.
+# Runs the suite on each version of Node.js that the package supports, beside the installed one; also the
+# service's tests, unless vitest is given arguments. The addon uses only Node-API, so one build works on all
+# of them.
 #
 #   scripts/test-node-versions.sh [22|24|26 …] [-- vitest's arguments]
 #   scripts/test-node-versions.sh --install        only installs the versions
