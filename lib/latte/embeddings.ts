@@ -11,6 +11,7 @@ import { withCheckpoint, type FromPretrainedOptions } from '../transformer/open.
 import { checkLiveTensor, checkTimesteps } from '../transformer/timesteps.js';
 import { loadModel, type LoadedModel } from '../transformer/load.js';
 import { stepsOf } from '../transformer/plan.js';
+import { commonRow } from '../transformer/prepare.js';
 import type { LoadSettings } from '../transformer/read.js';
 import { LattePlan } from './plan.js';
 import type { AdaLayerNormSingle } from '../layers/ada-layer-norm-single.js';
@@ -162,9 +163,9 @@ export class LatteEmbeddings {
     const { signal } = checkOptions(settings, ['signal'], 'the last argument');
     const stop = signal === undefined ? {} : { signal: checkSignal(signal) };
     const { timesteps, caption, conditions, batch } = this.#checkPrepare(given);
-    // With size conditions the rows of a batch differ, so all S·B rows are computed. Without them the S
-    // rows of the timesteps suffice.
-    const rows = conditions === undefined ? 1 : batch;
+    // If the sizes of a batch differ, all S·B rows are computed. Else the S rows of the timesteps suffice.
+    const isOneRow = Object.values(conditions ?? {}).every(({ shape }) => shape[0] === 1);
+    const rows = isOneRow ? 1 : batch;
     using timestep = Tensor.zeros([timesteps.length * rows]);
     const values = timestep.data as Float32Array;
     timesteps.forEach((t, i) => values.fill(t, i * rows, (i + 1) * rows));
@@ -244,8 +245,8 @@ export class LatteEmbeddings {
     const batch = checkInteger(batchSize, 'batchSize', caption.shape[0], 0);
     const conditions = useAdditionalConditions
       ? {
-          resolution: checkCondition(resolution, 'resolution', batch),
-          aspectRatio: checkCondition(aspectRatio, 'aspectRatio', batch),
+          resolution: commonRow(checkCondition(resolution, 'resolution', batch), 'resolution'),
+          aspectRatio: commonRow(checkCondition(aspectRatio, 'aspectRatio', batch), 'aspectRatio'),
         }
       : undefined;
     return { timesteps, caption, conditions, batch };

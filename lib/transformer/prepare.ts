@@ -2,8 +2,9 @@ import type { Conditioning } from '../checkpoint/model-row.js';
 import { LatteError } from '../errors.js';
 import { Timesteps } from '../layers/timesteps.js';
 import { bytesOf } from '../tensor/operations.js';
+import { handleToReadNow } from '../tensor/state.js';
 import { asTensor, type TensorLike } from '../tensor/tensor-like.js';
-import { isTensor, Tensor } from '../tensor/tensor.js';
+import { isTensor, stateOf, Tensor } from '../tensor/tensor.js';
 import type { AnyLayer } from './layers.js';
 import { checkLiveTensor } from './timesteps.js';
 
@@ -126,9 +127,20 @@ export function embedTimesteps(
   const layer = layers[time!]!;
   const conditions: Record<string, Tensor> = {};
   for (const name of inputs) conditions[name] = checkRows(asTensor(given[name], name), name, batch);
+  const { additionTCond } = conditions;
+  if (additionTCond !== undefined) {
+    conditions.additionTCond = commonRow(additionTCond, 'additionTCond');
+  }
+  if (sizes === true) {
+    for (const name of ['resolution', 'aspectRatio'] as const) {
+      const size = asTensor(given[name], name);
+      checkTiles(size, name, batch);
+      conditions[name] = commonRow(size, name);
+    }
+  }
   const isPerStep = inputs.includes('pooledProjection') || inputs.includes('guidance');
   const isOneRow = Object.values(conditions).every(({ shape }) => shape[0] === 1);
-  const rows = isOneRow && sizes !== true ? 1 : batch;
+  const rows = isOneRow ? 1 : batch;
   if (isPerStep) {
     const input = { timestep: timesteps, ...conditions };
     return named(layer.forwardSteps(rows, input, stop));
@@ -146,13 +158,12 @@ export function embedTimesteps(
   };
   const all = timesteps.length * rows;
   if (sizes === true) {
-    for (const name of ['resolution', 'aspectRatio'] as const) {
-      input[name] = tiled(asTensor(given[name], name), name, batch, all);
-    }
-    input.batchSize = all;
+    // The layer repeats sizes by itself, and on their device.
+    const { resolution, aspectRatio } = conditions;
+    Object.assign(input, { resolution, aspectRatio, batchSize: all });
   }
-  if (inputs.includes('additionTCond')) {
-    input.additionTCond = tiled(conditions.additionTCond!, 'additionTCond', batch, all);
+  if (additionTCond !== undefined) {
+    input.additionTCond = repeated(conditions.additionTCond!, all);
   }
   if (text === time) {
     input.encoderHiddenStates = given.encoderHiddenStates;
@@ -226,8 +237,8 @@ async function floatsOf(tensor: Tensor): Promise<Float32Array> {
   return host.toFloat32Array();
 }
 
-/** Rows that divide the batch, repeated a, b, a, b … to `count` rows of all steps. */
-function tiled(tensor: Tensor, name: string, batch: number, count: number): Tensor {
+/** Throws unless the rows of a size divide the batch. */
+function checkTiles(tensor: Tensor, name: string, batch: number): void {
   checkLiveTensor(tensor, name);
   const rows = tensor.shape[0] ?? 0;
   if (rows === 0 || batch % rows !== 0) {
@@ -236,10 +247,32 @@ function tiled(tensor: Tensor, name: string, batch: number, count: number): Tens
       `${name} must have a number of rows that divides the batch of ${batch}, but has ${rows}`,
     );
   }
-  // The layer repeats sizes by itself, and on their device.
-  if (name !== 'additionTCond') return tensor;
+}
+
+/** The numbers of a tensor [r], repeated a, b, a, b … to `count`. */
+function repeated(tensor: Tensor, count: number): Tensor {
   const all = Tensor.zeros([count], { dtype: tensor.dtype, device: 'cpu' });
   const [from, to] = [bytesOf(tensor), bytesOf(all)];
   for (let at = 0; at < to.length; at += from.length) to.set(from, at);
   return all;
+}
+
+/**
+ * The one row that all rows of a condition have; the condition itself if its rows differ, or if it is
+ * not on the cpu. One row serves a whole batch, so only one row of each step has to be computed.
+ * @throws LatteError ERR_STATE if a forward still writes the tensor.
+ * @internal
+ */
+export function commonRow(tensor: Tensor, name: string): Tensor {
+  const [rows = 0, ...lengths] = tensor.shape;
+  if (rows < 2 || tensor.device !== 'cpu') return tensor;
+  handleToReadNow(stateOf(tensor), name);
+  const { buffer, byteOffset } = bytesOf(tensor);
+  const bytes = Buffer.from(buffer, byteOffset, tensor.byteLength);
+  const width = bytes.length / rows;
+  // Each row equals the one before it if the bytes equal themselves, moved by one row.
+  if (!bytes.subarray(width).equals(bytes.subarray(0, -width))) return tensor;
+  // An array of JavaScript's, so that nobody has to dispose the tensor.
+  const values = (tensor.data as Float32Array).slice(0, tensor.size / rows);
+  return new Tensor(tensor.dtype, values, [1, ...lengths]);
 }

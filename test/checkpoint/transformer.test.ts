@@ -8,6 +8,7 @@ import {
   openCheckpoint,
   Tensor,
   TransformerEmbeddings,
+  writeSafetensors,
   type TransformerPrepareOptions,
 } from '../../lib/index.js';
 import { defaultDevice as device, computes } from '../support/devices.js';
@@ -106,6 +107,14 @@ async function near(result: Tensor, expected: Tensor): Promise<void> {
   });
 }
 
+async function bitsOf(tensor: Tensor): Promise<Buffer> {
+  const host = await tensor.to('cpu');
+  const { buffer, byteOffset, byteLength } = host.data as Uint8Array;
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+const temporary = temporaryFolder();
+
 describe.skipIf(!computes(device, 'float32'))(`plans of the family on ${device}`, () => {
   it.each(cases.map((c) => [c.checkpoint, c] as const))('%s', async (name, c) => {
     using model = await load(name);
@@ -200,6 +209,71 @@ describe.skipIf(!computes(device, 'float32'))(`plans of the family on ${device}`
     (pooled.data as Float32Array).fill(0);
     using plan = await preparing;
     await near(plan.step(0).temb!, before as Tensor);
+  });
+
+  it.each(['float32', 'float16', 'bfloat16'] as const)(
+    'sizes that all rows of a batch share take one row a step, with the same bits in %s',
+    async (dtype) => {
+      if (!computes(device, dtype)) return;
+      const folder = folderOf('pixart_float16');
+      using latte = await LatteEmbeddings.fromPretrained(folder, { device, dtype });
+      using model = await TransformerEmbeddings.fromPretrained(folder, { device, dtype });
+      const timesteps = [999, 500, 3];
+      const aspectRatio = [0.5, 0.5];
+      const resolution = new Tensor('float32', [8, 16, 8, 16], [2, 2]);
+      const other = new Tensor('float32', [8, 16, 8, 12], [2, 2]);
+      const ofLatte = vi.spyOn(latte.adaLayerNormSingle, 'forward');
+      const ofModel = vi.spyOn(model.layers.adalnSingle!, 'forward');
+      for (const [sizes, rows] of [
+        [resolution, 3],
+        [other, 6],
+      ] as const) {
+        const given = { timesteps, resolution: sizes, aspectRatio };
+        using first = await latte.prepare({ ...given, caption: text });
+        using second = await model.prepare({ ...given, encoderHiddenStates: text });
+        for (const spy of [ofLatte, ofModel]) {
+          expect(spy.mock.lastCall![0]).toMatchObject({ batchSize: rows });
+        }
+        for (const [i, t] of timesteps.entries()) {
+          const inputs = { timestep: [t, t], resolution: sizes, aspectRatio, batchSize: 2 };
+          const { modulation } = await latte.adaLayerNormSingle.forward(inputs);
+          const bits = await bitsOf(modulation);
+          expect(await bitsOf(first.step(i).modulation)).toEqual(bits);
+          expect(await bitsOf(second.step(i).modulation!)).toEqual(bits);
+        }
+      }
+    },
+  );
+
+  it('additionTCond that all rows share takes one row a step', async () => {
+    const place = temporary.path;
+    cpSync(folderOf('qwen_bfloat16'), place, { recursive: true });
+    const config = join(place, 'config.json');
+    const fields = JSON.parse(readFileSync(config, 'utf8')) as Record<string, unknown>;
+    writeFileSync(config, JSON.stringify({ ...fields, use_additional_t_cond: true }));
+    const weights = join(place, 'diffusion_pytorch_model.safetensors');
+    const stored = await openCheckpoint(weights);
+    const tensors = new Map<string, Tensor>();
+    for (const name of stored.names()) tensors.set(name, await stored.tensor(name));
+    await stored.close();
+    tensors.set('time_text_embed.addition_t_embedding.weight', random([2, 24]));
+    await writeSafetensors(weights, tensors);
+    using model = await TransformerEmbeddings.fromPretrained(place, { device });
+    const forward = vi.spyOn(model.layers.timeTextEmbed!, 'forward');
+    const timesteps = [1, 0.5];
+    for (const [additionTCond, rows] of [
+      [[1, 1, 1], 2],
+      [[1, 0, 1], 6],
+    ] as const) {
+      using plan = await model.prepare({ timesteps, additionTCond, batchSize: 3 });
+      const { timestep } = forward.mock.lastCall![0] as { timestep: number[] };
+      expect(timestep).toHaveLength(rows);
+      for (const [i, t] of timesteps.entries()) {
+        const inputs = { timestep: [t, t, t], additionTCond };
+        const expected = (await model.layers.timeTextEmbed!.forward(inputs)) as Tensor;
+        expect(await bitsOf(plan.step(i).temb!)).toEqual(await bitsOf(expected));
+      }
+    }
   });
 
   it('Wan embeds text and image once', async () => {
