@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs the whole parity table on the package's addon for AArch64 (NEON; scripts/build-prebuilds.sh), in an
-# AArch64 Node.js under qemu's user-mode emulation. That shows that the numbers are right, but nothing about
-# speed, SVE or the memory of real processors.
+# Runs the whole parity table on the package's addon for AArch64 (scripts/build-prebuilds.sh), in an
+# AArch64 Node.js under qemu's user-mode emulation of a processor with the bfloat16 instructions
+# (FEAT_BF16) and of one without them. That shows that the numbers and the choice between the two are
+# right, but nothing about speed, SVE or the memory of real processors.
 # Each kernel's instructions are counted, and may not be more than committed (count-instructions.sh).
 # The tests of native/system run with pages of 4 KiB and of 64 KiB, which many AArch64 systems have.
 #
@@ -51,14 +52,21 @@ esac
 export LATTE_ADDON=$PWD/prebuilds/linux-arm64/latte.node
 
 node_modules/.bin/tsc -p scripts/aarch64/tsconfig.json
-started=$SECONDS
-qemu-aarch64 -L /usr/aarch64-linux-gnu "$node" "$out/js/test/parity/table-in-child.js" compare \
-  >"$out/report.json"
-node - "$out/report.json" "$((SECONDS - started))" <<'JS'
-const [path, seconds] = process.argv.slice(2);
+# compare PROCESSOR INSTRUCTION_SET: the table on an emulated processor.
+compare() {
+  local started=$SECONDS
+  qemu-aarch64 -cpu "$1" -L /usr/aarch64-linux-gnu "$node" "$out/js/test/parity/table-in-child.js" \
+    compare >"$out/report-$1.json"
+  node - "$out/report-$1.json" "$2" "$((SECONDS - started))" <<'JS'
+const [path, expected, seconds] = process.argv.slice(2);
 const { instructionSet, failures } = JSON.parse(require('node:fs').readFileSync(path, 'utf8'));
-if (instructionSet !== 'NEON') failures.push(`the kernels ran as ${instructionSet}, not NEON`);
+if (instructionSet !== expected) failures.push(`the kernels ran as ${instructionSet}, not ${expected}`);
 for (const failure of failures) console.error(failure);
 if (failures.length > 0) process.exit(1);
 console.log(`The parity table holds with ${instructionSet}, in ${seconds} s under emulation.`);
 JS
+}
+compare cortex-a72 NEON &
+without=$!
+compare max NEON_BF16
+wait "$without"

@@ -6,10 +6,10 @@ import { children } from '../support/child.js';
 const { run } = children();
 
 function bestInstructionSet(): string {
-  if (process.arch === 'arm64') return 'NEON';
-  const [, line] = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))!;
+  const [, line] = /^(?:flags|Features)\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))!;
   const flags = new Set(line!.split(' '));
   const has = (...names: string[]) => names.every((name) => flags.has(name));
+  if (process.arch === 'arm64') return has('bf16') ? 'NEON_BF16' : 'NEON';
   const avx2 = has('avx2', 'fma', 'bmi1', 'bmi2', 'aes', 'pclmulqdq', 'f16c', 'abm');
   const avx3 = avx2 && has('avx512f', 'avx512vl', 'avx512dq', 'avx512bw', 'avx512cd');
   return avx3 ? 'AVX3' : avx2 ? 'AVX2' : 'SSE2';
@@ -65,7 +65,11 @@ describe('a setting that cannot be honoured', () => {
     ['LATTE_NUM_THREADS', '2.5', 'whole number from 1 to 1024'],
     ['LATTE_NUM_THREADS', '1025', 'whole number from 1 to 1024'],
     ['LATTE_NUM_THREADS', '99999999999999999999', 'whole number from 1 to 1024'],
-    ['LATTE_CPU_TARGET', 'MMX', process.arch === 'x64' ? 'SSE2, AVX2 or AVX3' : 'NEON'],
+    [
+      'LATTE_CPU_TARGET',
+      'MMX',
+      process.arch === 'x64' ? 'SSE2, AVX2 or AVX3' : 'NEON or NEON_BF16',
+    ],
     ['LATTE_ADDON', '/nonexistent', 'no such file'],
     ['LATTE_ADDON', __filename, 'devices.test'],
     ['LATTE_ASCEND_SYNC', 'yes', '0 or 1'],

@@ -5,7 +5,7 @@ import type { Report } from './table-in-child.js';
 const { run } = children();
 
 /** The instruction sets for which kernels are compiled. */
-const targets = process.arch === 'arm64' ? ['NEON'] : ['SSE2', 'AVX2', 'AVX3'];
+const targets = process.arch === 'arm64' ? ['NEON', 'NEON_BF16'] : ['SSE2', 'AVX2', 'AVX3'];
 
 async function compare(env: NodeJS.ProcessEnv): Promise<Report | undefined> {
   const ended = await run('test/parity/table-in-child', { args: ['compare'], env });
@@ -27,6 +27,6 @@ describe('the whole table with each instruction set of this machine', () => {
 
   it('a forced set takes effect: more than one was used if the machine has more than one', () => {
     if (process.arch === 'x64') expect(seen.size).toBeGreaterThan(1);
-    else expect(seen.size).toBe(1);
+    else expect(seen.size).toBeGreaterThanOrEqual(1);
   });
 });

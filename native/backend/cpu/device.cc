@@ -116,9 +116,7 @@ class CpuDevice final : public Device {
     return pack_linear(weight, bias, dtype);
   }
   std::shared_ptr<const PreparedPositions> prepare_positions(PositionTable table) override {
-    auto prepared = std::make_shared<CpuPositions>();
-    prepared->table = std::move(table);
-    return prepared;
+    return std::make_shared<CpuPositions>(std::move(table));
   }
 
  private:

@@ -179,9 +179,9 @@ class LinearKernel {
 };
 
 void linear_kernel(const LinearArgs& args, Context& context) {
-#if HWY_TARGET == HWY_AVX3
+#if HWY_TARGET == HWY_AVX3 || HWY_ARCH_ARM_A64
   if (args.weights->dtype == DType::kBFloat16 && has_bfloat_dot()) {
-    return LinearKernel<BFloat, BFloatPair, BFloatPair>(args, context).run();
+    return LinearKernel<BFloat, BFloatGroup, BFloatGroup>(args, context).run();
   }
 #endif
   with_layer_type(args.weights->dtype, [&](auto tag) {

@@ -1,9 +1,11 @@
 #include "backend/cpu/linear_weights.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "backend/cpu/convert.h"
+#include "backend/cpu/simd/bfloat_dot.h"
 #include "backend/cpu/simd/element.h"
 #include "core/byte_count.h"
 
@@ -12,22 +14,21 @@ namespace latte::cpu {
 namespace {
 
 /// How many neighbours along K lie side by side in a panel.
-template <class T>
-constexpr int64_t kNeighbours = std::is_same_v<T, BFloat> ? 2 : 1;
+int64_t neighbours(DType dtype) { return dtype == DType::kBFloat16 ? bfloat_neighbours() : 1; }
 
-/// The depth of a panel: `depth`, rounded up to whole pairs in bfloat16.
-int64_t packed_depth(DType dtype, int64_t depth) {
-  return dtype == DType::kBFloat16 ? (depth + 1) / 2 * 2 : depth;
+/// `depth` rounded up to whole groups of neighbours.
+int64_t packed_depth(int64_t depth, int64_t neighbours) {
+  return (depth + neighbours - 1) / neighbours * neighbours;
 }
 
 /// Packs weight [out, in] into panels (see CpuLinearWeights).
-template <class T>
+template <int64_t kNeighbours, class T>
 void pack(const T* weight, int64_t out, int64_t in, int64_t panel, T* panels) {
   for (int64_t first = 0; first < out; first += panel) {
     const int64_t columns = std::min(panel, out - first);
-    for (int64_t k = 0; k < in; k += kNeighbours<T>) {
+    for (int64_t k = 0; k < in; k += kNeighbours) {
       for (int64_t c = 0; c < panel; ++c) {
-        for (int64_t i = k; i < k + kNeighbours<T>; ++i) {
+        for (int64_t i = k; i < k + kNeighbours; ++i) {
           *panels++ = c < columns && i < in ? weight[(first + c) * in + i] : T{};
         }
       }
@@ -55,11 +56,15 @@ std::shared_ptr<const LinearWeights> pack_linear(const TensorView& weight, const
     convert(weight.data, weight.dtype, converted.data(), dtype, out * in);
     source = converted.data();
   }
-  packed->panels =
-      system::memory_pool().allocate(byte_count(item_size(dtype), padded, packed_depth(dtype, in)));
+  const int64_t side_by_side = neighbours(dtype);
+  packed->panels = system::memory_pool().allocate(
+      byte_count(item_size(dtype), padded, packed_depth(in, side_by_side)));
   with_layer_type(dtype, [&](auto tag) {
     using T = decltype(tag);
-    pack(static_cast<const T*>(source), out, in, panel, static_cast<T*>(packed->panels.data()));
+    const auto kernel = side_by_side == 1   ? pack<1, T>
+                        : side_by_side == 2 ? pack<2, T>
+                                            : pack<4, T>;
+    kernel(static_cast<const T*>(source), out, in, panel, static_cast<T*>(packed->panels.data()));
   });
 
   packed->bias.resize(static_cast<size_t>(padded), 0.0f);
@@ -71,16 +76,22 @@ std::shared_ptr<const LinearWeights> pack_linear(const TensorView& weight, const
   return packed;
 }
 
+uint64_t CpuLinearWeights::next_id() {
+  static std::atomic<uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
 void CpuLinearWeights::unpack(void* weight, void* bias_out) const {
   with_layer_type(dtype, [&](auto tag) {
     using T = decltype(tag);
     const auto* from = static_cast<const T*>(panels.data());
     auto* to = static_cast<T*>(weight);
+    const int64_t side_by_side = neighbours(dtype);
     for (int64_t row = 0; row < out_features; ++row) {
-      const T* column = from + row / panel * packed_depth(dtype, in_features) * panel +
-                        row % panel * kNeighbours<T>;
+      const T* column = from + row / panel * packed_depth(in_features, side_by_side) * panel +
+                        row % panel * side_by_side;
       for (int64_t k = 0; k < in_features; ++k) {
-        *to++ = column[k / kNeighbours<T> * kNeighbours<T> * panel + k % kNeighbours<T>];
+        *to++ = column[k / side_by_side * side_by_side * panel + k % side_by_side];
       }
     }
   });

@@ -13,15 +13,16 @@
 namespace latte::cpu {
 
 /// Packed into panels of `panel` output features. A panel is [in_features][panel] in the weights'
-/// dtype; in bfloat16 it is [in_features / 2][panel][2], where an odd in_features is padded with
-/// zeros. The last panel is padded with zeros.
+/// dtype; in bfloat16 it is [in_features / n][panel][n] with n = bfloat_neighbours(), where
+/// in_features is padded with zeros to a multiple of n. The last panel is padded with zeros.
 class CpuLinearWeights final : public LinearWeights {
  public:
   void unpack(void* weight, void* bias) const override;
 
-  int64_t panel = 0;        // output features of a panel: panel_width()
-  system::Memory panels;    // [⌈out_features / panel⌉] panels
-  std::vector<float> bias;  // padded with zeros to whole panels; all zeros without a bias
+  const uint64_t id = next_id();  // no other weights of this process have it
+  int64_t panel = 0;              // output features of a panel: panel_width()
+  system::Memory panels;          // [⌈out_features / panel⌉] panels
+  std::vector<float> bias;        // padded with zeros to whole panels; all zeros without a bias
 
   /// The same weights in the patch projection's layout, packed by the first projection that uses
   /// them: [0] unchanged, [1] centred over the channels.
@@ -30,6 +31,9 @@ class CpuLinearWeights final : public LinearWeights {
     std::shared_ptr<const PatchWeights> packed;
   };
   mutable std::array<Patches, 2> patches;
+
+ private:
+  static uint64_t next_id();
 };
 
 /// Packs `weight` [out, in, …] and `bias` [out] (or null), converted to `dtype`.

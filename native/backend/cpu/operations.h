@@ -5,6 +5,8 @@
 #include <atomic>
 #include <exception>
 #include <memory>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "backend/backend.h"
@@ -65,11 +67,32 @@ struct Context {
   }
 };
 
-/// A position table as it was given: the kernels read both of its forms.
+class CpuLinearWeights;
+
+/// A position table as it was given, which may be whole or separable.
 class CpuPositions final : public PreparedPositions {
  public:
-  PositionTable table;
+  explicit CpuPositions(PositionTable positions) : table(std::move(positions)) {}
+
+  /// The table's columns and rows, each plus its half of a bias.
+  struct Biased {
+    uint64_t weights = 0;  // whose bias it is
+    std::vector<float> columns, rows;
+  };
+  /// Made at the first use with these weights, and kept until there are others. Only if the table
+  /// is separable.
+  std::shared_ptr<const Biased> biased(const CpuLinearWeights& weights) const;
+
+  const PositionTable table;
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<const Biased> biased_;
 };
+
+inline const CpuPositions& as_cpu(const PreparedPositions& positions) {
+  return static_cast<const CpuPositions&>(positions);
+}
 
 // The operations of Queue (backend/backend.h). Each returns when its result is there.
 void timestep_projection(const TimestepProjectionArgs& args, Context& context);

@@ -6,7 +6,9 @@
 //   threads  Each thread begins in rows of its own, far from the others'. Two threads that touch a
 //            new huge page at the same time would wait for each other.
 //   direct   A tile's product with a panel goes from the registers to the output. Streaming stores
-//            bypass the caches if the output is larger than they are (kStreamBytes).
+//            bypass the caches if the output is larger than they are (kStreamBytes). The bias is
+//            part of what is added to the products: short rows of a separable table include it.
+//   dot      The same by the processor's dot product of bfloat16 (bfloat_dot.h).
 //   norm     The weights are centred over the channels when they are packed, so the channels of
 //            every patch have mean zero. Their variance follows from the patch alone by K²/2
 //            products. The patch is scaled by 1/σ before it is multiplied: the layer norm needs no
@@ -36,7 +38,7 @@ constexpr int64_t kPatchDepth = 256;       // the most of K at once: at most 32 
 constexpr int64_t kNormDepth = 64;         // up to this K the variance comes from the patch
 constexpr int64_t kDirectTiles = 8;        // the most tiles of a block that is not buffered
 constexpr int64_t kBufferedRows = 96;      // the most rows of a buffered block with large K
-constexpr int64_t kPanelBytes = 16 << 10;  // of the panels that stay in the first-level cache
+constexpr int64_t kPanelBytes = 18 << 10;  // of panels that stay in the first-level cache
 constexpr int64_t kMostRows = std::max<int64_t>(kDirectTiles * kPatchRows, kBufferedRows);
 
 /// One patch projection. T is the dtype of latent, weights and output.
@@ -52,19 +54,22 @@ class PatchKernel {
         dim_(args.weights->out_features),
         panels_((dim_ + kPatchPanel - 1) / kPatchPanel),
         centred_(args.layer_norm && depth_ <= kNormDepth && !args.channels_first),
-        weights_(packed_weights()) {}
+        buffered_(depth_ > kPatchDepth || (args_.layer_norm && !centred_) || args_.channels_first),
+        dot_(kMayDot && !buffered_ && !centred_ && has_bfloat_patches()) {
+    if (!dot_) weights_ = &packed_weights();
+    if (!buffered_ && !centred_) biased_ = rows_.include_bias();
+  }
 
   void run() {
     const double bytes = static_cast<double>(rows_.count() * dim_) * sizeof(T);
     const double products = static_cast<double>(rows_.count() * dim_) * static_cast<double>(depth_);
     const int threads = Context::threads_for(std::max(bytes / 12, products / 32));
-    buffered_ = depth_ > kPatchDepth || (args_.layer_norm && !centred_) || args_.channels_first;
     // A streaming store must not cross a cache line, so the output and its rows begin on lines.
     // Buffered rows are finished half by half: their second half begins on a line, too. Others are
     // stored panel by panel, and a panel is whole lines: a line that is streamed in two parts, as
     // half types would be with AVX2, goes to memory twice.
     const auto whole = [](size_t lengths) { return lengths % kLine == 0; };
-    stream_ = bytes >= kStreamBytes && !args_.channels_first &&
+    stream_ = kMayStream && bytes >= kStreamBytes && !args_.channels_first &&
               whole(reinterpret_cast<uintptr_t>(args_.output.data)) && whole(dim_ * sizeof(T)) &&
               whole((buffered_ ? dim_ / 2 : kPatchPanel) * sizeof(T));
     const int64_t most_tiles = !buffered_             ? kDirectTiles
@@ -82,6 +87,8 @@ class PatchKernel {
 
  private:
   static constexpr size_t kLine = 64;
+  static constexpr bool kMayStream = !HWY_ARCH_ARM_A64;  // which has no such store of one vector
+  static constexpr bool kMayDot = HWY_ARCH_ARM_A64 && std::is_same_v<T, BFloat>;
 
   const PatchWeights& packed_weights() const {
     auto& slot = as_cpu(*args_.weights).patches[centred_ ? 1 : 0];
@@ -98,7 +105,8 @@ class PatchKernel {
           count_(std::min(kernel.block_rows_, kernel.rows_.count() - first)),
           tiles_((count_ + kPatchRows - 1) / kPatchRows),
           stride_(kernel.panels_ * kPatchPanel),
-          panels_(static_cast<const float*>(kernel.weights_.panels.data())) {
+          panels_(kernel.dot_ ? nullptr
+                              : static_cast<const float*>(kernel.weights_->panels.data())) {
       kernel.rows_.list(first, count_, rows_);
       // The last tile is padded with its last row, which is then computed and written more than
       // once.
@@ -106,6 +114,9 @@ class PatchKernel {
     }
 
     void run() {
+      if constexpr (kMayDot) {
+        if (kernel_.dot_) return this->multiply_dot();  // there is one on AArch64 alone
+      }
       const int64_t patches = tiles_ * kPatchRows * kernel_.depth_;
       const int64_t buffer = kernel_.buffered_ ? tiles_ * kPatchRows * stride_ : 0;
       // Behind the patches there is room to gather them in half types. With float32 there is room
@@ -121,9 +132,10 @@ class PatchKernel {
         for (int64_t row = 0; row < count_; ++row) finish_buffered(row);
       } else if (kernel_.centred_) {
         normalise();
-        kernel_.stream_ ? multiply_direct<true, true>() : multiply_direct<true, false>();
+        multiply_direct<Addend::kWithScaledBias>();
       } else {
-        kernel_.stream_ ? multiply_direct<false, true>() : multiply_direct<false, false>();
+        kernel_.biased_ ? multiply_direct<Addend::kPositions>()
+                        : multiply_direct<Addend::kWithBias>();
       }
       if (kernel_.stream_) hwy::FlushStream();  // before this thread reports that it is done
     }
@@ -153,7 +165,7 @@ class PatchKernel {
 
     void normalise() {
       for (int64_t i = 0; i < tiles_; ++i) {
-        normalise_tile(tile(i), kernel_.depth_, kernel_.weights_.spread.data(),
+        normalise_tile(tile(i), kernel_.depth_, kernel_.weights_->spread.data(),
                        kernel_.args_.epsilon, scales_[i]);
       }
     }
@@ -162,9 +174,9 @@ class PatchKernel {
     /// first-level cache for all tiles. `visit` calls functions that are not inlined: only then do
     /// compilers keep all sums in registers.
     template <class Visit>
-    void for_each(int64_t depth, const Visit& visit) const {
-      const int64_t group = std::max<int64_t>(
-          kPanelBytes / (std::max<int64_t>(depth, 1) * kPatchPanel * int64_t{sizeof(float)}), 1);
+    void for_each(int64_t column_bytes, const Visit& visit) const {
+      const int64_t group =
+          std::max<int64_t>(kPanelBytes / (std::max<int64_t>(column_bytes, 1) * kPatchPanel), 1);
       for (int64_t first = 0; first < kernel_.panels_; first += group) {
         const int64_t last = std::min(first + group, kernel_.panels_);
         for (int64_t i = 0; i < tiles_; ++i) visit(i, first, last);
@@ -176,69 +188,166 @@ class PatchKernel {
       return panels_ + (panel * kernel_.depth_ + k) * kPatchPanel;
     }
 
-    template <bool kScaled>
-    HWY_INLINE void multiply(PatchSums& product, int64_t i, int64_t panel) const {
-      product.begin<kScaled>(kernel_.weights_.bias.data() + panel * kPatchPanel, scales_[i]);
-      product.multiply(tile(i), panel_at(panel, 0), kernel_.depth_);
-    }
-
-    template <bool kScaled, bool kStream>
+    template <Addend kAddend>
     void multiply_direct() const {
-      for_each(kernel_.depth_, [&](int64_t i, int64_t first, int64_t last) {
-        direct_panels<kScaled, kStream>(i, first, last);
-      });
+      if constexpr (kMayStream) {
+        if (kernel_.stream_) return multiply_direct<kAddend, true>();
+      }
+      multiply_direct<kAddend, false>();
     }
 
-    template <bool kScaled, bool kStream>
-    HWY_NOINLINE void direct_panels(int64_t i, int64_t first, int64_t last) const {
+    template <Addend kAddend, bool kStream>
+    void multiply_direct() const {
+      const auto visit = [&](int64_t i, int64_t first, int64_t last) {
+        each_run(
+            first, last,
+            [&](int64_t begin, int64_t end) { direct_panels<kAddend, kStream>(i, begin, end); },
+            [&](int64_t panel) { edge_panel<kAddend>(i, panel); });
+      };
+      for_each(kernel_.depth_ * int64_t{sizeof(float)}, visit);
+    }
+
+    /// Calls whole(first, last) for panels that lie in one half of the channels, and edge(panel)
+    /// for one that crosses the middle or the end of a row.
+    template <class Whole, class Edge>
+    void each_run(int64_t first, int64_t last, const Whole& whole, const Edge& edge) const {
       const int64_t dim = kernel_.dim_, half = dim / 2;
-      const PatchRow* rows = rows_ + i * kPatchRows;
-      for (int64_t panel = first; panel < last; ++panel) {
+      for (int64_t panel = first, next; panel < last; panel = next) {
         const int64_t column = panel * kPatchPanel;
-        const bool upper = column >= half;
-        if (column + kPatchPanel > (upper ? dim : half)) {
-          edge_panel<kScaled>(i, panel);
-          continue;
+        const int64_t count = ((column < half ? half : dim) - column) / kPatchPanel;
+        next = panel + std::clamp<int64_t>(count, 1, last - panel);
+        if (count > 0) {
+          whole(panel, next);
+        } else {
+          edge(panel);
         }
+      }
+    }
+
+    /// positions[r] and outputs[r] of a tile's row r, from a column on.
+    void ends(int64_t i, int64_t column, const float** positions, T** outputs) const {
+      const int64_t half = kernel_.dim_ / 2;
+      const bool upper = column >= half;
+      for (int r = 0; r < kPatchRows; ++r) {
+        const PatchRow& row = rows_[i * kPatchRows + r];
+        positions[r] = row.positions[upper] + (upper ? column - half : column);
+        outputs[r] = static_cast<T*>(row.output) + column;
+      }
+    }
+
+    template <Addend kAddend, bool kStream>
+    HWY_NOINLINE void direct_panels(int64_t i, int64_t first, int64_t last) const {
+      const float* positions[kPatchRows];
+      T* outputs[kPatchRows];
+      ends(i, first * kPatchPanel, positions, outputs);
+      const float* const patches = tile(i);
+      const float* const scales = scales_[i];
+      const float* bias = kernel_.weights_->bias.data() + first * kPatchPanel;
+      const float* panel = panel_at(first, 0);
+      const int64_t depth = kernel_.depth_, end = (last - first) * kPatchPanel;
+      for (int64_t at = 0; at < end; at += kPatchPanel, bias += kPatchPanel) {
         PatchSums product;
-        multiply<kScaled>(product, i, panel);
+        product.multiply<true>(patches, panel, depth);
+        panel += depth * kPatchPanel;
 #pragma GCC unroll 16
         for (int r = 0; r < kPatchRows; ++r) {
-          const float* position = rows[r].positions[upper] + (upper ? column - half : column);
-          T* to = static_cast<T*>(rows[r].output) + column;
           V values[kPatchVectors];
-#pragma GCC unroll 16
-          for (int v = 0; v < kPatchVectors; ++v) {
-            values[v] = hn::Add(product.sums[r][v], hn::LoadU(df, position + v * kStep));
-          }
-          put<kStream>(values, to);
+          product.add<kAddend>(r, positions[r] + at, bias, scales, values);
+          put<kStream>(values, outputs[r] + at);
+        }
+      }
+    }
+
+    /// The positions of a tile's rows for a panel that crosses the middle or the end of a row.
+    void edge_positions(int64_t i, int64_t panel, float* values, const float** positions) const {
+      for (int r = 0; r < kPatchRows; ++r) {
+        const PatchRow& row = rows_[i * kPatchRows + r];
+        positions[r] = values;
+        for (int64_t column = panel * kPatchPanel; column < (panel + 1) * kPatchPanel; ++column) {
+          *values++ = column < kernel_.dim_ ? row.position(column, kernel_.dim_ / 2) : 0.0f;
         }
       }
     }
 
     /// A panel that crosses the middle or the end of a row is stored one channel at a time.
-    template <bool kScaled>
+    template <Addend kAddend>
     HWY_NOINLINE void edge_panel(int64_t i, int64_t panel) const {
       PatchSums product;
-      multiply<kScaled>(product, i, panel);
-      HWY_ALIGN float values[kPatchRows * kPatchPanel];
-      product.store_to(values, kPatchPanel);
+      product.multiply<true>(tile(i), panel_at(panel, 0), kernel_.depth_);
+      HWY_ALIGN float rows[kPatchRows * kPatchPanel];
+      const float* positions[kPatchRows];
+      edge_positions(i, panel, rows, positions);
       const int64_t column = panel * kPatchPanel;
+      const float* bias = kernel_.weights_->bias.data() + column;
+      HWY_ALIGN float results[kPatchPanel];
+#pragma GCC unroll 16
       for (int r = 0; r < kPatchRows; ++r) {
-        const PatchRow& row = rows_[i * kPatchRows + r];
-        T* to = static_cast<T*>(row.output);
+        V values[kPatchVectors];
+        product.add<kAddend>(r, positions[r], bias, scales_[i], values);
+        for (int v = 0; v < kPatchVectors; ++v) store(values[v], results + v * kStep);
+        T* to = static_cast<T*>(rows_[i * kPatchRows + r].output) + column;
         for (int64_t c = 0; c < kPatchPanel && column + c < kernel_.dim_; ++c) {
-          const V value = hn::Set(df, values[r * kPatchPanel + c]);
-          const V position = hn::Set(df, row.position(column + c, kernel_.dim_ / 2));
-          store_some(hn::Add(value, position), to + column + c, 1);
+          store_some(hn::Set(df, results[c]), to + c, 1);
         }
       }
     }
 
+#if HWY_ARCH_ARM_A64
+    void multiply_dot() const {
+      static_assert(kPatchRows == kBFloatPatchRows && kPatchPanel == kBFloatDotPanel);
+      const int64_t depth = (kernel_.depth_ + kBFloatGroup - 1) / kBFloatGroup;
+      const int64_t tile_groups = kPatchRows * depth;
+      const auto memory =
+          system::memory_pool().allocate(byte_count(sizeof(BFloatGroup), tiles_ * tile_groups));
+      auto* tiles = static_cast<BFloatGroup*>(memory.data());
+      const PatchProjectionArgs& args = kernel_.args_;
+      for (int64_t row = 0; row < tiles_ * kPatchRows; ++row) {
+        auto* to = tiles + row / kPatchRows * tile_groups + row % kPatchRows;
+        const auto* from = static_cast<const BFloat*>(args.latent.data) + rows_[row].latent;
+        const auto gather = [&](PatchSize patch)
+                                HWY_ATTR { gather_groups(from, args.latent, patch, to); };
+        kernel_.two_by_two_ ? gather({1, 2, 2}) : gather(args.patch);
+      }
+      const CpuLinearWeights& weights = as_cpu(*args.weights);
+      const auto patches_at = [&](int64_t i, int64_t panel) {
+        BFloatPatches patches;
+        patches.tile = tiles + i * tile_groups;
+        patches.panels = static_cast<const BFloatGroup*>(weights.panels.data()) +
+                         panel * depth * kBFloatDotPanel;
+        patches.depth = depth;
+        patches.bias = kernel_.biased_ ? nullptr : weights.bias.data() + panel * kPatchPanel;
+        return patches;
+      };
+      for_each(depth * int64_t{sizeof(BFloatGroup)}, [&](int64_t i, int64_t first, int64_t last) {
+        each_run(
+            first, last,
+            [&](int64_t begin, int64_t end) {
+              BFloatPatches patches = patches_at(i, begin);
+              ends(i, begin * kPatchPanel, patches.positions, patches.outputs);
+              multiply_bfloat_patches(patches, end - begin);
+            },
+            [&](int64_t panel) { edge_dot(i, panel, patches_at(i, panel)); });
+      });
+    }
+
+    void edge_dot(int64_t i, int64_t panel, BFloatPatches patches) const {
+      float values[kPatchRows * kPatchPanel];
+      BFloat results[kPatchRows][kPatchPanel];
+      edge_positions(i, panel, values, patches.positions);
+      for (int r = 0; r < kPatchRows; ++r) patches.outputs[r] = results[r];
+      multiply_bfloat_patches(patches, 1);
+      const int64_t column = panel * kPatchPanel;
+      for (int r = 0; r < kPatchRows; ++r) {
+        std::copy_n(results[r], std::min(kPatchPanel, kernel_.dim_ - column),
+                    static_cast<BFloat*>(rows_[i * kPatchRows + r].output) + column);
+      }
+    }
+#endif
+
     void multiply_buffered() const {
       for (int64_t k = 0; k == 0 || k < kernel_.depth_; k += kPatchDepth) {
         const int64_t count = std::min(kPatchDepth, kernel_.depth_ - k);
-        for_each(count, [&](int64_t i, int64_t first, int64_t last) {
+        for_each(count * int64_t{sizeof(float)}, [&](int64_t i, int64_t first, int64_t last) {
           buffered_panels(i, first, last, k, count);
         });
       }
@@ -250,11 +359,11 @@ class PatchKernel {
         float* sums = buffer_ + i * kPatchRows * stride_ + panel * kPatchPanel;
         PatchSums product;
         if (k == 0) {
-          product.begin<false>(kernel_.weights_.bias.data() + panel * kPatchPanel, nullptr);
+          product.load_from(kernel_.weights_->bias.data() + panel * kPatchPanel, 0);
         } else {
           product.load_from(sums, stride_);
         }
-        product.multiply(tile(i) + k * kPatchRows, panel_at(panel, k), count);
+        product.multiply<false>(tile(i) + k * kPatchRows, panel_at(panel, k), count);
         product.store_to(sums, stride_);
       }
     }
@@ -277,8 +386,10 @@ class PatchKernel {
 
     template <bool kScaled>
     void finish_row(const float* values, Moments norm, const PatchRow& row) const {
-      kernel_.stream_ ? finish_row<kScaled, true>(values, norm, row)
-                      : finish_row<kScaled, false>(values, norm, row);
+      if constexpr (kMayStream) {
+        if (kernel_.stream_) return finish_row<kScaled, true>(values, norm, row);
+      }
+      finish_row<kScaled, false>(values, norm, row);
     }
 
     template <bool kScaled, bool kStream>
@@ -325,12 +436,12 @@ class PatchKernel {
 
   const PatchProjectionArgs& args_;
   Context& context_;
-  const PatchRows rows_;
+  PatchRows rows_;
   const bool two_by_two_;  // frames are 1
   const int64_t depth_, dim_, panels_;
-  const bool centred_;
-  const PatchWeights& weights_;
-  bool stream_ = false, buffered_ = false;
+  const bool centred_, buffered_, dot_;
+  const PatchWeights* weights_ = nullptr;  // null if dot_, which uses those of linear
+  bool stream_ = false, biased_ = false;
   int64_t block_rows_ = kPatchRows;
 };
 

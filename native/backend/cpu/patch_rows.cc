@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "backend/cpu/operations.h"
+#include "backend/cpu/linear_weights.h"
 
 namespace latte::cpu {
 
@@ -11,7 +11,27 @@ namespace {
 /// The images of a group. More of them would read and write too many distant addresses in turn.
 constexpr int64_t kGroup = 32;
 
+/// Each row of a table plus the bias of its channels.
+std::vector<float> plus(const std::vector<float>& rows, const float* bias, int64_t channels) {
+  std::vector<float> sums(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i)
+    sums[i] = rows[i] + bias[i % static_cast<size_t>(channels)];
+  return sums;
+}
+
 }  // namespace
+
+std::shared_ptr<const CpuPositions::Biased> CpuPositions::biased(
+    const CpuLinearWeights& weights) const {
+  const std::lock_guard lock(mutex_);
+  if (biased_ == nullptr || biased_->weights != weights.id) {
+    const int64_t half = weights.out_features / 2;
+    const float* bias = weights.bias.data();
+    biased_ = std::make_shared<const Biased>(
+        Biased{weights.id, plus(table.columns, bias, half), plus(table.rows, bias + half, half)});
+  }
+  return biased_;
+}
 
 PatchRows::PatchRows(const PatchProjectionArgs& args)
     : args_(args),
@@ -27,25 +47,50 @@ PatchRows::PatchRows(const PatchProjectionArgs& args)
       frames_.push_back(outer * args.latent.outer_stride + frame * args.latent.inner_stride);
     }
   }
+  if (args.positions == nullptr) {
+    halves_[0] = halves_[1] = {zeros_.data(), 0, 0};
+    return;
+  }
+  const PositionTable& table = as_cpu(*args.positions).table;
+  if (table.is_separable()) {
+    use_table(table.columns, table.rows);
+  } else {
+    const int64_t step = table.whole_rows == 1 ? 0 : dim_;
+    halves_[0] = {table.whole.data(), width_ * step, step};
+    halves_[1] = {table.whole.data() + dim_ / 2, width_ * step, step};
+  }
+}
+
+void PatchRows::use_table(const std::vector<float>& columns, const std::vector<float>& rows) {
+  const int64_t half = dim_ / 2;
+  halves_[0] = {columns.data(), 0, half};
+  halves_[1] = {rows.data(), half, 0};
+}
+
+bool PatchRows::include_bias() {
+  const CpuLinearWeights& weights = as_cpu(*args_.weights);
+  if (args_.positions == nullptr) {
+    halves_[0] = {weights.bias.data(), 0, 0};
+    halves_[1] = {weights.bias.data() + dim_ / 2, 0, 0};
+    return true;
+  }
+  const CpuPositions& positions = as_cpu(*args_.positions);
+  if (!positions.table.is_separable()) return false;
+  biased_ = positions.biased(weights);
+  use_table(biased_->columns, biased_->rows);
+  return true;
 }
 
 PatchRow PatchRows::row(int64_t image, int64_t y, int64_t x) const {
-  const int64_t token = y * width_ + x, half = dim_ / 2;
+  const int64_t token = y * width_ + x;
   PatchRow row;
   row.latent = frames_[image] + y * args_.patch.height * args_.latent.width + x * args_.patch.width;
   const int64_t output =
       args_.channels_first ? image * tokens() * dim_ + token : (image * tokens() + token) * dim_;
   row.output = static_cast<char*>(args_.output.data) +
                output * static_cast<int64_t>(item_size(args_.weights->dtype));
-  row.positions[0] = row.positions[1] = zeros_.data();
-  if (args_.positions == nullptr) return row;
-  const PositionTable& table = static_cast<const CpuPositions*>(args_.positions)->table;
-  if (table.whole_rows > 0) {
-    row.positions[0] = table.whole.data() + (table.whole_rows == 1 ? 0 : token * dim_);
-    row.positions[1] = row.positions[0] + half;
-  } else {
-    row.positions[0] = table.columns.data() + x * half;
-    row.positions[1] = table.rows.data() + y * half;
+  for (int i = 0; i < 2; ++i) {
+    row.positions[i] = halves_[i].begin + y * halves_[i].row_step + x * halves_[i].column_step;
   }
   return row;
 }

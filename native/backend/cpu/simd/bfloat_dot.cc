@@ -17,8 +17,8 @@ bool has_bfloat_dot() { return target() == Target::kAvx3 && x86_features().avx51
 namespace {
 
 template <int Rows, int Panels>
-__attribute__((target("avx512f,avx512bf16"))) void multiply(const BFloatPair* a,
-                                                            const BFloatPair* b,
+__attribute__((target("avx512f,avx512bf16"))) void multiply(const BFloatGroup* a,
+                                                            const BFloatGroup* b,
                                                             int64_t panel_stride, int64_t count,
                                                             float* sums) {
   constexpr int kVectors = 2;
@@ -59,8 +59,8 @@ __attribute__((target("avx512f,avx512bf16"))) void multiply(const BFloatPair* a,
 
 }  // namespace
 
-void multiply_bfloat_pairs(int rows, int panels, const BFloatPair* a, const BFloatPair* b,
-                           int64_t panel_stride, int64_t count, float* sums) {
+void multiply_bfloat_groups(int rows, int panels, const BFloatGroup* a, const BFloatGroup* b,
+                            int64_t panel_stride, int64_t count, float* sums) {
   const auto tile = [&] {
     switch (rows) {
       case 12:
@@ -80,12 +80,21 @@ void multiply_bfloat_pairs(int rows, int panels, const BFloatPair* a, const BFlo
   tile(a, b, panel_stride, count, sums);
 }
 
-#else
+#elif !defined(__aarch64__)  // that is in bfloat_dot_arm.cc
 
 bool has_bfloat_dot() { return false; }
 
-void multiply_bfloat_pairs(int, int, const BFloatPair*, const BFloatPair*, int64_t, int64_t,
-                           float*) {}
+void multiply_bfloat_groups(int, int, const BFloatGroup*, const BFloatGroup*, int64_t, int64_t,
+                            float*) {}
+
+#endif
+
+#if !defined(__aarch64__)
+
+// There is no such kernel: no processor at hand could have run it.
+bool has_bfloat_patches() { return false; }
+
+void multiply_bfloat_patches(const BFloatPatches&, int64_t) {}
 
 #endif
 

@@ -3,10 +3,10 @@
 // C [M, N] = A [M, K] · B [K, N], summed in float32.
 //
 // B (the weights, transposed) is packed once into panels of kPanel columns, [K][kPanel] each, the
-// last one padded with zeros. bfloat16 is packed as pairs of neighbours along K, [K/2][kPanel][2].
-// A is packed into tiles of some rows, [K][rows] each: of float32, or of bfloat16 pairs if the
-// processor has a dot product for them (bfloat_dot.h). The micro-kernel keeps one tile × panel of C
-// in registers.
+// last one padded with zeros. bfloat16 is packed as pairs of neighbours along K, [K/2][kPanel][2],
+// or as groups of them if the processor has a dot product for these (bfloat_dot.h). A is packed
+// into tiles of some rows, [K][rows] each: of float32, or of such groups. The micro-kernel keeps
+// one tile × panel of C in registers.
 //
 // K is taken in blocks. A block of a panel fits half of the second-level cache, and stays there
 // while it is multiplied with all tiles of the piece. Tiles and panel are read in order, so the
@@ -200,13 +200,13 @@ HWY_INLINE void multiply(const float* HWY_RESTRICT a, const BFloat* HWY_RESTRICT
   multiply_step<Rows, Panels>(a, columns, sums);
 }
 
-#if HWY_TARGET == HWY_AVX3
-/// The same by the processor's dot product of pairs. `count` and panel_stride count pairs.
+#if HWY_TARGET == HWY_AVX3 || HWY_ARCH_ARM_A64
+/// The same by the processor's dot product. `count` and panel_stride count groups.
 template <int Rows, int Panels>
-HWY_INLINE void multiply(const BFloatPair* a, const BFloatPair* b, int64_t panel_stride,
+HWY_INLINE void multiply(const BFloatGroup* a, const BFloatGroup* b, int64_t panel_stride,
                          int64_t count, Sums<Rows, Panels>& sums) {
   static_assert(kPanel == kBFloatDotPanel);
-  multiply_bfloat_pairs(Rows, Panels, a, b, panel_stride, count, reinterpret_cast<float*>(&sums));
+  multiply_bfloat_groups(Rows, Panels, a, b, panel_stride, count, reinterpret_cast<float*>(&sums));
 }
 #endif
 

@@ -18,7 +18,7 @@ namespace latte::cpu::HWY_NAMESPACE {
 
 /// How many elements of a row one element of a tile holds.
 template <class A>
-constexpr int64_t kPerElement = std::is_same_v<A, BFloatPair> ? 2 : 1;
+constexpr int64_t kPerElement = std::is_same_v<A, BFloatGroup> ? kBFloatGroup : 1;
 
 /// kLanes elements of a tile from a row, after the activation. A bfloat16 pair is returned as the
 /// bits of one float32 lane.
@@ -123,6 +123,30 @@ HWY_INLINE void pack_rows(const T* rows_begin, int64_t row_stride, int64_t rows,
                  std::integer_sequence<int, kFewer...>());
   }
 }
+
+#if HWY_ARCH_ARM_A64
+/// Packs one tile of A in groups: tile[k][r] = row(r)[4·k … 4·k + 3] of `depth` elements, with
+/// zeros behind them.
+HWY_INLINE void pack_tile(const BFloat* rows_begin, int64_t row_stride, int64_t rows, int64_t depth,
+                          Activation activation, BFloatGroup* tile) {
+  static_assert(kBFloatGroup == kLanes);
+  for (int64_t r = 0; r < rows; ++r, rows_begin += row_stride) {
+    auto* to = reinterpret_cast<BFloat*>(tile + r);
+    int64_t k = 0;
+    for (; k + kBFloatGroup <= depth; k += kBFloatGroup, to += rows * kBFloatGroup) {
+      if (activation == Activation::kNone) {
+        std::memcpy(to, rows_begin + k, sizeof(BFloatGroup));
+      } else {
+        store(activate(activation, load(rows_begin + k)), to);
+      }
+    }
+    if (k == depth) continue;
+    BFloat last[kBFloatGroup] = {};
+    std::memcpy(last, rows_begin + k, static_cast<size_t>(depth - k) * sizeof(BFloat));
+    store(activate(activation, load(last)), to);
+  }
+}
+#endif
 
 /// Packs one tile of A: tile[k][r] = row(r)[k] of `depth` elements, a pair of them if A is a pair.
 template <class A, class T>

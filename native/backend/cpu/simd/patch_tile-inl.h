@@ -13,6 +13,7 @@
 
 #include <algorithm>
 
+#include "backend/cpu/simd/bfloat_dot.h"
 #include "backend/cpu/simd/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -62,6 +63,10 @@ HWY_INLINE void put(const V (&values)[kPatchVectors], T* to) {
   }
 }
 
+/// What is added to the products: positions that include the bias, or positions plus the bias, or
+/// positions plus the bias times the scale of the row.
+enum class Addend { kPositions, kWithBias, kWithScaledBias };
+
 /// The sums of a tile and a panel: vector v of the panel's channels for row r.
 struct PatchSums {
   V sums[kPatchRows][kPatchVectors];
@@ -69,16 +74,21 @@ struct PatchSums {
   // GCC compiles a defaulted constructor without the target's instructions.
   HWY_INLINE PatchSums() {}
 
-  /// sums[r][v] = scales[r] · bias[v], or bias[v] unless kScaled.
-  template <bool kScaled>
-  HWY_INLINE void begin(const float* HWY_RESTRICT bias, const float* HWY_RESTRICT scales) {
+  /// values[v] = sums[r][v] + addend: positions[v], and bias[v] and `scale` as kAddend has it.
+  template <Addend kAddend>
+  HWY_INLINE void add(int r, const float* HWY_RESTRICT positions, const float* HWY_RESTRICT bias,
+                      const float* HWY_RESTRICT scales, V (&values)[kPatchVectors]) const {
 #pragma GCC unroll 16
-    for (int r = 0; r < kPatchRows; ++r) {
-#pragma GCC unroll 16
-      for (int v = 0; v < kPatchVectors; ++v) {
-        const V value = hn::LoadU(df, bias + v * static_cast<int64_t>(kLanes));
-        sums[r][v] = kScaled ? hn::Mul(value, hn::Set(df, scales[r])) : value;
+    for (int v = 0; v < kPatchVectors; ++v) {
+      const int64_t at = v * static_cast<int64_t>(kLanes);
+      V addend = hn::LoadU(df, positions + at);
+      if constexpr (kAddend == Addend::kWithBias) {
+        addend = hn::Add(hn::LoadU(df, bias + at), addend);
       }
+      if constexpr (kAddend == Addend::kWithScaledBias) {
+        addend = hn::MulAdd(hn::LoadU(df, bias + at), hn::Set(df, scales[r]), addend);
+      }
+      values[v] = hn::Add(sums[r][v], addend);
     }
   }
 
@@ -103,18 +113,40 @@ struct PatchSums {
     }
   }
 
-  /// sums[r][v] += Σ_k tile[k][r] · panel[k][v]
+  /// sums[r][v] = Σ_k tile[k][r] · panel[k][v], in addition to what they are unless kFromZero.
+  template <bool kFromZero>
   HWY_INLINE void multiply(const float* HWY_RESTRICT tile, const float* HWY_RESTRICT panel,
                            int64_t depth) {
+    [[maybe_unused]] constexpr int64_t kTwoRows = 2 * int64_t{kPatchRows};
+    [[maybe_unused]] constexpr int64_t kTwoPanels = 2 * kPatchPanel;
+    [[maybe_unused]] constexpr int64_t kUnrolled =
+        16;  // all of the usual patch: 2 × 2 pixels of 4 channels
     int64_t k = 0;
     if constexpr (kMultipliesByLane) {
-      constexpr int64_t kTwoRows = 2 * int64_t{kPatchRows}, kTwoPanels = 2 * kPatchPanel;
+      if (depth >= kUnrolled) {
+        multiply_two<kFromZero>(tile, panel);
+#pragma GCC unroll 8
+        for (int i = 1; i < kUnrolled / 2; ++i) {
+          multiply_two<false>(tile + i * kTwoRows, panel + i * kTwoPanels);
+        }
+        k = kUnrolled;
+        tile += kUnrolled * kPatchRows;
+        panel += kUnrolled * kPatchPanel;
+      }
+    }
+    if (kFromZero && k == 0) {
+#pragma GCC unroll 64
+      for (int i = 0; i < kPatchRows * kPatchVectors; ++i) {
+        sums[i / kPatchVectors][i % kPatchVectors] = hn::Zero(df);
+      }
+    }
+    if constexpr (kMultipliesByLane) {
       for (; k + 4 <= depth; k += 4, tile += 2 * kTwoRows, panel += 2 * kTwoPanels) {
-        multiply_two(tile, panel);
-        multiply_two(tile + kTwoRows, panel + kTwoPanels);
+        multiply_two<false>(tile, panel);
+        multiply_two<false>(tile + kTwoRows, panel + kTwoPanels);
       }
       for (; k + 2 <= depth; k += 2, tile += kTwoRows, panel += kTwoPanels) {
-        multiply_two(tile, panel);
+        multiply_two<false>(tile, panel);
       }
     }
     for (; k < depth; ++k, tile += kPatchRows, panel += kPatchPanel) {
@@ -135,20 +167,23 @@ struct PatchSums {
   }
 
  private:
-  /// Two steps along K: their values of the tile fill whole vectors.
+  /// Two steps of K: their values of the tile are whole vectors. The first one begins the sums if
+  /// kBegin.
+  template <bool kBegin>
   HWY_INLINE void multiply_two(const float* HWY_RESTRICT tile, const float* HWY_RESTRICT panel) {
     const TileFactors<kPatchRows, 2> factors(tile);
-    multiply_one<0>(factors, panel);
-    multiply_one<1>(factors, panel + kPatchPanel);
+    multiply_one<0, kBegin>(factors, panel);
+    multiply_one<1, false>(factors, panel + kPatchPanel);
   }
 
-  template <int Step>
+  template <int Step, bool kBegin>
   HWY_INLINE void multiply_one(const TileFactors<kPatchRows, 2>& factors,
                                const float* HWY_RESTRICT panel) {
 #pragma GCC unroll 16
     for (int v = 0; v < kPatchVectors; ++v) {
       const V column = hn::LoadU(df, panel + v * static_cast<int64_t>(kLanes));
-      factors.template multiply_add<Step>(column, [&](int r) HWY_ATTR -> V& { return sums[r][v]; });
+      factors.template multiply_add<Step, kBegin>(column,
+                                                  [&](int r) HWY_ATTR -> V& { return sums[r][v]; });
     }
   }
 };
@@ -190,19 +225,41 @@ HWY_INLINE void normalise_tile(float* HWY_RESTRICT tile, int64_t depth,
   }
 }
 
-/// to[k][r] = patch[k] of one row's patch: channels, frames, rows and columns in the order of the
-/// weights.
-template <class T>
-HWY_INLINE void gather_patch(const T* from, const LatentView& latent, PatchSize patch, T* to) {
+/// Calls visit(line) for the lines of one row's patch: channels, frames and rows in the order of
+/// the weights, patch.width elements each.
+template <class T, class Visit>
+HWY_INLINE void each_line(const T* from, const LatentView& latent, PatchSize patch,
+                          const Visit& visit) {
   for (int64_t c = 0; c < latent.channels; ++c, from += latent.channel_stride) {
     const T* frame = from;
     for (int64_t t = 0; t < patch.frames; ++t, frame += latent.inner_stride) {
       const T* line = frame;
-      for (int64_t y = 0; y < patch.height; ++y, line += latent.width) {
-        for (int64_t x = 0; x < patch.width; ++x, to += kPatchRows) *to = line[x];
-      }
+      for (int64_t y = 0; y < patch.height; ++y, line += latent.width) visit(line);
     }
   }
+}
+
+/// to[k][r] = patch[k] of one row's patch.
+template <class T>
+HWY_INLINE void gather_patch(const T* from, const LatentView& latent, PatchSize patch, T* to) {
+  each_line(from, latent, patch, [&](const T* line) HWY_ATTR {
+    for (int64_t x = 0; x < patch.width; ++x, to += kPatchRows) *to = line[x];
+  });
+}
+
+/// The same in groups of neighbours along K: to[k][r][n] = patch[k · kBFloatGroup + n].
+HWY_INLINE void gather_groups(const BFloat* from, const LatentView& latent, PatchSize patch,
+                              BFloatGroup* to) {
+  int64_t n = 0;
+  each_line(from, latent, patch, [&](const BFloat* line) HWY_ATTR {
+    for (int64_t x = 0; x < patch.width; ++x) {
+      to->elements[n] = line[x].bits;
+      if (++n < kBFloatGroup) continue;
+      n = 0;
+      to += kPatchRows;
+    }
+  });
+  if (n > 0) std::fill(to->elements + n, to->elements + kBFloatGroup, uint16_t{0});
 }
 
 }  // namespace latte::cpu::HWY_NAMESPACE

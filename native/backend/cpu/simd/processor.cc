@@ -4,6 +4,8 @@
 #include <cpuid.h>
 
 #include <cstdint>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 namespace latte::cpu {
@@ -73,5 +75,15 @@ const X86Features& x86_features() {
 }
 
 #endif
+
+bool has_arm_bf16() {
+#if defined(__aarch64__)
+  constexpr unsigned long kBf16 = 1UL << 14;  // HWCAP2_BF16 of Linux, which old headers lack
+  static const bool has_it = (getauxval(AT_HWCAP2) & kBf16) != 0;
+  return has_it;
+#else
+  return false;
+#endif
+}
 
 }  // namespace latte::cpu

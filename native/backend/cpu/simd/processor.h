@@ -20,4 +20,7 @@ struct X86Features {
 /// Those of this processor.
 const X86Features& x86_features();
 
+/// Whether this is an AArch64 processor with FEAT_BF16.
+bool has_arm_bf16();
+
 }  // namespace latte::cpu

@@ -168,8 +168,18 @@ template <int kLane>
 HWY_INLINE V multiply_add_lane(V factors, V column, V sum) {
 #if HWY_ARCH_ARM_A64
   return V(vfmaq_laneq_f32(sum.raw, column.raw, factors.raw, kLane));
-#else  // compiled for the other targets, but never called: kMultipliesByLane is false
+#else  // compiled with the others, and never called: kMultipliesByLane is false
   return hn::MulAdd(hn::Set(df, hn::ExtractLane(factors, kLane)), column, sum);
+#endif
+}
+
+/// factors[kLane] · column
+template <int kLane>
+HWY_INLINE V multiply_lane(V factors, V column) {
+#if HWY_ARCH_ARM_A64
+  return V(vmulq_laneq_f32(column.raw, factors.raw, kLane));
+#else  // as above
+  return hn::Mul(hn::Set(df, hn::ExtractLane(factors, kLane)), column);
 #endif
 }
 
@@ -189,18 +199,26 @@ struct TileFactors {
   }
 
   /// sum(r) += value (Step, r) · column for each row r; sum(r) returns a reference.
-  template <int Step, class Sum>
+  template <int Step, bool kBegin = false, class Sum>
   HWY_INLINE void multiply_add(V column, const Sum& sum) const {
-    multiply_add<Step>(column, sum, std::make_integer_sequence<int, Rows>());
+    multiply_add<Step, kBegin>(column, sum, std::make_integer_sequence<int, Rows>());
   }
 
  private:
-  template <int Step, class Sum, int... kRows>
+  template <int Step, bool kBegin, class Sum, int... kRows>
   HWY_INLINE void multiply_add(V column, const Sum& sum,
                                std::integer_sequence<int, kRows...>) const {
-    ((sum(kRows) = multiply_add_lane<(Step * Rows + kRows) % kEach>(
-          vectors[(Step * Rows + kRows) / kEach], column, sum(kRows))),
-     ...);
+    (multiply_add_row<Step * Rows + kRows, kBegin>(column, sum(kRows)), ...);
+  }
+
+  template <int Index, bool kBegin>
+  HWY_INLINE void multiply_add_row(V column, V& sum) const {
+    const V factor = vectors[Index / kEach];
+    if constexpr (kBegin) {
+      sum = multiply_lane<Index % kEach>(factor, column);
+    } else {
+      sum = multiply_add_lane<Index % kEach>(factor, column, sum);
+    }
   }
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 #include <string>
 
 #include "backend/cpu/simd/processor.h"
@@ -17,30 +18,37 @@ namespace {
 Target best() {
   if (x86_features().avx512) return Target::kAvx3;
   if (x86_features().avx2) return Target::kAvx2;
+  if (has_arm_bf16()) return Target::kNeonBf16;
   return Target::kBaseline;
 }
 
-constexpr const char* kBaselineName = HWY_ARCH_X86 ? "SSE2" : "NEON";
+struct Name {
+  Target target;
+  const char* name;
+};
+#if HWY_ARCH_X86
+constexpr Name kNames[] = {
+    {Target::kBaseline, "SSE2"}, {Target::kAvx2, "AVX2"}, {Target::kAvx3, "AVX3"}};
+constexpr const char* kAllNames = "SSE2, AVX2 or AVX3";
+#else
+constexpr Name kNames[] = {{Target::kBaseline, "NEON"}, {Target::kNeonBf16, "NEON_BF16"}};
+constexpr const char* kAllNames = "NEON or NEON_BF16";
+#endif
 
 Target choose() {
   const Target most = best();
   constexpr const char* kVariable = "LATTE_CPU_TARGET";
   const auto given = setting(kVariable);
   if (!given) return most;
-  std::string name = *given;
-  std::transform(name.begin(), name.end(), name.begin(),
+  std::string wanted = *given;
+  std::transform(wanted.begin(), wanted.end(), wanted.begin(),
                  [](unsigned char letter) { return std::toupper(letter); });
-  if (name == kBaselineName) return Target::kBaseline;
-#if HWY_ARCH_X86
-  for (const auto& [known, wanted] : {std::pair{"AVX2", Target::kAvx2}, {"AVX3", Target::kAvx3}}) {
-    if (name != known) continue;
-    if (wanted > most) refuse_setting(kVariable, "an instruction set of this processor", *given);
-    return wanted;
+  for (const auto& [known, name] : kNames) {
+    if (wanted != name) continue;
+    if (known > most) refuse_setting(kVariable, "an instruction set of this processor", *given);
+    return known;
   }
-  refuse_setting(kVariable, "SSE2, AVX2 or AVX3", *given);
-#else
-  refuse_setting(kVariable, kBaselineName, *given);
-#endif
+  refuse_setting(kVariable, kAllNames, *given);
 }
 
 }  // namespace
@@ -62,15 +70,9 @@ int64_t second_level_cache() {
 }
 
 const char* target_name() {
-  switch (target()) {
-    case Target::kAvx3:
-      return "AVX3";
-    case Target::kAvx2:
-      return "AVX2";
-    case Target::kBaseline:
-      break;
-  }
-  return kBaselineName;
+  const auto* found = std::find_if(std::begin(kNames), std::end(kNames),
+                                   [](const Name& name) { return name.target == target(); });
+  return found->name;
 }
 
 }  // namespace latte::cpu

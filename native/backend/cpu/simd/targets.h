@@ -29,14 +29,15 @@
 
 namespace latte::cpu {
 
-/// kBaseline: SSE2 or NEON. kAvx3: AVX-512, by Highway's name.
-enum class Target { kBaseline, kAvx2, kAvx3 };
+/// kBaseline: SSE2 or NEON. kAvx3: AVX-512, by Highway's name. kNeonBf16: the baseline's code,
+/// except for products of bfloat16 (bfloat_dot.h).
+enum class Target { kBaseline, kAvx2, kAvx3, kNeonBf16 };
 
 /// The best target that this processor runs, or a lesser one that LATTE_CPU_TARGET names
-/// ('SSE2', 'AVX2', 'AVX3').
+/// ('SSE2', 'AVX2', 'AVX3'; 'NEON', 'NEON_BF16').
 Target target();
 
-/// 'SSE2', 'AVX2', 'AVX3' or 'NEON'.
+/// 'SSE2', 'AVX2', 'AVX3', 'NEON' or 'NEON_BF16'.
 const char* target_name();
 
 /// Bytes of a core's second-level cache, or of a small one if the system does not report it.
