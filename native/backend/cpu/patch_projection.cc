@@ -65,13 +65,13 @@ class PatchKernel {
     const double products = static_cast<double>(rows_.count() * dim_) * static_cast<double>(depth_);
     const int threads = Context::threads_for(std::max(bytes / 12, products / 32));
     // A streaming store must not cross a cache line, so the output and its rows begin on lines.
-    // Buffered rows are finished half by half: their second half begins on a line, too. Others are
-    // stored panel by panel, and a panel is whole lines: a line that is streamed in two parts, as
-    // half types would be with AVX2, goes to memory twice.
+    // Buffered rows are finished half by half, and a panel may be part of a line: then the second
+    // half begins on a line, too.
     const auto whole = [](size_t lengths) { return lengths % kLine == 0; };
+    const bool by_halves = buffered_ || kLinePanels > 1;
     stream_ = kMayStream && bytes >= kStreamBytes && !args_.channels_first &&
               whole(reinterpret_cast<uintptr_t>(args_.output.data)) && whole(dim_ * sizeof(T)) &&
-              whole((buffered_ ? dim_ / 2 : kPatchPanel) * sizeof(T));
+              (!by_halves || whole(dim_ / 2 * sizeof(T)));
     const int64_t most_tiles = !buffered_             ? kDirectTiles
                                : depth_ <= kNormDepth ? 1
                                                       : kBufferedRows / kPatchRows;
@@ -87,6 +87,9 @@ class PatchKernel {
 
  private:
   static constexpr size_t kLine = 64;
+  /// Panels that fill a cache line of a row together: 2 in half types with AVX2.
+  static constexpr int64_t kLinePanels =
+      std::max<int64_t>(static_cast<int64_t>(kLine / sizeof(T)) / kPatchPanel, 1);
   static constexpr bool kMayStream = !HWY_ARCH_ARM_A64;  // which has no such store of one vector
   static constexpr bool kMayDot = HWY_ARCH_ARM_A64 && std::is_same_v<T, BFloat>;
 
@@ -175,8 +178,8 @@ class PatchKernel {
     /// compilers keep all sums in registers.
     template <class Visit>
     void for_each(int64_t column_bytes, const Visit& visit) const {
-      const int64_t group =
-          std::max<int64_t>(kPanelBytes / (std::max<int64_t>(column_bytes, 1) * kPatchPanel), 1);
+      const int64_t line_bytes = std::max<int64_t>(column_bytes, 1) * kPatchPanel * kLinePanels;
+      const int64_t group = std::max<int64_t>(kPanelBytes / line_bytes, 1) * kLinePanels;
       for (int64_t first = 0; first < kernel_.panels_; first += group) {
         const int64_t last = std::min(first + group, kernel_.panels_);
         for (int64_t i = 0; i < tiles_; ++i) visit(i, first, last);
@@ -245,7 +248,12 @@ class PatchKernel {
       const float* bias = kernel_.weights_->bias.data() + first * kPatchPanel;
       const float* panel = panel_at(first, 0);
       const int64_t depth = kernel_.depth_, end = (last - first) * kPatchPanel;
+      // A line that is streamed in parts goes to memory several times. So panels that are less
+      // than a line are collected.
+      constexpr bool kCollect = kStream && kLinePanels > 1;
+      HWY_ALIGN T lines[kCollect ? kPatchRows : 1][kCollect ? kLinePanels * kPatchPanel : 1];
       for (int64_t at = 0; at < end; at += kPatchPanel, bias += kPatchPanel) {
+        const int64_t in_line = at % (kLinePanels * kPatchPanel);
         PatchSums product;
         product.multiply<true>(patches, panel, depth);
         panel += depth * kPatchPanel;
@@ -253,7 +261,15 @@ class PatchKernel {
         for (int r = 0; r < kPatchRows; ++r) {
           V values[kPatchVectors];
           product.add<kAddend>(r, positions[r] + at, bias, scales, values);
-          put<kStream>(values, outputs[r] + at);
+          if constexpr (kCollect) {
+            put<false>(values, lines[r] + in_line);
+          } else {
+            put<kStream>(values, outputs[r] + at);
+          }
+        }
+        if constexpr (kCollect) {
+          if (in_line + kPatchPanel < kLinePanels * kPatchPanel) continue;
+          for (int r = 0; r < kPatchRows; ++r) stream_line(lines[r], outputs[r] + at - in_line);
         }
       }
     }

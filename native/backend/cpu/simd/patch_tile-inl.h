@@ -63,6 +63,16 @@ HWY_INLINE void put(const V (&values)[kPatchVectors], T* to) {
   }
 }
 
+/// Copies a cache line of half types past the caches.
+template <class T>
+HWY_INLINE void stream_line(const T* from, T* to) {
+  constexpr hn::ScalableTag<uint16_t> wide;
+  for (size_t i = 0; i < 64 / sizeof(T); i += hn::Lanes(wide)) {
+    hn::Stream(hn::Load(wide, reinterpret_cast<const uint16_t*>(from) + i), wide,
+               reinterpret_cast<uint16_t*>(to) + i);
+  }
+}
+
 /// What is added to the products: positions that include the bias, or positions plus the bias, or
 /// positions plus the bias times the scale of the row.
 enum class Addend { kPositions, kWithBias, kWithScaledBias };
