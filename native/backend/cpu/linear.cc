@@ -179,7 +179,7 @@ class LinearKernel {
 };
 
 void linear_kernel(const LinearArgs& args, Context& context) {
-#if HWY_TARGET == HWY_AVX3 || HWY_ARCH_ARM_A64
+#if LATTE_MAY_DOT
   if (args.weights->dtype == DType::kBFloat16 && has_bfloat_dot()) {
     return LinearKernel<BFloat, BFloatGroup, BFloatGroup>(args, context).run();
   }

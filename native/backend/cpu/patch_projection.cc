@@ -55,7 +55,7 @@ class PatchKernel {
         panels_((dim_ + kPatchPanel - 1) / kPatchPanel),
         centred_(args.layer_norm && depth_ <= kNormDepth && !args.channels_first),
         buffered_(depth_ > kPatchDepth || (args_.layer_norm && !centred_) || args_.channels_first),
-        dot_(kMayDot && !buffered_ && !centred_ && has_bfloat_patches()) {
+        dot_(kMayDot && !buffered_ && !centred_ && has_bfloat_dot()) {
     if (!dot_) weights_ = &packed_weights();
     if (!buffered_ && !centred_) biased_ = rows_.include_bias();
   }
@@ -91,7 +91,7 @@ class PatchKernel {
   static constexpr int64_t kLinePanels =
       std::max<int64_t>(static_cast<int64_t>(kLine / sizeof(T)) / kPatchPanel, 1);
   static constexpr bool kMayStream = !HWY_ARCH_ARM_A64;  // which has no such store of one vector
-  static constexpr bool kMayDot = HWY_ARCH_ARM_A64 && std::is_same_v<T, BFloat>;
+  static constexpr bool kMayDot = LATTE_MAY_DOT && std::is_same_v<T, BFloat>;
 
   const PatchWeights& packed_weights() const {
     auto& slot = as_cpu(*args_.weights).patches[centred_ ? 1 : 0];
@@ -118,7 +118,11 @@ class PatchKernel {
 
     void run() {
       if constexpr (kMayDot) {
-        if (kernel_.dot_) return this->multiply_dot();  // there is one on AArch64 alone
+        if (kernel_.dot_) {
+          this->multiply_dot();  // `this`: the function is not there for other processors
+          if (kernel_.stream_) hwy::FlushStream();
+          return;
+        }
       }
       const int64_t patches = tiles_ * kPatchRows * kernel_.depth_;
       const int64_t buffer = kernel_.buffered_ ? tiles_ * kPatchRows * stride_ : 0;
@@ -308,7 +312,7 @@ class PatchKernel {
       }
     }
 
-#if HWY_ARCH_ARM_A64
+#if LATTE_MAY_DOT
     void multiply_dot() const {
       static_assert(kPatchRows == kBFloatPatchRows && kPatchPanel == kBFloatDotPanel);
       const int64_t depth = (kernel_.depth_ + kBFloatGroup - 1) / kBFloatGroup;
@@ -331,6 +335,7 @@ class PatchKernel {
         patches.panels = static_cast<const BFloatGroup*>(weights.panels.data()) +
                          panel * depth * kBFloatDotPanel;
         patches.depth = depth;
+        patches.stream = kernel_.stream_;
         patches.bias = kernel_.biased_ ? nullptr : weights.bias.data() + panel * kPatchPanel;
         return patches;
       };
@@ -351,6 +356,7 @@ class PatchKernel {
       BFloat results[kPatchRows][kPatchPanel];
       edge_positions(i, panel, values, patches.positions);
       for (int r = 0; r < kPatchRows; ++r) patches.outputs[r] = results[r];
+      patches.stream = false;
       multiply_bfloat_patches(patches, 1);
       const int64_t column = panel * kPatchPanel;
       for (int r = 0; r < kPatchRows; ++r) {

@@ -6,6 +6,10 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+
+#define LATTE_PATCHES_TARGET __attribute__((target("avx512f,avx512bf16")))
+#define LATTE_PATCHES_INLINE __attribute__((target("avx512f,avx512bf16"), always_inline)) inline
+#include "backend/cpu/simd/bfloat_patches.h"
 #endif
 
 namespace latte::cpu {
@@ -16,11 +20,30 @@ bool has_bfloat_dot() { return target() == Target::kAvx3 && x86_features().avx51
 
 namespace {
 
+struct Avx512Vectors {
+  using Sums = __m512;
+  using Pairs = __m512bh;
+  LATTE_PATCHES_INLINE static Sums load(const float* from) { return _mm512_loadu_ps(from); }
+  LATTE_PATCHES_INLINE static Pairs load(const BFloatGroup* from) {
+    return (__m512bh)_mm512_loadu_si512(from);
+  }
+  LATTE_PATCHES_INLINE static Pairs repeat(BFloatGroup pair) {
+    return (__m512bh)_mm512_set1_epi32(bits_as<int>(pair));
+  }
+  LATTE_PATCHES_INLINE static Sums add(Sums a, Sums b) { return _mm512_add_ps(a, b); }
+  LATTE_PATCHES_INLINE static Sums add_dot(Sums sums, Pairs a, Pairs b) {
+    return _mm512_dpbf16_ps(sums, a, b);
+  }
+  LATTE_PATCHES_INLINE static void store(Sums lower, Sums upper, BFloat* to, bool stream) {
+    const auto row = (__m512i)_mm512_cvtne2ps_pbh(upper, lower);
+    auto* line = reinterpret_cast<__m512i*>(to);
+    stream ? _mm512_stream_si512(line, row) : _mm512_storeu_si512(line, row);
+  }
+};
+
 template <int Rows, int Panels>
-__attribute__((target("avx512f,avx512bf16"))) void multiply(const BFloatGroup* a,
-                                                            const BFloatGroup* b,
-                                                            int64_t panel_stride, int64_t count,
-                                                            float* sums) {
+LATTE_PATCHES_TARGET void multiply(const BFloatGroup* a, const BFloatGroup* b, int64_t panel_stride,
+                                   int64_t count, float* sums) {
   constexpr int kVectors = 2;
   constexpr int64_t kLanes = kBFloatDotPanel / kVectors;
   __m512 total[Rows][Panels][kVectors];
@@ -80,19 +103,16 @@ void multiply_bfloat_groups(int rows, int panels, const BFloatGroup* a, const BF
   tile(a, b, panel_stride, count, sums);
 }
 
+void multiply_bfloat_patches(const BFloatPatches& patches, int64_t count) {
+  multiply_patch_panels<Avx512Vectors>(patches, count);
+}
+
 #elif !defined(__aarch64__)  // that is in bfloat_dot_arm.cc
 
 bool has_bfloat_dot() { return false; }
 
 void multiply_bfloat_groups(int, int, const BFloatGroup*, const BFloatGroup*, int64_t, int64_t,
                             float*) {}
-
-#endif
-
-#if !defined(__aarch64__)
-
-// There is no such kernel: no processor at hand could have run it.
-bool has_bfloat_patches() { return false; }
 
 void multiply_bfloat_patches(const BFloatPatches&, int64_t) {}
 

@@ -16,13 +16,19 @@
 
 namespace latte::cpu {
 
+/// Whether the kernels of the target that is being compiled may use these. (Highway names it.)
+#define LATTE_MAY_DOT (HWY_TARGET == HWY_AVX3 || HWY_ARCH_ARM_A64)
+
 #if defined(__aarch64__)
 constexpr int64_t kBFloatGroup = 4;
 /// The columns of a panel of these kernels.
 constexpr int64_t kBFloatDotPanel = 16;
+/// The rows of a tile of the patch projection.
+constexpr int kBFloatPatchRows = 6;
 #else
 constexpr int64_t kBFloatGroup = 2;
 constexpr int64_t kBFloatDotPanel = 32;
+constexpr int kBFloatPatchRows = 12;
 #endif
 
 /// Neighbours along K.
@@ -43,7 +49,6 @@ void multiply_bfloat_groups(int rows, int panels, const BFloatGroup* a, const BF
                             int64_t panel_stride, int64_t count, float* sums);
 
 /// A tile of patches, for the patch projection.
-constexpr int kBFloatPatchRows = 6;
 struct BFloatPatches {
   const BFloatGroup* tile = nullptr;         // [depth][rows]
   const BFloatGroup* panels = nullptr;       // [depth][kBFloatDotPanel], one panel after the other
@@ -51,12 +56,11 @@ struct BFloatPatches {
   const float* bias = nullptr;               // null: the positions include it
   const float* positions[kBFloatPatchRows];  // float32 sums begin with these (and the bias)
   BFloat* outputs[kBFloatPatchRows];
+  bool stream = false;  // x86: each row's part of a panel is a cache line, stored past the caches
 };
 
-/// Whether multiply_bfloat_patches() may be called.
-bool has_bfloat_patches();
-
-/// The rows' channels of `count` neighbouring panels, rounded to bfloat16.
+/// The rows' channels of `count` neighbouring panels, rounded to bfloat16. To be called only if
+/// has_bfloat_dot().
 void multiply_bfloat_patches(const BFloatPatches& patches, int64_t count);
 
 }  // namespace latte::cpu

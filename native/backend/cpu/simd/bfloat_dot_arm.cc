@@ -21,7 +21,6 @@
 namespace latte::cpu {
 
 bool has_bfloat_dot() { return target() == Target::kNeonBf16; }
-bool has_bfloat_patches() { return has_bfloat_dot(); }
 
 namespace {
 

@@ -200,7 +200,7 @@ HWY_INLINE void multiply(const float* HWY_RESTRICT a, const BFloat* HWY_RESTRICT
   multiply_step<Rows, Panels>(a, columns, sums);
 }
 
-#if HWY_TARGET == HWY_AVX3 || HWY_ARCH_ARM_A64
+#if LATTE_MAY_DOT
 /// The same by the processor's dot product. `count` and panel_stride count groups.
 template <int Rows, int Panels>
 HWY_INLINE void multiply(const BFloatGroup* a, const BFloatGroup* b, int64_t panel_stride,
