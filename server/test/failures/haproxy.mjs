@@ -13,7 +13,8 @@ export async function freePort() {
   return port;
 }
 
-export async function startProxy(folder, ports, retries) {
+/** @param checks when HAProxy takes a replica out, and back in. */
+export async function startProxy(folder, ports, retries, checks = 'inter 200ms fall 1 rise 1') {
   const port = await freePort();
   const servers = ports.map((each, i) => `    server replica${i} 127.0.0.1:${each}`).join('\n');
   const file = join(folder, `haproxy-${port}.cfg`);
@@ -33,7 +34,7 @@ backend latte
     option httpchk GET /v2/health/ready
     balance leastconn
 ${retries ? '    option redispatch 1\n    retries 3\n    retry-on conn-failure empty-response 503' : '    retries 0'}
-    default-server check inter 200ms fall 1 rise 1
+    default-server check ${checks}
 ${servers}
 `,
   );
