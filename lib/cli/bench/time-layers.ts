@@ -16,7 +16,7 @@ export interface Sizes {
   latent: [number, number, number, number];
   /** The tokens of the caption, whose batch is 2. */
   tokens: number;
-  /** The number of forwards of which the median is taken. */
+  /** The number of forwards of which the median is taken; fewer if they would take over a second. */
   repetitions: number;
   /** Whether the layers of other models are tiny, too, instead of at their own sizes. */
   isTiny: boolean;
@@ -47,7 +47,7 @@ export interface Timing {
   model: string;
   dtype: FloatDType;
   /**
-   * `median` and `least`: of forwards that were awaited one by one. `queued`: of `repetitions` forwards
+   * `median` and `least`: of forwards that were awaited one by one. `queued`: of as many forwards
    * that were started together, divided by their number. Undefined after an error.
    */
   milliseconds?: { median: number; least: number; queued: number };
@@ -195,11 +195,14 @@ function makers(
 
 const dispose = (tensors: Tensor[]): void => tensors.forEach((tensor) => tensor.dispose());
 
-async function time(
-  layer: Prepared,
-  repetitions: number,
-): Promise<NonNullable<Timing['milliseconds']>> {
-  for (let i = 0; i < 3; i++) dispose(await layer.forward());
+async function time(layer: Prepared, most: number): Promise<NonNullable<Timing['milliseconds']>> {
+  let once = 0;
+  for (let i = 0; i < 3; i++) {
+    const begin = performance.now();
+    dispose(await layer.forward());
+    once = performance.now() - begin;
+  }
+  const repetitions = Math.min(most, Math.max(5, Math.ceil(1000 / once)));
   const alone: number[] = [];
   for (let i = 0; i < repetitions; i++) {
     const begin = performance.now();
