@@ -1,5 +1,5 @@
-import { LatteEmbeddings } from 'latte-embeddings';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { Repository } from '../lib/models/repository.js';
 import { GrpcClient } from './support/grpc.js';
 import { caption, timesteps } from './support/inputs.js';
 import { get, postBinary } from './support/rest.js';
@@ -8,10 +8,13 @@ import { memoryLog, serveWithLog, until } from './support/server.js';
 test('while the weights are loaded the server is live, not ready, and refuses requests', async () => {
   let open!: () => void;
   const opened = new Promise<void>((resolve) => (open = resolve));
-  const load = LatteEmbeddings.fromPretrained.bind(LatteEmbeddings);
-  const spy = vi.spyOn(LatteEmbeddings, 'fromPretrained').mockImplementation(async (...args) => {
+  const spy = vi.spyOn(Repository.prototype, 'load').mockImplementation(async function (
+    this: Repository,
+    ...args
+  ) {
     await opened;
-    return load(...args);
+    spy.mockRestore();
+    return this.load(...args);
   });
   onTestFinished(() => spy.mockRestore());
   const { log, lines } = memoryLog();
@@ -33,6 +36,7 @@ test('while the weights are loaded the server is live, not ready, and refuses re
   expect([refused.status, refused.error]).toEqual([503, 'the weights are being loaded']);
   await expect(client.infer('conditioning', inputs)).rejects.toMatchObject({ code: 14 });
 
+  expect(spy).toHaveBeenCalledTimes(1);
   open();
   await starting;
   expect(await get(`${base}/v2/health/ready`)).toEqual({ status: 200, json: { ready: true } });
