@@ -17,6 +17,19 @@ struct X86Features {
   bool avx512_bf16 = false;
 };
 
+/// What the processor's instructions CPUID and XGETBV return, as far as the features depend on it.
+struct X86Words {
+  unsigned leaf1_c = 0;  ///< ECX of CPUID's leaf 1
+  unsigned leaf7_a = 0;  ///< EAX of leaf 7: the number of its subleaves
+  unsigned leaf7_b = 0;
+  unsigned leaf7_1_a = 0;    ///< EAX of leaf 7, subleaf 1
+  unsigned extended1_c = 0;  ///< ECX of leaf 0x80000001
+  unsigned saved = 0;  ///< XCR0, the registers that the operating system saves; 0 without XGETBV
+};
+
+/// The features of a processor that returns `words`.
+X86Features x86_features(const X86Words& words);
+
 /// Those of this processor.
 const X86Features& x86_features();
 

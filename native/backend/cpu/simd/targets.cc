@@ -13,14 +13,13 @@
 
 namespace latte::cpu {
 
-namespace {
-
-Target best() {
-  if (x86_features().avx512) return Target::kAvx3;
-  if (x86_features().avx2) return Target::kAvx2;
-  if (has_arm_bf16()) return Target::kNeonBf16;
-  return Target::kBaseline;
+Target best_target(const X86Features& features, bool arm_bf16) {
+  if (features.avx512) return Target::kAvx3;
+  if (features.avx2) return Target::kAvx2;
+  return arm_bf16 ? Target::kNeonBf16 : Target::kBaseline;
 }
+
+namespace {
 
 struct Name {
   Target target;
@@ -36,7 +35,7 @@ constexpr const char* kAllNames = "NEON or NEON_BF16";
 #endif
 
 Target choose() {
-  const Target most = best();
+  const Target most = best_target(x86_features(), has_arm_bf16());
   constexpr const char* kVariable = "LATTE_CPU_TARGET";
   const auto given = setting(kVariable);
   if (!given) return most;

@@ -33,6 +33,11 @@ namespace latte::cpu {
 /// except for products of bfloat16 (bfloat_dot.h).
 enum class Target { kBaseline, kAvx2, kAvx3, kNeonBf16 };
 
+struct X86Features;
+
+/// The best target for a processor with these features; `arm_bf16` is has_arm_bf16() (processor.h).
+Target best_target(const X86Features& features, bool arm_bf16);
+
 /// The best target that this processor runs, or a lesser one that LATTE_CPU_TARGET names
 /// ('SSE2', 'AVX2', 'AVX3'; 'NEON', 'NEON_BF16').
 Target target();
