@@ -4,6 +4,9 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 const processors: Readonly<Record<number, string>> = { 62: 'x64', 183: 'arm64' };
 const headerSize = 64;
 
+/** What {@link wrongFile} returns if there is no file. @internal */
+export const noSuchFile = 'no such file';
+
 /**
  * Reads the header of an addon's file, and returns the reason why the file cannot be loaded, or
  * undefined if the header has none. The dynamic linker does not report a file that was cut off: the
@@ -24,7 +27,8 @@ export function wrongFile(path: string): string | undefined {
       closeSync(file);
     }
   } catch (cause) {
-    return (cause as Error).message;
+    const { code, message } = cause as NodeJS.ErrnoException;
+    return code === 'ENOENT' ? noSuchFile : message;
   }
   if (read < 4 || header.readUInt32BE(0) !== 0x7f454c46) return 'not a shared library for Linux';
   const cutOff = (of: string): string =>

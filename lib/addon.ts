@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { wrongFile } from './addon-file.js';
+import { noSuchFile, wrongFile } from './addon-file.js';
 
 /** The hosts for which the package contains an addon, for messages. @internal */
 export const prebuiltHosts = 'Linux with glibc 2.28 or newer, or with musl, on x64 and arm64';
@@ -87,10 +87,6 @@ export function findAddon(): Found {
   const { LATTE_ADDON: named } = process.env;
   const folder = packageFolder();
   for (const path of named ? [named] : addonFiles(folder)) {
-    if (!existsSync(path)) {
-      tried.push(`  ${path}: no such file`);
-      continue;
-    }
     const wrong = wrongFile(path);
     if (wrong !== undefined) {
       tried.push(`  ${path}: ${wrong}`);
@@ -111,9 +107,9 @@ export function findAddon(): Found {
     return { tried };
   }
   const path = folder === undefined ? undefined : join(folder, relative);
-  // A bundler may have put the addon elsewhere.
-  const wrong = path !== undefined && existsSync(path) ? wrongFile(path) : undefined;
-  if (wrong !== undefined) {
+  const wrong = path && wrongFile(path);
+  // If there is no file, a bundler may have put the addon elsewhere.
+  if (wrong && wrong !== noSuchFile) {
     tried.push(`  ${path}: ${wrong}`);
     return { tried };
   }
