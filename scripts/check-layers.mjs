@@ -8,7 +8,7 @@
 // Neither language may have a cycle of includes or imports, be it of files or of folders, and the
 // graphs in docs/architecture.md have to be those of the sources. Prints one line a violation; exit
 // status 1.
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
@@ -169,26 +169,38 @@ function mermaidOf(graph) {
   return ['```mermaid', 'flowchart TD', ...boxes, ...arrows, '```'].join('\n');
 }
 
-const draws = process.argv[2] === '--graph';
-const given = draws ? undefined : process.argv[2];
-const root = resolve(given ?? join(dirname(fileURLToPath(import.meta.url)), '..'));
-const problems = [];
-const files = [
-  read(root, 'native', /\.(cc|cpp|h|hpp|inc|inl)$/, includesOf, problems),
-  read(root, 'lib', /\.m?ts$/, importsOf, problems),
-];
-const graphs = files.map(folderGraph);
-const folderCycles = graphs.flatMap(cyclesOf);
-problems.push(...files.flatMap(cyclesOf), ...folderCycles.map((cycle) => `folders: ${cycle}`));
-const page = join(root, 'docs', 'architecture.md');
-if (existsSync(page) && folderCycles.length === 0) {
-  const text = readFileSync(page, 'utf8');
-  let next = 0;
-  const drawn = text.replace(/```mermaid[\s\S]*?```/g, () => mermaidOf(graphs[next++]));
-  if (draws) writeFileSync(page, drawn);
-  else if (drawn !== text)
-    problems.push(`${page} is behind: node scripts/check-layers.mjs --graph`);
+/**
+ * @param root the folder with lib and native, and perhaps docs/architecture.md.
+ * @param draws whether to write the graphs into that page instead of comparing them.
+ * @returns one line for each violation.
+ */
+export function check(root, draws = false) {
+  const problems = [];
+  const files = [
+    read(root, 'native', /\.(cc|cpp|h|hpp|inc|inl)$/, includesOf, problems),
+    read(root, 'lib', /\.m?ts$/, importsOf, problems),
+  ];
+  const graphs = files.map(folderGraph);
+  const folderCycles = graphs.flatMap(cyclesOf);
+  problems.push(...files.flatMap(cyclesOf), ...folderCycles.map((cycle) => `folders: ${cycle}`));
+  const page = join(root, 'docs', 'architecture.md');
+  if (existsSync(page) && folderCycles.length === 0) {
+    const text = readFileSync(page, 'utf8');
+    let next = 0;
+    const drawn = text.replace(/```mermaid[\s\S]*?```/g, () => mermaidOf(graphs[next++]));
+    if (draws) writeFileSync(page, drawn);
+    else if (drawn !== text)
+      problems.push(`${page} is behind: node scripts/check-layers.mjs --graph`);
+  }
+  return problems;
 }
-for (const problem of problems) console.error(problem);
-if (problems.length > 0) process.exitCode = 1;
-else console.log('Layers: every dependency points down.');
+
+if (realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  const draws = process.argv[2] === '--graph';
+  const given = draws ? undefined : process.argv[2];
+  const root = resolve(given ?? join(dirname(fileURLToPath(import.meta.url)), '..'));
+  const problems = check(root, draws);
+  for (const problem of problems) console.error(problem);
+  if (problems.length > 0) process.exitCode = 1;
+  else console.log('Layers: every dependency points down.');
+}
