@@ -38,9 +38,9 @@ build_id=$({
     while read -r file; do echo "$file $(sha1sum <"$file")"; done
 } | sha1sum | cut -c1-40)
 
-# build_platform <platform>
+# build_platform <platform> <jobs>
 build_platform() {
-  local arch libc build=build-prebuilds/$1 out=prebuilds/linux-$1
+  local arch libc libraries status=0 build=build-prebuilds/$1 out=prebuilds/linux-$1
   case $1 in
     x64*) arch=x86_64 ;;
     *) arch=aarch64 ;;
@@ -49,10 +49,16 @@ build_platform() {
     *-musl) libc=musl ;;
     *) libc=gnu.2.28 ;;
   esac
+  mkdir -p "$build"
+  # zig compiles its C++ library for each platform, one file at a time, before it links with it for the first
+  # time. Meanwhile ninja compiles the addon's files. The flags are those of the addon's link.
+  "$zig" c++ -target "$arch-linux-$libc" -fPIC -O3 -shared -x c++ /dev/null -o "$build/libraries.so" &
+  libraries=$!
   cmake -S . -B "$build" -G Ninja -DCMAKE_MAKE_PROGRAM="$ninja" -DCMAKE_BUILD_TYPE=Release \
     -DCMAKE_TOOLCHAIN_FILE=scripts/prebuilds/zig.cmake -DLATTE_ZIG="$zig" -DLATTE_ARCH=$arch -DLATTE_LIBC=$libc \
     -DLATTE_NPM_HIGHWAY=ON -DLATTE_WERROR=ON -DLATTE_TESTS=OFF -DLATTE_BUILD_ID="$build_id" </dev/null &&
-    cmake --build "$build" </dev/null || return
+    cmake --build "$build" --parallel "$2" </dev/null || status=$?
+  wait "$libraries" && [ "$status" -eq 0 ] || return 1
   rm -rf "$out"
   mkdir -p "$out"
   node scripts/prebuilds/strip.mjs "$build/latte_embeddings.node" "$out/latte.node"
@@ -60,7 +66,6 @@ build_platform() {
   echo "$out/latte.node: $(stat -c %s "$out/latte.node") bytes, build id $build_id"
 }
 
-# Side by side: configuring compiles the C++ library for a platform, one file at a time.
 builds=()
 platforms=(x64 arm64 x64-musl arm64-musl)
 [ $# -gt 0 ] || set -- "${platforms[@]}"
@@ -73,8 +78,9 @@ for platform in "$@"; do
       ;;
   esac
 done
+jobs=$(($(nproc) / $#))
 for platform in "$@"; do
-  build_platform "$platform" &
+  build_platform "$platform" "$((jobs > 0 ? jobs : 1))" &
   builds+=($!)
 done
 status=0

@@ -11,3 +11,7 @@ set(CMAKE_CXX_COMPILER ${LATTE_ZIG} c++ -target ${LATTE_ARCH}-linux-${LATTE_LIBC
 set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES LATTE_ZIG LATTE_ARCH LATTE_LIBC)
 # 64 KiB pages: kernels of AArch64 servers have them. zig's linker keeps other libraries' exports out.
 set(CMAKE_SHARED_LINKER_FLAGS_INIT "-Wl,-z,max-page-size=65536")
+# Nothing is linked while CMake looks at the compiler and its features: zig would compile its C and C++
+# libraries for that, without optimisation, and once more for the addon.
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+set(CMAKE_CXX_COMPILER_ID_FLAGS_ALWAYS -c)
