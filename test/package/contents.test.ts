@@ -70,8 +70,8 @@ test('holds the guides', () => {
 
 /** What users run without a compiler. The addons for musl are built only for a release. */
 const addons = readdirSync(join(projectRoot, 'prebuilds'))
-  .sort()
-  .map((platform) => `prebuilds/${platform}/latte.node`);
+  .map((platform) => `prebuilds/${platform}/latte.node`)
+  .sort();
 
 test('holds an addon for each platform, and the notices that go with them', () => {
   expect(tarball.files).toEqual(expect.arrayContaining([...addons, 'THIRD_PARTY_NOTICES.md']));
