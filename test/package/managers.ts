@@ -91,13 +91,13 @@ export async function newUser(
   parent: string,
   manager: Manager,
   version: NodeVersion,
+  node = nodeOf(version),
 ): Promise<User> {
   const place = mkdtempSync(join(parent, `${manager.replace(' ', '-')}-${version}-`));
   const [home, bin, folder] = ['home', 'bin', 'project'].map((name) => {
     mkdirSync(join(place, name));
     return join(place, name);
   }) as [string, string, string];
-  const node = nodeOf(version);
   symlinkSync(node, join(bin, 'node'));
   for (const program of systemPrograms) {
     const found = ['/bin', '/usr/bin'].map((of) => join(of, program)).find(existsSync);
