@@ -121,8 +121,11 @@ export default defineConfig({
           include: ['test/package/**/*.test.ts'],
           exclude: [
             'test/**/fixtures/**',
-            // Installs Next.js, which takes as long as all managers of test/package/install.test.ts.
+            // Each takes as long as all managers of test/package/install.test.ts.
             ...(process.env.LATTE_INSTALL_TESTS === 'all' ? [] : ['test/package/next.test.ts']),
+            ...(process.env.LATTE_INSTALL_TESTS === 'all' && process.arch === 'x64'
+              ? []
+              : ['test/package/emulated.test.ts']),
           ],
           testTimeout: 10 * 60_000,
           hookTimeout: 15 * 60_000,
