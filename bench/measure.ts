@@ -6,6 +6,8 @@ import type { Case, CaseContext, CaseResult, Row, Runner } from './types.js';
 const settle = 12;
 /** Nanoseconds of a sample. Short calls are repeated, and the sample is their mean. */
 const sampleNanoseconds = 2e6;
+/** The calls before a sample that are not measured take this long: the first ones after a pause find cold caches. */
+const warmNanoseconds = 5e6;
 /** On a busy machine a sample has to span several time slices of the scheduler. */
 const busySampleNanoseconds = 2e7;
 const preliminaryRounds = 4;
@@ -70,7 +72,8 @@ async function plan(runner: Runner, { unit, idle, busy }: Case): Promise<Plan> {
   const wanted = busy === true ? busySampleNanoseconds : sampleNanoseconds;
   const most = busy === true ? 400 : 40;
   const calls = Math.min(Math.max(Math.round(wanted / first), 1), most);
-  return { ...once, calls, warm: Math.max(Math.ceil(calls / 2), 1) };
+  const warm = Math.min(Math.max(Math.round(warmNanoseconds / first), 1), 100);
+  return { ...once, calls, warm };
 }
 
 /** A B C, B C A, …: each round begins with another runner, so that each runner follows different ones. */
