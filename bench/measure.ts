@@ -2,12 +2,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { busyMachine } from './limits.js';
 import type { Case, CaseContext, CaseResult, Row, Runner } from './types.js';
 
-/** Milliseconds before the next runner is measured: threads of a pool spin for a while after their work. */
+/**
+ * Milliseconds of the steps in which the next runner waits until all threads of this process sleep, and the
+ * most it waits. Threads of a pool spin for a while after their work, in some packages for much longer than
+ * the work took, and would hold a core in the next runner's sample.
+ */
 const settle = 12;
+const mostSettle = 2000;
+/** Threads that use less of one core than this are asleep. */
+const asleep = 0.1;
 /** Nanoseconds of a sample. Short calls are repeated, and the sample is their mean. */
 const sampleNanoseconds = 2e6;
-/** The calls before a sample that are not measured take this long: the first ones after a pause find cold caches. */
-const warmNanoseconds = 5e6;
+/** How long a runner warms up before a sample: the first calls after a pause find cold caches and sleeping threads. */
+const warmNanoseconds = 1e7;
 /** On a busy machine a sample has to span several time slices of the scheduler. */
 const busySampleNanoseconds = 2e7;
 const preliminaryRounds = 4;
@@ -49,19 +56,35 @@ export async function clockedAsync(count: number, call: () => Promise<void>): Pr
   return times;
 }
 
-/** Calls in a sample, and calls before it that are not measured, for each runner. */
+/** Calls in a sample, and whether calls before it warm up, for each runner. */
 interface Plan {
   runner: Runner;
   calls: number;
-  warm: number;
+  warm: boolean;
   /** The largest number of samples. */
   most: number;
   samples: number[];
 }
 
+async function settled(): Promise<void> {
+  for (let waited = 0; waited < mostSettle; waited += settle) {
+    const before = process.cpuUsage();
+    await sleep(settle);
+    const { user, system } = process.cpuUsage(before); // of all threads, in microseconds
+    if (user + system < settle * 1000 * asleep) return;
+  }
+}
+
+async function warmUp(runner: Runner): Promise<void> {
+  const begin = process.hrtime.bigint();
+  do await runner.sample(1);
+  while (Number(process.hrtime.bigint() - begin) < warmNanoseconds);
+}
+
 async function plan(runner: Runner, { unit, idle, busy }: Case): Promise<Plan> {
-  const once = { runner, calls: 1, warm: 0, most: Infinity, samples: [] };
+  const once = { runner, calls: 1, warm: false, most: Infinity, samples: [] };
   if (unit !== 'ns' || runner.once === true) return once;
+  await settled();
   await runner.sample(1);
   let [first] = await runner.sample(1);
   if (first! > slowNanoseconds) return { ...once, most: slowSamples };
@@ -72,8 +95,7 @@ async function plan(runner: Runner, { unit, idle, busy }: Case): Promise<Plan> {
   const wanted = busy === true ? busySampleNanoseconds : sampleNanoseconds;
   const most = busy === true ? 400 : 40;
   const calls = Math.min(Math.max(Math.round(wanted / first), 1), most);
-  const warm = Math.min(Math.max(Math.round(warmNanoseconds / first), 1), 100);
-  return { ...once, calls, warm };
+  return { ...once, calls, warm: true };
 }
 
 /** A B C, B C A, …: each round begins with another runner, so that each runner follows different ones. */
@@ -82,8 +104,9 @@ async function alternate(plans: Plan[], rounds: number, idle: number | undefined
     for (let i = 0; i < plans.length; i++) {
       const { runner, calls, warm, most, samples } = plans[(i + round) % plans.length]!;
       if (samples.length >= most) continue;
-      await sleep(idle ?? settle);
-      if (warm > 0) await runner.sample(warm);
+      await settled();
+      if (idle !== undefined) await sleep(idle);
+      if (warm) await warmUp(runner);
       samples.push(mean(await runner.sample(calls)));
     }
   }

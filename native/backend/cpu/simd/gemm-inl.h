@@ -79,36 +79,41 @@ constexpr int64_t panel_depth(int64_t depth) {
   return std::is_same_v<B, BFloat> ? (depth + 1) / 2 * 2 : depth;
 }
 
-template <int Panels>
-using Columns = V[Panels][kPanelVectors];
 template <int Rows, int Panels>
 using Sums = V[Rows][Panels][kPanelVectors];
 
-/// columns[p][v] = vector v of a row of panel p.
-template <int Panels, class B, class Read>
-HWY_INLINE void read_columns(const B* row, int64_t panel_stride, const Read& read,
-                             Columns<Panels>& columns) {
-#pragma GCC unroll 16
-  for (int p = 0; p < Panels; ++p) {
-#pragma GCC unroll 16
-    for (int v = 0; v < kPanelVectors; ++v) {
-      columns[p][v] = read(row + p * panel_stride, v * static_cast<int64_t>(kLanes));
-    }
-  }
-}
-
-/// sums[r][p][v] += a[r] · columns[p][v]
-template <int Rows, int Panels>
-HWY_INLINE void multiply_step(const float* HWY_RESTRICT a, const Columns<Panels>& columns,
+/// sums[r][p][v] += a[r] · column(p, v), vector v of a row of panel p. The fewer of the two, values
+/// of A or vectors of panels, are held in registers: beside the sums there is no room for all.
+template <int Rows, int Panels, class Column>
+HWY_INLINE void multiply_step(const float* HWY_RESTRICT a, const Column& column,
                               Sums<Rows, Panels>& sums) {
+  if constexpr (Rows < Panels * kPanelVectors) {
+    V values[Rows];
 #pragma GCC unroll 16
-  for (int r = 0; r < Rows; ++r) {
-    const V value = hn::Set(df, a[r]);
+    for (int r = 0; r < Rows; ++r) values[r] = hn::Set(df, a[r]);
+#pragma GCC unroll 16
+    for (int i = 0; i < Panels * kPanelVectors; ++i) {
+      const int p = i / kPanelVectors, v = i % kPanelVectors;
+      const V factor = column(p, v);
+#pragma GCC unroll 16
+      for (int r = 0; r < Rows; ++r) sums[r][p][v] = hn::MulAdd(values[r], factor, sums[r][p][v]);
+    }
+  } else {
+    V columns[Panels][kPanelVectors];
 #pragma GCC unroll 16
     for (int p = 0; p < Panels; ++p) {
 #pragma GCC unroll 16
-      for (int v = 0; v < kPanelVectors; ++v) {
-        sums[r][p][v] = hn::MulAdd(value, columns[p][v], sums[r][p][v]);
+      for (int v = 0; v < kPanelVectors; ++v) columns[p][v] = column(p, v);
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+      const V value = hn::Set(df, a[r]);
+#pragma GCC unroll 16
+      for (int p = 0; p < Panels; ++p) {
+#pragma GCC unroll 16
+        for (int v = 0; v < kPanelVectors; ++v) {
+          sums[r][p][v] = hn::MulAdd(value, columns[p][v], sums[r][p][v]);
+        }
       }
     }
   }
@@ -147,16 +152,16 @@ HWY_INLINE void multiply_two(const float* HWY_RESTRICT a, const First& first, co
 template <int Rows, int Panels, class B>
 HWY_INLINE void multiply(const float* HWY_RESTRICT a, const B* HWY_RESTRICT b, int64_t panel_stride,
                          int64_t count, Sums<Rows, Panels>& sums) {
-  const auto read = [](const B* row, int64_t column) { return load(row + column); };
+  // The panels' vectors `step` steps after `row`.
+  const auto at = [&](const B* row, int64_t step) HWY_ATTR {
+    return [=](int p, int v) HWY_ATTR {
+      return load(row + step * kPanel + p * panel_stride + v * static_cast<int64_t>(kLanes));
+    };
+  };
   int64_t k = 0;
   if constexpr (kStepsByLane<Rows>) {
     const auto two = [&](const float* values, const B* row) HWY_ATTR {
-      const auto at = [&](int64_t step) HWY_ATTR {
-        return [&, step](int p, int v) HWY_ATTR {
-          return read(row + step * kPanel + p * panel_stride, v * static_cast<int64_t>(kLanes));
-        };
-      };
-      multiply_two<Rows, Panels>(values, at(0), at(1), sums);
+      multiply_two<Rows, Panels>(values, at(row, 0), at(row, 1), sums);
     };
     constexpr int64_t kTwoRows = 2 * int64_t{Rows}, kTwoPanels = 2 * kPanel;
     for (; k + 4 <= count; k += 4, a += 2 * kTwoRows, b += 2 * kTwoPanels) {
@@ -166,9 +171,7 @@ HWY_INLINE void multiply(const float* HWY_RESTRICT a, const B* HWY_RESTRICT b, i
     for (; k + 2 <= count; k += 2, a += kTwoRows, b += kTwoPanels) two(a, b);
   }
   for (; k < count; ++k, a += Rows, b += kPanel) {
-    Columns<Panels> columns;
-    read_columns<Panels>(b, panel_stride, read, columns);
-    multiply_step<Rows, Panels>(a, columns, sums);
+    multiply_step<Rows, Panels>(a, at(b, 0), sums);
   }
 }
 
@@ -176,28 +179,22 @@ HWY_INLINE void multiply(const float* HWY_RESTRICT a, const B* HWY_RESTRICT b, i
 template <int Rows, int Panels>
 HWY_INLINE void multiply(const float* HWY_RESTRICT a, const BFloat* HWY_RESTRICT b,
                          int64_t panel_stride, int64_t count, Sums<Rows, Panels>& sums) {
-  const auto even = [](const BFloat* row, int64_t column) { return load_even(row + 2 * column); };
-  const auto odd = [](const BFloat* row, int64_t column) { return load_odd(row + 2 * column); };
-  Columns<Panels> columns;
+  const auto even = [&](int p, int v) HWY_ATTR {
+    return load_even(b + p * panel_stride + 2 * v * static_cast<int64_t>(kLanes));
+  };
+  const auto odd = [&](int p, int v) HWY_ATTR {
+    return load_odd(b + p * panel_stride + 2 * v * static_cast<int64_t>(kLanes));
+  };
   int64_t k = 0;
   for (; k + 2 <= count; k += 2, a += int64_t{2} * Rows, b += 2 * kPanel) {
     if constexpr (kStepsByLane<Rows>) {
-      const auto at = [&](const auto& read) HWY_ATTR {
-        return [&](int p, int v) HWY_ATTR {
-          return read(b + p * panel_stride, v * static_cast<int64_t>(kLanes));
-        };
-      };
-      multiply_two<Rows, Panels>(a, at(even), at(odd), sums);
+      multiply_two<Rows, Panels>(a, even, odd, sums);
     } else {
-      read_columns<Panels>(b, panel_stride, even, columns);
-      multiply_step<Rows, Panels>(a, columns, sums);
-      read_columns<Panels>(b, panel_stride, odd, columns);
-      multiply_step<Rows, Panels>(a + Rows, columns, sums);
+      multiply_step<Rows, Panels>(a, even, sums);
+      multiply_step<Rows, Panels>(a + Rows, odd, sums);
     }
   }
-  if (k == count) return;
-  read_columns<Panels>(b, panel_stride, even, columns);
-  multiply_step<Rows, Panels>(a, columns, sums);
+  if (k < count) multiply_step<Rows, Panels>(a, even, sums);
 }
 
 #if LATTE_MAY_DOT
