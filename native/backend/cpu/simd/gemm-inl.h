@@ -180,10 +180,10 @@ template <int Rows, int Panels>
 HWY_INLINE void multiply(const float* HWY_RESTRICT a, const BFloat* HWY_RESTRICT b,
                          int64_t panel_stride, int64_t count, Sums<Rows, Panels>& sums) {
   const auto even = [&](int p, int v) HWY_ATTR {
-    return load_even(b + p * panel_stride + 2 * v * static_cast<int64_t>(kLanes));
+    return load_even(b + p * panel_stride + int64_t{2} * v * static_cast<int64_t>(kLanes));
   };
   const auto odd = [&](int p, int v) HWY_ATTR {
-    return load_odd(b + p * panel_stride + 2 * v * static_cast<int64_t>(kLanes));
+    return load_odd(b + p * panel_stride + int64_t{2} * v * static_cast<int64_t>(kLanes));
   };
   int64_t k = 0;
   for (; k + 2 <= count; k += 2, a += int64_t{2} * Rows, b += 2 * kPanel) {
