@@ -117,13 +117,15 @@ class PatchKernel {
     }
 
     void run() {
+#if LATTE_MAY_DOT
       if constexpr (kMayDot) {
         if (kernel_.dot_) {
-          this->multiply_dot();  // `this`: the function is not there for other processors
+          multiply_dot();
           if (kernel_.stream_) hwy::FlushStream();
           return;
         }
       }
+#endif
       const int64_t patches = tiles_ * kPatchRows * kernel_.depth_;
       const int64_t buffer = kernel_.buffered_ ? tiles_ * kPatchRows * stride_ : 0;
       // Behind the patches there is room to gather them in half types. With float32 there is room
