@@ -100,7 +100,7 @@ export {
 export { openCheckpoint, type Checkpoint, type TensorInfo } from './checkpoint/checkpoint.js';
 export { writeSafetensors, type WriteSafetensorsOptions } from './checkpoint/write-safetensors.js';
 export type { LatteConfig, ModelInfo } from './checkpoint/latte-config.js';
-export type { LayerKind } from './checkpoint/model-row.js';
+export type { LayerKind } from './checkpoint/layer-kind.js';
 export { LatteEmbeddings, type PrepareOptions } from './latte/embeddings.js';
 export { loadEmbeddings } from './latte/load-embeddings.js';
 export { LattePlan, type LatteStep } from './latte/plan.js';

@@ -1,20 +1,5 @@
 import type { Fields } from './config-fields.js';
-
-/** The classes of layers that models have. */
-export type LayerKind =
-  | 'AdaLayerNormSingle'
-  | 'CaptionProjection'
-  | 'CogVideoXPatchEmbed'
-  | 'CombinedTimestepGuidanceTextProjEmbeddings'
-  | 'CombinedTimestepTextProjEmbeddings'
-  | 'Linear'
-  | 'PatchEmbed'
-  | 'PatchEmbed3d'
-  | 'PixArtAlphaTextProjection'
-  | 'QwenTimestepProjEmbeddings'
-  | 'SanaCombinedTimestepGuidanceEmbeddings'
-  | 'TimestepEmbedding'
-  | 'WanTimeTextImageEmbedding';
+import type { LayerKind } from './layer-kind.js';
 
 /** A layer of a model: its class, its options, and the names of its tensors. @internal */
 export interface LayerRow {

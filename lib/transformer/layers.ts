@@ -1,6 +1,7 @@
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { checkpointError, showName } from '../checkpoint/file.js';
-import type { LayerKind, LayerRow } from '../checkpoint/model-row.js';
+import type { LayerKind } from '../checkpoint/layer-kind.js';
+import type { LayerRow } from '../checkpoint/model-row.js';
 import { LatteError, showShape } from '../errors.js';
 import { AdaLayerNormSingle } from '../layers/ada-layer-norm-single.js';
 import { CaptionProjection } from '../layers/caption-projection.js';
