@@ -7,8 +7,9 @@
 #
 # Columns, for each forward: futex calls that wake and that wait, sched_yield, sched_setaffinity, all
 # system calls of the process, and voluntary context switches of the helpers and of the other threads
-# (counted without strace, which changes them). --check fails if a forward sets an affinity, or wakes
-# more threads than the helpers that its loops ask for, and their callers.
+# (counted without strace, which changes them). --check fails if a forward wakes more threads than the
+# helpers that its loops ask for, and their callers, or sets an affinity where the pool has more threads
+# than the machine cores.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -17,6 +17,7 @@
 
 #include "core/setting.h"
 #include "system/control_group.h"
+#include "system/thread_cores.h"
 
 namespace latte::system {
 
@@ -33,6 +34,10 @@ constexpr auto kSpin = std::chrono::microseconds(50);
 /// How often a spinning thread yields its core: on a busy machine the thread that it waits for may
 /// need that core.
 constexpr auto kYield = std::chrono::microseconds(10);
+/// How long a loop waits for a helper that did not come to the one before, until it moves it, and
+/// how long that helper is not moved again.
+constexpr auto kPatience = std::chrono::microseconds(20);
+constexpr auto kMoveAgain = std::chrono::milliseconds(10);
 /// If a thread could not be started, how long no further one is tried.
 constexpr auto kStartAgain = std::chrono::seconds(1);
 
@@ -84,11 +89,15 @@ struct ThreadPool::Loop {
   alignas(64) std::atomic<int> helpers{0};
   static constexpr int kCallerSleeps = 1 << 30;
 
+  /// Returns false if no iteration was left.
+  bool work_once() {
+    const int64_t index = next.fetch_add(1, std::memory_order_relaxed);
+    if (index >= count) return false;
+    call(context, index);
+    return true;
+  }
   void work() {
-    for (;;) {
-      const int64_t index = next.fetch_add(1, std::memory_order_relaxed);
-      if (index >= count) return;
-      call(context, index);
+    while (work_once()) {
     }
   }
 
@@ -116,7 +125,11 @@ struct alignas(64) ThreadPool::Helper {
   static constexpr int kAwake = 0, kAsleep = 1, kCalled = 2;
   std::atomic<int> state{kAwake};
   std::atomic<Loop*> loop{nullptr};  // taken by the helper, or taken back by the loop's caller
-  bool started = false;              // whether the thread runs; used by the claiming loop
+  // Used by the claiming loop:
+  bool started = false;     // whether the thread runs
+  bool missed = false;      // whether it did not come to the last loop that called it
+  Clock::time_point moved;  // when it was last moved to another core
+  ThreadCores cores;
 
   /// Gives the helper a loop and wakes it if it sleeps. Returns whether it slept.
   bool call(Loop& to) {
@@ -124,6 +137,15 @@ struct alignas(64) ThreadPool::Helper {
     if (state.exchange(kCalled, std::memory_order_acq_rel) != kAsleep) return false;
     futex_wake(&state);
     return true;
+  }
+
+  /// Moves a helper that has not come yet to `loop` away from its caller's core.
+  bool move(const Loop& to, int core, Clock::time_point now) {
+    if (!missed || loop.load(std::memory_order_relaxed) != &to || now - moved < kMoveAgain) {
+      return false;
+    }
+    moved = now;
+    return cores.leave(core);
   }
 
   /// On the helper's thread: spins, then sleeps, until call() is called.
@@ -145,7 +167,7 @@ struct ThreadPool::State {
   std::unique_ptr<Helper[]> helpers;
   alignas(64) std::atomic<int> busy{0};    // callers inside loops, plus claimed helpers
   std::atomic<Clock::rep> start_again{0};  // no thread is started before this time
-  std::atomic<uint64_t> loops{0}, called{0}, wake_ups{0}, helped{0};
+  std::atomic<uint64_t> loops{0}, called{0}, wake_ups{0}, helped{0}, moved{0};
 };
 
 /// The helpers of one loop. Counts them and the loop's caller as busy for as long as it lives.
@@ -232,6 +254,7 @@ bool ThreadPool::start(int index) {
 
 void ThreadPool::help(Helper& helper) {
   pthread_setname_np(pthread_self(), "latte-helper");
+  helper.cores.learn();
   for (;;) {
     helper.await_call();
     // Null if the loop's caller has taken it back (dismiss_helpers).
@@ -260,11 +283,34 @@ void ThreadPool::call_helpers(Loop& loop, Claim& claim) {
   state_->wake_ups.fetch_add(wake_ups, std::memory_order_relaxed);
 }
 
+/// The caller's part of a loop. Linux may wake a helper on its caller's core although another is
+/// idle: where two cores share a cache it hardly looks for one, and a virtual machine's cores that
+/// sleep do not count as idle. The helper would wait there for the end of the caller's time slice,
+/// and so in every later loop.
+void ThreadPool::work_as_caller(Loop& loop, const Claim& claim) {
+  bool missed = false;
+  claim.each([&](int index) { missed |= state_->helpers[static_cast<size_t>(index)].missed; });
+  if (missed) {
+    const auto begin = Clock::now();
+    auto now = begin;
+    while (now - begin < kPatience && loop.work_once()) now = Clock::now();
+    const int core = sched_getcpu();
+    claim.each([&](int index) {
+      Helper& helper = state_->helpers[static_cast<size_t>(index)];
+      // With fewer cores than threads some wait in any case.
+      if (now - begin < kPatience || helper.cores.count() < threads_) return;
+      if (helper.move(loop, core, now)) state_->moved.fetch_add(1, std::memory_order_relaxed);
+    });
+  }
+  loop.work();
+}
+
 /// Takes the loop back from helpers that have not begun it, and waits for the others.
 void ThreadPool::dismiss_helpers(Loop& loop, const Claim& claim) {
   claim.each([&](int index) {
-    auto& given = state_->helpers[static_cast<size_t>(index)].loop;
-    if (given.exchange(nullptr, std::memory_order_acq_rel) != nullptr) {
+    Helper& helper = state_->helpers[static_cast<size_t>(index)];
+    helper.missed = helper.loop.exchange(nullptr, std::memory_order_acq_rel) != nullptr;
+    if (helper.missed) {
       loop.helpers.fetch_sub(1, std::memory_order_relaxed);
     }
   });
@@ -279,7 +325,7 @@ void ThreadPool::run(int64_t count, int threads, Call call, const void* context)
   Claim claim(*state_, threads_, wanted);
   if (claim.empty()) return loop.work();
   call_helpers(loop, claim);
-  loop.work();
+  work_as_caller(loop, claim);
   dismiss_helpers(loop, claim);
 }
 
@@ -287,7 +333,8 @@ ThreadPool::Counts ThreadPool::counts() const {
   return {state_->loops.load(std::memory_order_relaxed),
           state_->called.load(std::memory_order_relaxed),
           state_->wake_ups.load(std::memory_order_relaxed),
-          state_->helped.load(std::memory_order_relaxed)};
+          state_->helped.load(std::memory_order_relaxed),
+          state_->moved.load(std::memory_order_relaxed)};
 }
 
 int default_threads(int cores, double limit) {

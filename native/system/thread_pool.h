@@ -36,6 +36,7 @@ class ThreadPool {
     uint64_t called = 0;    // helpers that loops were given
     uint64_t wake_ups = 0;  // of those: helpers that slept, each woken by one system call
     uint64_t helped = 0;    // of those: helpers that came before their loop had ended
+    uint64_t moved = 0;     // helpers that waited on their caller's core and were sent to another
   };
   Counts counts() const;
 
@@ -48,6 +49,7 @@ class ThreadPool {
 
   void run(int64_t count, int threads, Call call, const void* context);
   void call_helpers(Loop& loop, Claim& claim);
+  void work_as_caller(Loop& loop, const Claim& claim);
   void dismiss_helpers(Loop& loop, const Claim& claim);
   bool start(int index);
   void help(Helper& helper);

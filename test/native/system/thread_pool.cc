@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <numeric>
 #include <thread>
 #include <vector>
@@ -17,6 +18,7 @@ namespace {
 
 using namespace latte;
 using system::ThreadPool;
+using Clock = std::chrono::steady_clock;
 
 /// Makes a pool that is never destroyed.
 ThreadPool& pool_of(int threads) { return *new ThreadPool(threads); }
@@ -123,6 +125,65 @@ TEST("several callers have helpers at the same time") {
   pool.parallel_for(2, 2, [&](int64_t) { pool.parallel_for(100, 2, [&](int64_t) { ++inner; }); });
   EXPECT_EQ(inner.load(), uint64_t{200});
   EXPECT(pool.counts().called >= 2);
+});
+
+/// Threads that keep all cores at work while this object lives.
+class BusyCores {
+ public:
+  explicit BusyCores(int count) {
+    for (int i = 0; i < count; ++i) {
+      threads_.emplace_back([this] {
+        while (!end_) work_for(std::chrono::microseconds(100));
+      });
+    }
+  }
+  ~BusyCores() {
+    end_ = true;
+    for (auto& thread : threads_) thread.join();
+  }
+  BusyCores(const BusyCores&) = delete;
+  BusyCores& operator=(const BusyCores&) = delete;
+
+  static void work_for(Clock::duration time) {
+    for (const auto begin = Clock::now(); Clock::now() - begin < time;) {
+    }
+  }
+
+ private:
+  std::vector<std::thread> threads_;
+  std::atomic<bool> end_{false};
+};
+
+/// Loops that a helper misses while the cores are busy, and loops that wait for it.
+void run_loops(ThreadPool& pool, int threads, int rounds) {
+  for (int round = 0; round < rounds; ++round) {
+    pool.parallel_for(threads, threads, [](int64_t) {});
+    pool.parallel_for(20 * threads, threads,
+                      [](int64_t) { BusyCores::work_for(std::chrono::microseconds(5)); });
+    if (round % 10 == 0) pause_for_sleep();
+  }
+}
+
+TEST("a helper that does not come is moved, but seldom") {
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  if (system::default_threads(cores, system::kUnlimited) < 2) return;
+  const BusyCores busy(cores);
+  ThreadPool& pool = pool_of(2);
+  const auto begin = Clock::now();
+  for (int i = 0; i < 100 && pool.counts().moved == 0; ++i) run_loops(pool, 2, 20);
+  const auto moved = pool.counts().moved;
+  EXPECT(moved > 0);
+  // At most once in ten milliseconds.
+  EXPECT(moved <=
+         1 + static_cast<uint64_t>((Clock::now() - begin) / std::chrono::milliseconds(10)));
+});
+
+TEST("helpers of a pool with more threads than cores are not moved") {
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  const BusyCores busy(cores);
+  ThreadPool& pool = pool_of(cores + 1);
+  run_loops(pool, cores + 1, 50);
+  EXPECT_EQ(pool.counts().moved, uint64_t{0});
 });
 
 TEST("sums are right for many callers at once") {
