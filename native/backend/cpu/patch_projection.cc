@@ -25,7 +25,6 @@
 #define HWY_TARGET_INCLUDE "backend/cpu/patch_projection.cc"
 #include "hwy/foreach_target.h"
 #include "backend/cpu/linear_weights.h"
-#include "backend/cpu/simd/norm-inl.h"
 #include "backend/cpu/operations.h"
 #include "backend/cpu/patch_rows.h"
 #include "backend/cpu/simd/patch_tile-inl.h"
@@ -209,28 +208,11 @@ class PatchKernel {
     void multiply_direct() const {
       const auto visit = [&](int64_t i, int64_t first, int64_t last) {
         each_run(
-            first, last,
+            kernel_.dim_, first, last,
             [&](int64_t begin, int64_t end) { direct_panels<kAddend, kStream>(i, begin, end); },
             [&](int64_t panel) { edge_panel<kAddend>(i, panel); });
       };
       for_each(kernel_.depth_ * int64_t{sizeof(float)}, visit);
-    }
-
-    /// Calls whole(first, last) for panels that lie in one half of the channels, and edge(panel)
-    /// for one that crosses the middle or the end of a row.
-    template <class Whole, class Edge>
-    void each_run(int64_t first, int64_t last, const Whole& whole, const Edge& edge) const {
-      const int64_t dim = kernel_.dim_, half = dim / 2;
-      for (int64_t panel = first, next; panel < last; panel = next) {
-        const int64_t column = panel * kPatchPanel;
-        const int64_t count = ((column < half ? half : dim) - column) / kPatchPanel;
-        next = panel + std::clamp<int64_t>(count, 1, last - panel);
-        if (count > 0) {
-          whole(panel, next);
-        } else {
-          edge(panel);
-        }
-      }
     }
 
     /// positions[r] and outputs[r] of a tile's row r, from a column on.
@@ -343,7 +325,7 @@ class PatchKernel {
       };
       for_each(depth * int64_t{sizeof(BFloatGroup)}, [&](int64_t i, int64_t first, int64_t last) {
         each_run(
-            first, last,
+            kernel_.dim_, first, last,
             [&](int64_t begin, int64_t end) {
               BFloatPatches patches = patches_at(i, begin);
               ends(i, begin * kPatchPanel, patches.positions, patches.outputs);
@@ -420,33 +402,9 @@ class PatchKernel {
     void finish_row(const float* values, Moments norm, const PatchRow& row) const {
       T* to = static_cast<T*>(row.output);
       const int64_t dim = kernel_.dim_, half = dim / 2;
-      finish_half<kScaled, kStream>(values, norm, row.positions[0], to, half);
-      finish_half<kScaled, kStream>(values + half, norm, row.positions[1], to + half, dim - half);
-    }
-
-    template <bool kScaled, bool kStream>
-    void finish_half(const float* from, Moments norm, const float* position, T* to,
-                     int64_t count) const {
-      const V mean = hn::Set(df, norm.mean), scale = hn::Set(df, norm.inverse_deviation);
-      const auto finished = [&](V value, V position) HWY_ATTR {
-        if constexpr (kScaled) value = hn::Mul(hn::Sub(value, mean), scale);
-        return hn::Add(value, position);
-      };
-      int64_t i = 0;
-      for (; i + kPatchPanel <= count; i += kPatchPanel) {
-        V values[kPatchVectors];
-#pragma GCC unroll 16
-        for (int v = 0; v < kPatchVectors; ++v) {
-          const int64_t at = i + v * kStep;
-          values[v] = finished(hn::LoadU(df, from + at), hn::LoadU(df, position + at));
-        }
-        put<kStream>(values, to + i);
-      }
-      for (; i < count; i += kStep) {
-        const auto some = static_cast<size_t>(std::min(kStep, count - i));
-        store_some(finished(load_some(from + i, some), load_some(position + i, some)), to + i,
-                   some);
-      }
+      finish_channels<kScaled, kStream>(values, norm, row.positions[0], to, half);
+      finish_channels<kScaled, kStream>(values + half, norm, row.positions[1], to + half,
+                                        dim - half);
     }
 
     const PatchKernel& kernel_;

@@ -14,6 +14,7 @@
 #include <algorithm>
 
 #include "backend/cpu/simd/bfloat_dot.h"
+#include "backend/cpu/simd/norm-inl.h"
 #include "backend/cpu/simd/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -232,6 +233,51 @@ HWY_INLINE void normalise_tile(float* HWY_RESTRICT tile, int64_t depth,
   std::copy_n(padded, kPatchRows, scales);
   for (int64_t k = 0; k < depth; ++k) {
     for (int r = 0; r < kPatchRows; ++r) tile[k * kPatchRows + r] *= scales[r];
+  }
+}
+
+/// Calls whole(first, last) for panels that lie in one half of a row's `dim` channels, and
+/// edge(panel) for one that crosses the middle or the end of the row.
+template <class Whole, class Edge>
+HWY_INLINE void each_run(int64_t dim, int64_t first, int64_t last, const Whole& whole,
+                         const Edge& edge) {
+  const int64_t half = dim / 2;
+  for (int64_t panel = first, next; panel < last; panel = next) {
+    const int64_t column = panel * kPatchPanel;
+    const int64_t count = ((column < half ? half : dim) - column) / kPatchPanel;
+    next = panel + std::clamp<int64_t>(count, 1, last - panel);
+    if (count > 0) {
+      whole(panel, next);
+    } else {
+      edge(panel);
+    }
+  }
+}
+
+/// Finishes `count` channels of a row: normalises them if kScaled, adds the positions, and stores
+/// them.
+template <bool kScaled, bool kStream, class T>
+HWY_INLINE void finish_channels(const float* from, Moments norm, const float* positions, T* to,
+                                int64_t count) {
+  constexpr auto lanes = static_cast<int64_t>(kLanes);
+  const V mean = hn::Set(df, norm.mean), scale = hn::Set(df, norm.inverse_deviation);
+  const auto finished = [&](V value, V position) HWY_ATTR {
+    if constexpr (kScaled) value = hn::Mul(hn::Sub(value, mean), scale);
+    return hn::Add(value, position);
+  };
+  int64_t i = 0;
+  for (; i + kPatchPanel <= count; i += kPatchPanel) {
+    V values[kPatchVectors];
+#pragma GCC unroll 16
+    for (int v = 0; v < kPatchVectors; ++v) {
+      const int64_t at = i + v * lanes;
+      values[v] = finished(hn::LoadU(df, from + at), hn::LoadU(df, positions + at));
+    }
+    put<kStream>(values, to + i);
+  }
+  for (; i < count; i += lanes) {
+    const auto some = static_cast<size_t>(std::min(lanes, count - i));
+    store_some(finished(load_some(from + i, some), load_some(positions + i, some)), to + i, some);
   }
 }
 
