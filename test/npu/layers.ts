@@ -34,7 +34,7 @@ function conditions(): { timestep: number[]; resolution: Tensor; aspectRatio: Te
   };
 }
 
-/** The layers whose figures are in docs/ascend.md. */
+/** The layers whose figures are in docs/ascend-operations.md. */
 export const kinds: Record<string, (device: string, dtype: FloatDType) => Omit<Forward, 'name'>> = {
   PatchEmbed: (device, dtype) => patchEmbed(device, dtype, false),
   'PatchEmbed, layer norm': (device, dtype) => patchEmbed(device, dtype, true),

@@ -130,7 +130,7 @@ std::string KernelLadder::reason_not_to_capture(const AclFunctions& acl, DeviceT
   if (!capture_wanted()) return "switched off by LATTE_ASCEND_CAPTURE=0";
   if (flag_setting("LATTE_ASCEND_SYNC")) return "LATTE_ASCEND_SYNC=1 waits after each operation";
   // CANN 8.1 documents captures for these chips; newer releases also for 310P and 950
-  // (docs/ascend.md).
+  // (docs/ascend-operations.md).
   if (!chip.runs_kernels()) return "not tried on " + chip.soc;
   if (kernels_ != nullptr && binary_ == nullptr) {
     return "the plugin's launch functions allocate memory, which cannot be captured";

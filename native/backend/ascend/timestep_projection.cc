@@ -9,7 +9,8 @@ namespace latte::ascend {
 
 namespace {
 
-/// The largest argument for which aclnnSin and aclnnCos are documented (docs/ascend-operations.md).
+/// The smallest range that is documented for aclnnSin and aclnnCos: that of the 310P
+/// (docs/ascend-operations.md).
 constexpr float kLargestArgument = 65504.0f;
 
 /// If the host has the timesteps and there are at most so many sinusoids, computing them there and

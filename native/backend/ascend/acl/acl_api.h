@@ -1,6 +1,6 @@
 // The part of CANN's C interface that we use, declared here, so that no header of CANN is needed to
-// build. Names and values are CANN's; test/twin/abi_check.cc compares all of them with the real
-// headers (docs/ascend.md records which).
+// build. Names and values are CANN's; test/twin/abi_check.cc compares them, except aclnn's two
+// codes, with the real headers (docs/ascend.md records which).
 //
 // Each X(name, result, parameters) is one function that is looked up in a library.
 #pragma once

@@ -379,7 +379,7 @@ void DeviceThread::recover(const Error& error) {
 }
 
 /// Replaces the context. Streams, events and executors end with their context; device memory and
-/// pinned memory stay (docs/ascend.md has the sources). The old context is destroyed before its
+/// pinned memory stay (docs/ascend-operations.md). The old context is destroyed before its
 /// works land, so that no task uses their memory after that.
 void DeviceThread::renew_context() {
   const std::deque<aclrtEvent> awaited = std::exchange(awaited_, {});
