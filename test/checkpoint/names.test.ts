@@ -31,7 +31,7 @@ const config: LatteConfig = {
   raw: {},
 };
 
-/** [layer, its parameter, diffusers' name, PixArt's name, shape], as SEMANTICS.md lists them. */
+/** [layer, its parameter, diffusers' name, PixArt's name, shape]. */
 const parameters = (
   [
     ['posEmbed', 'proj', 'pos_embed.proj', 'x_embedder.proj', [12, 3, 2, 2]],

@@ -2,7 +2,7 @@ import { round, roundoff, type Float } from './rounding.js';
 
 /**
  * An array of exact values, and how far from them a right implementation may be. That follows from the
- * dtypes alone. Every rounding that SEMANTICS.md allows adds its half unit in the last place, and every
+ * dtypes alone. Every rounding that test/golden/README.md lists adds its half unit in the last place, and every
  * operation passes on the deviations of its inputs. So both an implementation that rounds after each layer
  * and one with more precision inside pass.
  */

@@ -15,7 +15,7 @@ import type { Float } from './rounding.js';
 import { sincosFromGrid } from './sincos.js';
 import { timestepEmbedding, type TimestepOptions } from './timesteps.js';
 
-// The layers of the sibling transformers, as SEMANTICS-FAMILY.md describes them.
+// The layers of the sibling transformers, as diffusers computes them.
 
 export type Parameters = [string, number[]][];
 

@@ -152,7 +152,7 @@ export function adaLayerNormSingle(
   return { modulation: finish(modulation, dtype, hidden), embeddedTimestep: embedded };
 }
 
-/** The names and shapes of the layers' parameters, as SEMANTICS.md lists them. */
+/** The names and shapes of the layers' parameters, as the reference (diffusers) has them. */
 export function mlpParameters(
   prefix: string,
   ins: number,

@@ -170,7 +170,7 @@ function addUnflattened(
 }
 
 /**
- * The names and shapes of parameters, as SEMANTICS.md lists them; without `pos_embed`, which is optional.
+ * The names and shapes of parameters, as the reference has them; without `pos_embed`, which is optional.
  */
 export function patchEmbedParameters(options: PatchEmbedOptions): [string, number[]][] {
   const { embedDim, inChannels, patchSize, bias } = withDefaults(options);

@@ -2,7 +2,7 @@ import { exact, type Approx } from './array.js';
 
 const f32 = Math.fround;
 
-/** Texts of errors that SEMANTICS.md quotes. */
+/** The text of an error that the reference raises, word for word. */
 export const notDivisible = 'embed_dim must be divisible by 2';
 
 /** [sin(pos·ω) | cos(pos·ω)], ω_k = 10000^(−k/(D/2)); everything in float64. Positions of any rank are flattened. */
