@@ -1,4 +1,4 @@
-// node scripts/demo/make-checkpoint.mjs <folder>
+// node examples/demo/make-checkpoint.mjs <folder>
 //
 // Makes the demo's checkpoint, with the shapes and the names of Latte-XL as diffusers'
 // LatteTransformer3DModel stores it, in float32, and an input file. All values are random from fixed

@@ -1,4 +1,4 @@
-// node scripts/demo/check.mjs <folder> <output.safetensors>
+// node examples/demo/check.mjs <folder> <output.safetensors>
 //
 // Computes a sample of the entries of every output of `embed` again, in double precision and straight
 // from the formulas, and compares. Of the library it uses only the reader of files.
