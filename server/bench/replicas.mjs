@@ -5,7 +5,7 @@
 //   --device cpu    a checkpoint of Latte-1's size; the processors are shared with the load generator
 //   --device npu:0  a small checkpoint, for the simulated NPU with a fixed time for each launch:
 //                   LATTE_TWIN_LAUNCH_US=20000 LATTE_TWIN_DELAY=0 scripts/twin.sh node …
-// Needs haproxy, and a build (scripts/serve.sh --help builds it). --check 1.8 fails below that ratio.
+// Needs haproxy, and a build (server/serve.sh --help builds it). --check 1.8 fails below that ratio.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';

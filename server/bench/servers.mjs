@@ -4,7 +4,7 @@
 // and latencies, in turns, and where this server's time goes. Both compute in float32 with one thread on
 // the same weights, of Latte-1's size. The answers are compared first. gRPC carries binary tensors to
 // both; mlserver's REST has JSON only, so REST is measured here alone.
-// Needs server/bench/setup.sh, and a build (scripts/serve.sh --help builds it).
+// Needs server/bench/setup.sh, and a build (server/serve.sh --help builds it).
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';

@@ -4,7 +4,7 @@
 // requests are open, one replica is killed and started again, one is drained and started again, and one
 // is restarted at once. Each request has its own id and inputs. It must get exactly one answer, with its
 // id and the bytes that an undisturbed replica gave. With --proxy-retries HAProxy itself also sends
-// requests again, and hides most of the failures. Needs haproxy and a build (scripts/serve.sh --help
+// requests again, and hides most of the failures. Needs haproxy and a build (server/serve.sh --help
 // builds it).
 import { Buffer } from 'node:buffer';
 import { mkdtempSync, rmSync } from 'node:fs';

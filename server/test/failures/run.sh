@@ -3,5 +3,5 @@
 # haproxy.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
-scripts/serve.sh --help >/dev/null
+server/serve.sh --help >/dev/null
 exec node server/test/failures/main.mjs "$@"

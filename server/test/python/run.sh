@@ -27,7 +27,7 @@ trap stop EXIT
 # Starts the service with the small checkpoint; sets $http and $grpc.
 start() {
   [ -z "$server" ] || return 0
-  "$root/scripts/serve.sh" --model "$root/test/checkpoint/fixtures/models/latte-odd" \
+  "$root/server/serve.sh" --model "$root/test/checkpoint/fixtures/models/latte-odd" \
     --device cpu --http 0 --grpc 0 >"$log" &
   server=$!
   until grep -q '"ready' "$log"; do
