@@ -12,29 +12,24 @@
 # toolkit's headers first.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-usage="usage: $0 [--soc Ascend910B1] [--to folder] [toolkit folder]"
+usage() {
+  echo "usage: $0 [--soc Ascend910B1] [--to folder] [toolkit folder]" >&2
+  exit 2
+}
 soc=Ascend910B1
 to=
 toolkit=${ASCEND_HOME_PATH:-}
 while [ $# -gt 0 ]; do
   case $1 in
     --soc | --to)
-      if [ $# -lt 2 ]; then
-        echo "$usage" >&2
-        exit 2
-      fi
+      [ $# -ge 2 ] || usage
       if [ "$1" = --soc ]; then soc=$2; else to=$2; fi
-      shift 2
-      ;;
-    -*)
-      echo "$usage" >&2
-      exit 2
-      ;;
-    *)
-      toolkit=$1
       shift
       ;;
+    -*) usage ;;
+    *) toolkit=$1 ;;
   esac
+  shift
 done
 if [ -z "$toolkit" ] || [ ! -d "$toolkit" ]; then
   echo "Give the folder of a CANN toolkit, or set ASCEND_HOME_PATH (found: '$toolkit')." >&2
@@ -54,11 +49,15 @@ fi
 
 "$root/scripts/check-toolkit.sh" --abi "$toolkit"
 
+# build_in FOLDER [OPTION …]
+build_in() {
+  # The toolkit's scripts read what CMake writes for make.
+  cmake -S "$root/native/backend/ascend/kernels" -B "$1" -G 'Unix Makefiles' "${@:2}" \
+    -DCMAKE_BUILD_TYPE=Release -DASCEND_CANN_PACKAGE_PATH="$toolkit" -DSOC_VERSION="$soc" &&
+    cmake --build "$1" --parallel "$(nproc)"
+}
 build=$work/ascend-kernels-$soc
-# The toolkit's scripts read what CMake writes for make.
-cmake -S "$root/native/backend/ascend/kernels" -B "$build" -G 'Unix Makefiles' \
-  -DCMAKE_BUILD_TYPE=Release -DASCEND_CANN_PACKAGE_PATH="$toolkit" -DSOC_VERSION="$soc"
-cmake --build "$build" --parallel "$(nproc)"
+build_in "$build"
 mkdir -p "$to"
 cmake --install "$build" --prefix "$to" --component latte_plugin
 echo "Built $to/liblatte_ascend_kernels.so for $soc"
@@ -66,10 +65,7 @@ echo "Built $to/liblatte_ascend_kernels.so for $soc"
 # Launching from the device binary takes less work. It was never built with a real toolkit, so without it the
 # plugin's own launch functions are used.
 rm -f "$to/latte_ascend_kernels.o"
-if cmake -S "$root/native/backend/ascend/kernels" -B "$build-binary" -G 'Unix Makefiles' \
-  -DCMAKE_BUILD_TYPE=Release -DASCEND_CANN_PACKAGE_PATH="$toolkit" -DSOC_VERSION="$soc" \
-  -DLATTE_KERNEL_BINARY=ON -DCMAKE_INSTALL_PREFIX="$build-binary/installed" &&
-  cmake --build "$build-binary" --parallel "$(nproc)" &&
+if build_in "$build-binary" -DLATTE_KERNEL_BINARY=ON -DCMAKE_INSTALL_PREFIX="$build-binary/installed" &&
   cp "$build-binary/installed/fatbin/latte_kernel_binary/latte_kernel_binary.o" \
     "$to/latte_ascend_kernels.o"; then
   echo "Built $to/latte_ascend_kernels.o for $soc"
