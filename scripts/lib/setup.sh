@@ -5,6 +5,8 @@
 #                                prints their packages and exits with 2
 #   latte_npm_ci                 installs the exact dependencies of package-lock.json
 #   latte_build [--werror]       builds the addon (build/Release) and the JavaScript (dist)
+#   latte_pip FOLDER ARGUMENT …  installs Python packages into a folder, unless that was done
+#   latte_install FOLDER         copies the package there, as users get it, with all addons of prebuilds/
 
 latte_say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 
@@ -135,6 +137,22 @@ latte_npm_ci() {
   latte_say 'Installing the npm dependencies'
   # Without the install script: latte_build builds the addon once, with the caller's options.
   npm ci --ignore-scripts --no-audit --no-fund </dev/null
+}
+
+latte_pip() {
+  local folder=$1
+  shift
+  [ "$(cat "$folder/done" 2>/dev/null)" != "$*" ] || return 0
+  rm -rf "$folder" &&
+    python3 -m pip install --quiet --disable-pip-version-check --target "$folder" "$@" </dev/null &&
+    echo "$*" >"$folder/done"
+}
+
+latte_install() {
+  rm -rf "$1"
+  mkdir -p "$1"
+  cp -r dist prebuilds package.json "$1/"
+  ln -s "$PWD/node_modules" "$1/node_modules"
 }
 
 # _latte_build_addon ON|OFF: builds the addon; ON makes warnings errors.

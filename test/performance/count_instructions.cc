@@ -1,6 +1,6 @@
 // Runs each CPU kernel once at a small size, between marks for what counts its instructions:
 // valgrind's callgrind, which writes one file a case, or on AArch64 the plugin qemu_counter.c.
-// scripts/count-instructions.sh builds, runs and reads it.
+// count-instructions.sh builds, runs and reads it.
 #if defined(__aarch64__)
 #include <sys/syscall.h>
 #include <unistd.h>

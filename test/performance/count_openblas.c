@@ -1,5 +1,5 @@
 // OpenBLAS' float32 product for the shapes of count_instructions.cc, between the same marks, which
-// qemu_counter.c reads. scripts/count-openblas.sh builds and runs it.
+// qemu_counter.c reads. count-openblas.sh builds and runs it.
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>

@@ -1,6 +1,6 @@
 // forward-loop.mjs <way> <forwards>
 //
-// Runs many forwards of one small layer, for scripts/count-system-calls.sh. Prints as JSON how often this
+// Runs many forwards of one small layer, for count-system-calls.sh. Prints as JSON how often this
 // process's threads went to sleep during these (voluntary context switches). Ways:
 //   sync          forwardSync on the JavaScript thread
 //   async         forward, each awaited

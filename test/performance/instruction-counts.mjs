@@ -1,4 +1,4 @@
-// Reads the counts that scripts/count-instructions.sh has made, and prints them as JSON. --update writes
+// Reads the counts that count-instructions.sh has made, and prints them as JSON. --update writes
 // them into the file of bounds; --check fails if a kernel takes more instructions than allowed.
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -49,7 +49,7 @@ function beyond(report, committed) {
       ([title, count]) =>
         `${title}: ${count} instructions by ${report.compiler}, ` +
         `${committed.counts[title]} by ${committed.compiler}; ` +
-        'scripts/count-instructions.sh --update takes a change that is meant',
+        'test/performance/count-instructions.sh --update takes a change that is meant',
     );
 }
 

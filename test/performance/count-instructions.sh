@@ -3,15 +3,14 @@
 # every run, whatever else the machine does. One thread. The kernels are the object files of the addon
 # itself.
 #
-#   scripts/count-instructions.sh          AVX2, under valgrind, which knows no AVX-512; needs
-#                                          `npm run build` first
-#   scripts/count-instructions.sh --neon   AArch64, under qemu, of the addon that the package carries;
-#                                          needs scripts/check-aarch64.sh first, which calls this
+#   count-instructions.sh          AVX2, under valgrind, which knows no AVX-512; needs `npm run build` first
+#   count-instructions.sh --neon   AArch64, under qemu, of the addon that the package carries; needs
+#                                  scripts/check-aarch64.sh first, which calls this
 #
-# --update writes the counts into test/performance/instructions[-neon].json, after an intended change.
+# --update writes the counts into instructions[-neon].json, after an intended change.
 # --check fails if a count is more than the committed one allows.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 neon='' option=''
 for argument in "$@"; do
@@ -37,12 +36,7 @@ folder=$(mktemp -d "${TMPDIR:-/tmp}/latte-count.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 export LATTE_NUM_THREADS=1
 if [ -n "$neon" ]; then
-  # The version of the plugin interface that this qemu accepts: 1 before qemu 9, then 2.
-  major=$(qemu-aarch64 --version | sed -n 's/^qemu-aarch64 version \([0-9]*\).*/\1/p')
-  gcc -O2 -shared -fPIC -DQEMU_PLUGIN_VERSION=$((major < 9 ? 1 : 2)) test/performance/qemu_counter.c \
-    -o "$folder/counter.so"
-  qemu-aarch64 -L /usr/aarch64-linux-gnu -plugin "$folder/counter.so" "$count" \
-    >"$folder/names" 2>"$folder/counts"
+  test/performance/count-under-qemu.sh "$folder" "$count"
   instruction_set=$(tail -n 1 "$folder/names")
 else
   instruction_set=$(env LATTE_CPU_TARGET=AVX2 valgrind --tool=callgrind \
@@ -52,4 +46,5 @@ else
   }
 fi
 
-node scripts/lib/instruction-counts.mjs "$folder" "$instruction_set" "$build/compiler" "$bounds" "$option"
+node test/performance/instruction-counts.mjs \
+  "$folder" "$instruction_set" "$build/compiler" "$bounds" "$option"

@@ -1,4 +1,4 @@
-// system-calls.mjs <folder> <few> <many> [check]: the table of scripts/count-system-calls.sh.
+// system-calls.mjs <folder> <few> <many> [check]: the table of count-system-calls.sh.
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';

@@ -3,7 +3,7 @@
 # and sizes of the thread pool. Needs `npm run build` and strace. Two runs that differ only in the
 # number of forwards are subtracted from each other, so that only the forwards' own calls remain.
 #
-#   scripts/count-system-calls.sh [--check] [<threads> …]     default: 2 8 32
+#   count-system-calls.sh [--check] [<threads> …]     default: 2 8 32
 #
 # Columns, for each forward: futex calls that wake and that wait, sched_yield, sched_setaffinity, all
 # system calls of the process, and voluntary context switches of the helpers and of the other threads
@@ -11,7 +11,7 @@
 # helpers that its loops ask for, and their callers, or sets an affinity where the pool has more threads
 # than the machine cores.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 check=''
 if [ "${1:-}" = --check ]; then
@@ -35,4 +35,4 @@ for threads in "${sizes[@]}"; do
     done
   done
 done
-node scripts/lib/system-calls.mjs "$folder" "$few" "$many" "$check"
+node test/performance/system-calls.mjs "$folder" "$few" "$many" "$check"
