@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the addons that the npm package carries, prebuilds/linux-<platform>/latte.node, each with its
 # debug symbols in a file of their own, which the package leaves out. Platforms: x64 and arm64 for
-# hosts with glibc, x64-musl and arm64-musl for hosts with musl (Alpine).
+# hosts with glibc, x64-musl and arm64-musl for hosts with musl (Alpine). The presets prebuilds/<platform>
+# of CMakePresets.json describe the builds.
 #
 # Runs on any x86-64 or AArch64 Linux with Node and npm; installs pip for Python 3 and CMake where they
 # are missing, as root, with apt-get or dnf. The compiler (zig), ninja and Highway's headers come from
@@ -18,18 +19,10 @@ latte_ensure_tools prebuilds
 
 zig_version=0.17.1
 ninja_version=1.13.2
-tools=build-prebuilds/tools-$zig_version-$ninja_version
-
-[ -d node_modules/node-addon-api ] && [ -d node_modules/@img/sharp-libvips-dev ] ||
-  npm ci --ignore-scripts --no-audit --no-fund </dev/null
-if [ ! -e "$tools/done" ]; then
-  rm -rf "$tools"
-  python3 -m pip install --quiet --disable-pip-version-check --target "$tools" \
-    "ziglang==$zig_version" "ninja==$ninja_version" </dev/null
-  touch "$tools/done"
-fi
-zig=$PWD/$tools/ziglang/zig
-ninja=$PWD/$tools/bin/ninja
+# A path of its own for each version: to CMake another path is another compiler, so it builds anew.
+export ZIG_TOOLS=$PWD/build-prebuilds/tools-$zig_version-$ninja_version
+[ -d node_modules/node-addon-api ] && [ -d node_modules/@img/sharp-libvips-dev ] || latte_npm_ci
+latte_pip "$ZIG_TOOLS" "ziglang==$zig_version" "ninja==$ninja_version"
 
 # The same sources and tools have the same build id, wherever they are built.
 build_id=$({
@@ -40,24 +33,15 @@ build_id=$({
 
 # build_platform <platform> <jobs>
 build_platform() {
-  local arch libc libraries status=0 build=build-prebuilds/$1 out=prebuilds/linux-$1
-  case $1 in
-    x64*) arch=x86_64 ;;
-    *) arch=aarch64 ;;
-  esac
-  case $1 in
-    *-musl) libc=musl ;;
-    *) libc=gnu.2.28 ;;
-  esac
-  mkdir -p "$build"
+  local target libraries status=0 build=build-prebuilds/$1 out=prebuilds/linux-$1
+  cmake --preset "prebuilds/$1" -DLATTE_BUILD_ID="$build_id" </dev/null
   # zig compiles its C++ library for each platform, one file at a time, before it links with it for the first
   # time. Meanwhile ninja compiles the addon's files. The flags are those of the addon's link.
-  "$zig" c++ -target "$arch-linux-$libc" -fPIC -O3 -shared -x c++ /dev/null -o "$build/libraries.so" &
+  target=$(sed -nE 's/^LATTE_ARCH:.*=//p; s/^LATTE_LIBC:.*=/linux-/p' "$build/CMakeCache.txt")
+  "$ZIG_TOOLS/ziglang/zig" c++ -target "${target/$'\n'/-}" -fPIC -O3 -shared -x c++ /dev/null \
+    -o "$build/libraries.so" &
   libraries=$!
-  cmake -S . -B "$build" -G Ninja -DCMAKE_MAKE_PROGRAM="$ninja" -DCMAKE_BUILD_TYPE=Release \
-    -DCMAKE_TOOLCHAIN_FILE=scripts/prebuilds/zig.cmake -DLATTE_ZIG="$zig" -DLATTE_ARCH=$arch -DLATTE_LIBC=$libc \
-    -DLATTE_NPM_HIGHWAY=ON -DLATTE_WERROR=ON -DLATTE_TESTS=OFF -DLATTE_BUILD_ID="$build_id" </dev/null &&
-    cmake --build "$build" --parallel "$2" </dev/null || status=$?
+  cmake --build --preset "prebuilds/$1" --parallel "$2" </dev/null || status=$?
   wait "$libraries" && [ "$status" -eq 0 ] || return 1
   rm -rf "$out"
   mkdir -p "$out"
@@ -66,18 +50,8 @@ build_platform() {
   echo "$out/latte.node: $(stat -c %s "$out/latte.node") bytes, build id $build_id"
 }
 
+[ $# -gt 0 ] || set -- x64 arm64 x64-musl arm64-musl
 builds=()
-platforms=(x64 arm64 x64-musl arm64-musl)
-[ $# -gt 0 ] || set -- "${platforms[@]}"
-for platform in "$@"; do
-  case " ${platforms[*]} " in
-    *" $platform "*) ;;
-    *)
-      echo "'$platform' is not one of ${platforms[*]}" >&2
-      exit 2
-      ;;
-  esac
-done
 jobs=$(($(nproc) / $#))
 for platform in "$@"; do
   build_platform "$platform" "$((jobs > 0 ? jobs : 1))" &
