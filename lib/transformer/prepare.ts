@@ -5,6 +5,7 @@ import { bytesOf } from '../tensor/operations.js';
 import { handleToReadNow } from '../tensor/state.js';
 import { asTensor, type TensorLike } from '../tensor/tensor-like.js';
 import { isTensor, stateOf, Tensor } from '../tensor/tensor.js';
+import { conditionNames, conditionsOf } from './conditions.js';
 import type { AnyLayer } from './layers.js';
 import { checkLiveTensor } from './timesteps.js';
 
@@ -36,37 +37,9 @@ export interface TransformerPrepareOptions {
 }
 
 /** @internal */
-export const prepareNames = [
-  'timesteps',
-  'encoderHiddenStates',
-  'encoderHiddenStatesImage',
-  'pooledProjection',
-  'guidance',
-  'additionTCond',
-  'ofs',
-  'resolution',
-  'aspectRatio',
-  'batchSize',
-] as const;
+export const prepareNames = ['timesteps', ...conditionNames, 'batchSize'] as const;
 
 type Given = Partial<TransformerPrepareOptions>;
-
-/** The conditions that a model's `prepare` takes. @internal */
-export type ConditionName = Exclude<(typeof prepareNames)[number], 'timesteps' | 'batchSize'>;
-
-/** The conditions that a model needs, and those that may be left out. @internal */
-export function conditionsOf({ inputs, text, time, image, sizes }: Conditioning): {
-  needed: ConditionName[];
-  optional: ConditionName[];
-} {
-  const needed: ConditionName[] = [...inputs];
-  if (sizes === true) needed.push('resolution', 'aspectRatio');
-  if (text === undefined) return { needed, optional: [] };
-  // A layer that takes text and timesteps, Wan's, needs the text.
-  if (text !== time) return { needed, optional: ['encoderHiddenStates'] };
-  needed.push('encoderHiddenStates');
-  return { needed, optional: image === true ? ['encoderHiddenStatesImage'] : [] };
-}
 
 /**
  * Throws ERR_VALUE if a condition is missing that the model needs, or given that it does not take.
@@ -74,8 +47,7 @@ export function conditionsOf({ inputs, text, time, image, sizes }: Conditioning)
  */
 export function checkGiven(given: Given, conditioning: Conditioning, className: string): void {
   const { needed, optional } = conditionsOf(conditioning);
-  for (const name of prepareNames) {
-    if (name === 'timesteps' || name === 'batchSize') continue;
+  for (const name of conditionNames) {
     if (given[name] === undefined && needed.includes(name)) {
       throw new LatteError('ERR_VALUE', `${name} is missing: ${className} needs it`);
     }

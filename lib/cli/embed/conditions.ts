@@ -1,5 +1,6 @@
 import { LatteError } from '../../errors.js';
 import type { FloatDType } from '../../tensor/dtype.js';
+import { conditionNames, type ConditionName } from '../../transformer/conditions.js';
 import type { Source } from '../options.js';
 
 /** The options that give a model's conditions. Each model takes some of them. */
@@ -27,16 +28,11 @@ export interface EmbedOptions extends ConditionOptions {
   json?: boolean;
 }
 
-const names: readonly (keyof ConditionOptions)[] = [
-  'caption',
-  'image',
-  'pooledProjection',
-  'guidance',
-  'additionTCond',
-  'ofs',
-  'resolution',
-  'aspectRatio',
-];
+/** The option that gives a condition of `prepare`. */
+export function optionOf(name: ConditionName): keyof ConditionOptions {
+  if (name === 'encoderHiddenStates') return 'caption';
+  return name === 'encoderHiddenStatesImage' ? 'image' : name;
+}
 
 /** The option as it is typed: --pooled-projection. */
 function typed(name: string): string {
@@ -54,6 +50,7 @@ export function refuseOthers(
   model: string,
   taken: readonly (keyof ConditionOptions)[],
 ): void {
+  const names = conditionNames.map(optionOf);
   const other = names.find((name) => options[name] !== undefined && !taken.includes(name));
   if (other === undefined) return;
   const known = taken.length === 0 ? 'no condition' : taken.map(typed).join(', ');

@@ -1,11 +1,11 @@
 import { LatteError, showShape } from '../../errors.js';
 import type { AnyLayer, TransformerEmbeddings, TransformerPrepareOptions } from '../../index.js';
 import type { Tensor } from '../../tensor/tensor.js';
-import type { ConditionName } from '../../transformer/prepare.js';
+import { conditionsOf } from '../../transformer/conditions.js';
 import { readInput } from '../inputs.js';
 import type { Source } from '../options.js';
 import type { Progress } from '../progress.js';
-import { missing, refuseOthers, type ConditionOptions, type EmbedOptions } from './conditions.js';
+import { missing, optionOf, refuseOthers, type EmbedOptions } from './conditions.js';
 import { stackSteps } from './stack-steps.js';
 
 /** The weight [D, K] or [K] of a layer that has the number of channels of an input. */
@@ -22,12 +22,6 @@ function channels(layer: AnyLayer, input: 'text' | 'pooled' | 'image'): number {
   return shapes.get(name)!.at(-1)!;
 }
 
-/** The option of a condition. */
-function optionOf(name: ConditionName): keyof ConditionOptions {
-  if (name === 'encoderHiddenStates') return 'caption';
-  return name === 'encoderHiddenStatesImage' ? 'image' : name;
-}
-
 /** Computes what `embed` writes for a model that TransformerEmbeddings reads. */
 export async function embedTransformer(
   model: TransformerEmbeddings,
@@ -36,7 +30,6 @@ export async function embedTransformer(
   progress: Progress,
 ): Promise<Map<string, Tensor>> {
   const { CogVideoXPatchEmbed } = await import('../../index.js');
-  const { conditionsOf } = await import('../../transformer/prepare.js');
   const { className, conditioning, layers } = model;
   const { needed, optional } = conditionsOf(conditioning);
   const patches = layers[conditioning.latent]!;
