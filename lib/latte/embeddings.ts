@@ -163,19 +163,16 @@ export class LatteEmbeddings {
     const { signal } = checkOptions(settings, ['signal'], 'the last argument');
     const stop = signal === undefined ? {} : { signal: checkSignal(signal) };
     const { timesteps, caption, conditions, batch } = this.#checkPrepare(given);
-    // If the sizes of a batch differ, all S·B rows are computed. Else the S rows of the timesteps suffice.
+    // If the sizes of a batch differ, a step has B rows. Else one row serves the whole batch.
     const isOneRow = Object.values(conditions ?? {}).every(({ shape }) => shape[0] === 1);
     const rows = isOneRow ? 1 : batch;
-    using timestep = Tensor.zeros([timesteps.length * rows]);
-    const values = timestep.data as Float32Array;
-    timesteps.forEach((t, i) => values.fill(t, i * rows, (i + 1) * rows));
     // Start both before anything is awaited, because each forward copies the caller's arrays as it
     // starts. The caller may change its arrays as soon as prepare() has returned its promise.
     const [captionResult, stepResult] = await Promise.allSettled([
       this.captionProjection === null
         ? copyAs(caption, this.patchEmbed)
         : this.captionProjection.forward(caption, stop),
-      this.adaLayerNormSingle.forward({ timestep, ...conditions, batchSize: timestep.size }, stop),
+      this.adaLayerNormSingle.forwardSteps(rows, { timestep: timesteps, ...conditions }, stop),
     ]);
     const embedded = stepResult.status === 'fulfilled' ? stepResult.value : undefined;
     const encoderHiddenStates =

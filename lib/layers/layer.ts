@@ -219,8 +219,8 @@ export abstract class Layer<Inputs extends unknown[], Result> {
   }
 
   /**
-   * The steps of a plan, in the layers that add embeddings: each of S timesteps with all rows of the
-   * other conditions, which are embedded once. The results have S·rows rows, step by step.
+   * The steps of a plan: each of S timesteps with all rows of the other conditions, which are embedded
+   * once. The results have S·rows rows, step by step. Layers without such conditions ignore `rows`.
    * @param rows of the other conditions; one of them may have one row.
    * @internal
    */

@@ -75,9 +75,6 @@ export function findDistant(given: Given): (typeof hostNames)[number] | undefine
   });
 }
 
-/** A layer as `prepare` calls it. */
-type Call = (...inputs: unknown[]) => Promise<unknown>;
-
 /** The results of the layer that takes the timesteps. @internal */
 export type TimeResults = Readonly<Record<string, Tensor | null>>;
 
@@ -110,13 +107,8 @@ export function embedTimesteps(
       conditions[name] = commonRow(size, name);
     }
   }
-  const isPerStep = inputs.includes('pooledProjection') || inputs.includes('guidance');
   const isOneRow = Object.values(conditions).every(({ shape }) => shape[0] === 1);
   const rows = isOneRow ? 1 : batch;
-  if (isPerStep) {
-    const input = { timestep: timesteps, ...conditions };
-    return named(layer.forwardSteps(rows, input, stop));
-  }
   if (sinusoids !== undefined) {
     const values = conditions.ofs?.toFloat32Array();
     const steps = sinusoidEmbedding(layer, sinusoids, timesteps, stop);
@@ -124,24 +116,10 @@ export function embedTimesteps(
     const added = sinusoidEmbedding(layers[ofs.layer]!, ofs.sinusoids, values, stop);
     return named(sumOf(steps, added, timesteps.length, rows));
   }
-  const forward: Call = (input) => layer.forward(input, stop);
-  const input: Record<string, unknown> = {
-    timestep: timesteps.flatMap((t) => new Array<number>(rows).fill(t)),
-  };
-  const all = timesteps.length * rows;
-  if (sizes === true) {
-    // The layer repeats sizes by itself, and on their device.
-    const { resolution, aspectRatio } = conditions;
-    Object.assign(input, { resolution, aspectRatio, batchSize: all });
-  }
-  if (additionTCond !== undefined) {
-    input.additionTCond = repeated(conditions.additionTCond!, all);
-  }
-  if (text === time) {
-    input.encoderHiddenStates = given.encoderHiddenStates;
-    input.encoderHiddenStatesImage = given.encoderHiddenStatesImage;
-  }
-  return named(forward(input));
+  const { encoderHiddenStates, encoderHiddenStatesImage } = given;
+  const states = text === time ? { encoderHiddenStates, encoderHiddenStatesImage } : {};
+  const input = { timestep: timesteps, ...conditions, ...states };
+  return named(layer.forwardSteps(rows, input, stop));
 }
 
 async function named(result: Promise<unknown>): Promise<TimeResults> {
@@ -219,14 +197,6 @@ function checkTiles(tensor: Tensor, name: string, batch: number): void {
       `${name} must have a number of rows that divides the batch of ${batch}, but has ${rows}`,
     );
   }
-}
-
-/** The numbers of a tensor [r], repeated a, b, a, b … to `count`. */
-function repeated(tensor: Tensor, count: number): Tensor {
-  const all = Tensor.zeros([count], { dtype: tensor.dtype, device: 'cpu' });
-  const [from, to] = [bytesOf(tensor), bytesOf(all)];
-  for (let at = 0; at < to.length; at += from.length) to.set(from, at);
-  return all;
 }
 
 /**

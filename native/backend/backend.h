@@ -146,14 +146,15 @@ struct LayerNormArgs {
 
 /// The embedding of a timestep plus the embeddings of sizes. Each is two linears on the sinusoids
 /// of a number. The sizes' values are numbered through, over all of `sizes`: the embedding of value
-/// v, s features wide, is added to channels [v·s, (v+1)·s).
+/// v, s features wide, is added to channels [v·s, (v+1)·s). Each timestep serves as many
+/// neighbouring samples.
 struct ConditionEmbeddingArgs {
   struct Size {
     TensorView numbers;  // [rows, values]: sample b uses row (b mod rows)
     int64_t values = 0;
     const LinearWeights *linear_1 = nullptr, *linear_2 = nullptr;  // to s features
   };
-  TensorView timesteps;                                          // [batch], or [1] for all samples
+  TensorView timesteps;                                          // [steps], which divides batch
   const LinearWeights *linear_1 = nullptr, *linear_2 = nullptr;  // to dim features
   std::vector<Size> sizes;
   const Sinusoids* sinusoids = nullptr;       // of all numbers

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "layers/embedding_sum.h"
+
 namespace latte {
 
 namespace {
@@ -114,13 +116,16 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
   int64_t rows = count;
   SizeInput resolution, aspect_ratio;
   if (sized) {
-    const int64_t batch = options.batch_size.value_or(
-        count == 1 ? std::max({int64_t{1}, rows_of(1), rows_of(2)}) : count);
-    if (count != batch && count != 1 && batch != 1) {
+    const int64_t batch = options.rows_per_step.value_or(options.batch_size.value_or(
+        count == 1 ? std::max({int64_t{1}, rows_of(1), rows_of(2)}) : count));
+    if (options.rows_per_step) {
+      rows = rows_of_steps({"timestep", count}, {}, batch);
+    } else if (count != batch && count != 1 && batch != 1) {
       fail(ErrorCode::kShape, "timestep must have 1 or batchSize = ", batch, " values, but has ",
            count);
+    } else if (count == 1) {
+      rows = batch;
     }
-    if (count == 1) rows = batch;
     resolution = check_size(inputs.at(1), "resolution", batch);
     aspect_ratio = check_size(inputs.at(2), "aspectRatio", batch);
     int64_t width = 0;
@@ -139,7 +144,8 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
   plan.input_dtypes = {DType::kFloat32, DType::kFloat32, DType::kFloat32};
   plan.run = [weights = loaded(weights_, "CombinedTimestepSizeEmbeddings"), time_proj = time_proj_,
               config = config_, timestep_config = timestep_config_, size_config = size_config_,
-              resolution, aspect_ratio, count, rows, result,
+              rows_per_step = sized ? options.rows_per_step : std::nullopt, resolution,
+              aspect_ratio, count, rows, result,
               dtype = dtype()](Queue& queue, const Inputs& in, const Outputs& out) {
     if (result == dtype) {
       ConditionEmbeddingArgs all;
@@ -163,7 +169,9 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
     }
     // The timesteps and the numbers of both sizes go into one array, so that one operation projects
     // them all.
-    const int64_t resolutions = rows * resolution.values, ratios = rows * aspect_ratio.values;
+    const int64_t sized_rows = rows_per_step.value_or(rows);
+    const int64_t resolutions = sized_rows * resolution.values;
+    const int64_t ratios = sized_rows * aspect_ratio.values;
     const int64_t n = count + resolutions + ratios;
     const TensorView numbers = queue.scratch_tensor({DType::kFloat32, {n}});
     gather(queue, *in[0], numbers, 0, count);
@@ -177,29 +185,37 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
     const int64_t dim = config.embedding_dim;
     TensorView sum{{dtype, {rows, dim}}, out[0].data};
     if (result != dtype) sum.data = queue.scratch(sum.bytes());
-    run_timestep_embedding(queue, timestep_config, weights->timestep,
-                           part_of_rows(projected, 0, std::min(count, rows)),
-                           LinearOutput::dense(sum));
-    // If one timestep serves all rows, its embedding is computed once and copied.
-    if (count < rows) repeat_elements(queue, sum, dim);
-
-    // Value j of sample i is embedded into channels [j·s, (j+1)·s) of row i, and added there.
-    const auto add_size = [&](int64_t first_number, int64_t values,
-                              const TimestepEmbeddingWeights& embedder, int64_t first_channel) {
+    // Value j of sample i is embedded into channels [j·s, (j+1)·s) of row i of `to`.
+    const auto embed_size = [&](const TensorView& to, bool accumulate, int64_t first_number,
+                                int64_t values, const TimestepEmbeddingWeights& embedder,
+                                int64_t first_channel) {
+      if (sized_rows * values == 0) return;
       LinearOutput output;
-      output.data =
-          static_cast<char*>(sum.data) + static_cast<size_t>(first_channel) * item_size(dtype);
+      output.data = part_of(to, first_channel, 0).data;
       output.inner_rows = values;
       output.outer_stride = dim;
       output.inner_stride = config.size_emb_dim;
-      output.accumulate = true;
+      output.accumulate = accumulate;
       run_timestep_embedding(queue, size_config, embedder,
-                             part_of_rows(projected, first_number, rows * values), output);
+                             part_of_rows(projected, first_number, sized_rows * values), output);
     };
-    if (resolutions > 0) add_size(count, resolution.values, weights->resolution, 0);
-    if (ratios > 0) {
-      add_size(count + resolutions, aspect_ratio.values, weights->aspect_ratio,
-               resolution.values * config.size_emb_dim);
+    const auto embed_sizes = [&](const TensorView& to, bool accumulate) {
+      embed_size(to, accumulate, count, resolution.values, weights->resolution, 0);
+      embed_size(to, accumulate, count + resolutions, aspect_ratio.values, weights->aspect_ratio,
+                 resolution.values * config.size_emb_dim);
+    };
+    if (rows_per_step) {
+      // The sizes fill all channels of a step's rows. Which of two terms comes first makes no
+      // difference to the bits of their sum.
+      run_steps(queue, {part_of_rows(projected, 0, count), weights->timestep}, sized_rows, sum,
+                [&](const TensorView& step) { embed_sizes(step, false); });
+    } else {
+      run_timestep_embedding(queue, timestep_config, weights->timestep,
+                             part_of_rows(projected, 0, std::min(count, rows)),
+                             LinearOutput::dense(sum));
+      // If one timestep serves all rows, its embedding is computed once and copied.
+      if (count < rows) repeat_elements(queue, sum, dim);
+      embed_sizes(sum, true);
     }
     if (result != dtype) queue.convert(sum, out[0]);
   };

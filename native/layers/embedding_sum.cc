@@ -70,10 +70,17 @@ void run_step_sum(Queue& queue, const EmbeddingTerm& time, std::vector<Embedding
     others.insert(others.begin(), time);
     return run_embedding_sum(queue, others, output);
   }
-  const int64_t rows = *rows_per_step, dim = output.shape[1];
+  run_steps(queue, time, *rows_per_step, output,
+            [&](const TensorView& step) { run_embedding_sum(queue, others, step); });
+}
+
+void run_steps(Queue& queue, const EmbeddingTerm& time, int64_t rows, const TensorView& output,
+               const std::function<void(const TensorView& step)>& run_others) {
+  if (output.size() == 0) return;
+  const int64_t dim = output.shape[1];
   TensorView step = part_of(output, 0, rows * dim);
   step.shape = {rows, dim};
-  run_embedding_sum(queue, others, step);
+  run_others(step);
   repeat_elements(queue, output, rows * dim);
   run_repeated_embedding(queue, time.weights, time.input, rows, output);
 }

@@ -43,6 +43,11 @@ int64_t rows_of_steps(const NamedRows& time, std::vector<NamedRows> inputs,
 void run_step_sum(Queue& queue, const EmbeddingTerm& time, std::vector<EmbeddingTerm> others,
                   const std::optional<int64_t>& rows_per_step, const TensorView& output);
 
+/// The same sum of a layer whose other terms are not EmbeddingTerms: run_others(step) queues what
+/// writes `step` [rows, D], the sum of the other terms.
+void run_steps(Queue& queue, const EmbeddingTerm& time, int64_t rows, const TensorView& output,
+               const std::function<void(const TensorView& step)>& run_others);
+
 /// Queues the sinusoids of float32 numbers [rows], rounded to `hidden` and then to `dtype`.
 TensorView run_sinusoids(Queue& queue, const Timesteps& projection, const TensorView& numbers,
                          DType hidden, DType dtype);

@@ -55,35 +55,45 @@ Plan QwenTimestepProjEmbeddings::plan(const std::vector<std::optional<TensorSpec
                                       const ForwardOptions& options) {
   const TensorSpec& timestep = inputs.at(0).value();
   check_numbers(timestep, "timestep");
-  const int64_t rows = timestep.shape[0];
   const bool added = config_.use_additional_t_cond;
-  if (added && inputs.at(1).value().shape != timestep.shape) {
-    fail(ErrorCode::kShape, "additionTCond must have shape ", ShowShape{timestep.shape},
-         ", as timestep has, but has ", ShowShape{inputs[1]->shape});
+  const auto rows_per_step = added ? options.rows_per_step : std::nullopt;
+  const int64_t rows = rows_of_steps({"timestep", timestep.shape[0]}, {}, rows_per_step);
+  const Shape conditions = {rows_per_step.value_or(rows)};
+  if (added && inputs.at(1).value().shape != conditions) {
+    fail(ErrorCode::kShape, "additionTCond must have shape ", ShowShape{conditions},
+         rows_per_step ? ", that of a step" : ", as timestep has", ", but has ",
+         ShowShape{inputs[1]->shape});
   }
   const DType hidden = options.hidden_dtype.value_or(dtype());
   Plan plan;
   plan.outputs = {{hidden, {rows, config_.embedding_dim}}};
   plan.input_dtypes = {DType::kFloat32, dtype()};
-  plan.run = [weights = weights(), time_proj = time_proj_, added, rows, hidden, dtype = dtype()](
-                 Queue& queue, const Inputs& in, const Outputs& out) {
-    run_converted(queue, dtype, out[0], [&](const TensorView& sum) {
-      run_embedding_sum(queue,
-                        {{run_sinusoids(queue, time_proj, *in[0], hidden, dtype),
-                          weights->mlp("timestep_embedder.")}},
-                        sum);
-      if (!added) return;
+  plan.run = [weights = weights(), time_proj = time_proj_, added, rows_per_step, hidden,
+              dtype = dtype()](Queue& queue, const Inputs& in, const Outputs& out) {
+    const auto choose_rows = [&](const TensorView& sum, bool accumulate) {
       LinearArgs first, second;
       first.input = as_dtype(queue, *in[1], dtype);
+      const int64_t rows = first.input.shape[0];
       first.input.shape = {rows, 1};
       first.weights = weights->linear("row_weights");
       second.input = queue.scratch_tensor({dtype, {rows, 2}});
       first.output = LinearOutput::dense(second.input);
       second.weights = weights->linear("rows");
       second.output = LinearOutput::dense(sum);
-      second.output.accumulate = true;
+      second.output.accumulate = accumulate;
       queue.linear(first);
       queue.linear(second);
+    };
+    run_converted(queue, dtype, out[0], [&](const TensorView& sum) {
+      const EmbeddingTerm time{run_sinusoids(queue, time_proj, *in[0], hidden, dtype),
+                               weights->mlp("timestep_embedder.")};
+      if (rows_per_step) {
+        run_steps(queue, time, *rows_per_step, sum,
+                  [&](const TensorView& step) { choose_rows(step, false); });
+        return;
+      }
+      run_embedding_sum(queue, {time}, sum);
+      if (added) choose_rows(sum, true);
     });
   };
   return plan;

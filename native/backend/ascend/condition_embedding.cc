@@ -324,7 +324,8 @@ bool AscendQueue::condition_embedding(const ConditionEmbeddingArgs& args) {
   std::vector<float> numbers(elements(count, 1));
   for (int64_t sample = 0; sample < batch; ++sample) {
     float* next = &numbers[elements(sample, width)];
-    for (size_t i = 0; i < columns.size(); ++i) {
+    *next++ = columns[0][static_cast<size_t>(sample) * columns[0].size() / elements(batch, 1)];
+    for (size_t i = 1; i < columns.size(); ++i) {
       for (int64_t value = 0; value < values[i]; ++value) {
         *next++ = columns[i][static_cast<size_t>(sample * values[i] + value) % columns[i].size()];
       }
