@@ -50,6 +50,13 @@ export class Fields {
     throw this.wrong(name, 'true, false or null');
   }
 
+  /** A finite number. @throws LatteError ERR_CHECKPOINT. */
+  number(name: string, fallback: number): number {
+    const value = this.withDefault(name, fallback);
+    if (typeof value === 'number' && Number.isFinite(value)) return value;
+    throw this.wrong(name, 'a finite number');
+  }
+
   /** A positive number; null if the field is null or left out. @throws LatteError ERR_CHECKPOINT. */
   scale(name: string): number | null {
     const value = this.withDefault(name, null);

@@ -379,7 +379,7 @@ export const models: readonly ModelRow[] = [
     conditioning: (fields: Fields): Conditioning => {
       const shared = {
         flipSinToCos: flag(fields, 'flip_sin_to_cos', true),
-        downscaleFreqShift: fields.withDefault('freq_shift', 0),
+        downscaleFreqShift: fields.number('freq_shift', 0),
       };
       const sinusoids = { numChannels: innerDim(fields), ...shared };
       const latent = 'patchEmbed';

@@ -89,7 +89,7 @@ export async function stepsOf<Name extends string>(
         parts.push(step[name]);
       }
     }
-    return steps;
+    return steps.map((step) => Object.freeze(step));
   } catch (error) {
     for (const part of parts) part.dispose();
     throw error;

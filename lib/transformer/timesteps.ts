@@ -1,4 +1,11 @@
-import { isArray, LatteError, show, showShape } from '../errors.js';
+import {
+  isArray,
+  LatteError,
+  show,
+  showShape,
+  typedArrayField,
+  typedArrayKind,
+} from '../errors.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 
 /** Throws ERR_VALUE if the value is not a tensor, and ERR_DISPOSED if it was disposed. @internal */
@@ -20,6 +27,9 @@ function timestepsOf(tensor: Tensor): Float32Array {
   return tensor.toFloat32Array();
 }
 
+/** Each step of a plan has JavaScript objects of its own. */
+const mostSteps = 2 ** 20;
+
 /**
  * The numbers of a list of timesteps: an array, a typed array, or a tensor [S] on the cpu.
  * @throws LatteError ERR_VALUE, ERR_SHAPE, ERR_STATE, ERR_DISPOSED.
@@ -28,15 +38,27 @@ function timestepsOf(tensor: Tensor): Float32Array {
 export function checkTimesteps(given: unknown): number[] {
   const timesteps = isTensor(given) ? timestepsOf(given) : given;
   const list = timesteps as ArrayLike<unknown>;
-  const isList =
-    isArray(timesteps) || (ArrayBuffer.isView(timesteps) && !(timesteps instanceof DataView));
-  if (!isList || list.length === 0) {
+  // Read once and by index: a proxy may have another length, or iterator, at each read.
+  const isTyped = typedArrayKind(timesteps) !== undefined;
+  const length = isTyped
+    ? typedArrayField(timesteps as ArrayBufferView, 'length')
+    : isArray(timesteps)
+      ? timesteps.length
+      : 0;
+  if (length === 0) {
     throw new LatteError(
       'ERR_VALUE',
       `timesteps must be an array of at least one number, but is ${show(timesteps)}`,
     );
   }
-  return Array.from(list, (value, i) => {
+  if (length > mostSteps) {
+    throw new LatteError(
+      'ERR_VALUE',
+      `timesteps may hold ${mostSteps} numbers at the most, but hold ${length}`,
+    );
+  }
+  return Array.from({ length }, (_, i) => {
+    const value = list[i];
     if (typeof value === 'number') return value;
     if (typeof value === 'bigint') return Number(value);
     throw new LatteError(

@@ -8,6 +8,7 @@ import {
   openCheckpoint,
   Tensor,
   TransformerEmbeddings,
+  type TransformerPlan,
   writeSafetensors,
   type TransformerPrepareOptions,
 } from '../../lib/index.js';
@@ -275,6 +276,35 @@ describe.skipIf(!computes(device, 'float32'))(`plans of the family on ${device}`
     }
   });
 
+  it('reads a list of timesteps once, by index', async () => {
+    using model = await load('sd3_float32');
+    const prepare = (timesteps: unknown): Promise<TransformerPlan> =>
+      model.prepare({ timesteps: timesteps as number[], pooledProjection });
+    let reads = 0;
+    const shrinking = new Proxy([3, 5], {
+      get: (target, name) =>
+        name === 'length' ? (reads++ === 0 ? 2 : 0) : (Reflect.get(target, name) as unknown),
+    });
+    const iterated = Object.assign([3, 5], { [Symbol.iterator]: () => [7][Symbol.iterator]() });
+    for (const timesteps of [shrinking, iterated]) {
+      using plan = await prepare(timesteps);
+      expect(plan.timesteps).toEqual([3, 5]);
+    }
+    const disguised = Object.setPrototypeOf(
+      new DataView(new ArrayBuffer(8)),
+      Float32Array.prototype,
+    );
+    await rejected(() => prepare(disguised), 'ERR_VALUE', 'timesteps must be an array');
+    const many = new Int8Array(2 ** 20 + 1);
+    await rejected(() => prepare(many), 'ERR_VALUE', 'at the most', '1048577');
+  });
+
+  it('has steps that a caller cannot change', async () => {
+    using model = await load('sd3_float32');
+    using plan = await model.prepare({ timesteps: [1], pooledProjection });
+    expect(() => Object.assign(plan.step(0), { temb: null })).toThrow(TypeError);
+  });
+
   it('Wan embeds text and image once', async () => {
     using model = await load('wan_i2v_float16');
     using plan = await model.prepare({
@@ -363,6 +393,12 @@ describe('a checkpoint that does not fit its config.json', () => {
       'cogvideox_float32',
       (c) => (c.timestep_activation_fn = 'tan'),
       /Unsupported activation/,
+    ],
+    [
+      'a shift is no number',
+      'cogvideox_float32',
+      (c) => (c.freq_shift = '0'),
+      /freq_shift must be/,
     ],
     ['ofs has no tensors', 'cogvideox_float32', (c) => (c.ofs_embed_dim = 12), /ofs_embedding/],
   ])('%s', async (_, name, change, message) => {
