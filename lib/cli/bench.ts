@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import type { FloatDType } from '../index.js';
-import { latteXl, small, timeLayers, type Timing } from './bench/time-layers.js';
+import { latteXl, small } from './bench/layer-rows.js';
+import { timeLayers, type Timing } from './bench/time-layers.js';
 import { formatTable, printJson } from './format.js';
 import { deviceName } from './options.js';
 import { createProgress } from './progress.js';

@@ -29,6 +29,10 @@ const text = {
   numbers: ['timestep'],
 } satisfies Row;
 
+/** The layers of inputs.test.ts. */
+type TestedByInputs =
+  'AdaLayerNormSingle' | 'CaptionProjection' | 'PatchEmbed' | 'TimestepEmbedding';
+
 const rows: Record<string, Row> = {
   Linear: {
     options: { inFeatures: 8, outFeatures: 4 },
@@ -98,7 +102,7 @@ const rows: Record<string, Row> = {
     },
     numbers: ['timestep'],
   },
-};
+} satisfies Record<Exclude<latte.LayerKind, TestedByInputs>, Row>;
 
 const noTensors = [5, '5', {}, Tensor, { dtype: 'float32', shape: [1] }];
 

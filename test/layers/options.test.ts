@@ -5,14 +5,13 @@ import { refused } from '../support/errors.js';
 
 const any = (value: unknown): never => value as never;
 
+interface Subject {
+  make: (options: object) => { device: string; dtype: string; dispose(): void };
+  options: Record<string, unknown>;
+}
+
 /** Valid options of each layer; the tests replace one of them at a time. */
-const layers: Record<
-  string,
-  {
-    make: (options: object) => { device: string; dtype: string; dispose(): void };
-    options: Record<string, unknown>;
-  }
-> = {
+const layers: Record<string, Subject> = {
   PatchEmbed: {
     make: (options) => new latte.PatchEmbed(options),
     options: { height: 8, width: 8, patchSize: 2, inChannels: 4, embedDim: 16 },
@@ -73,7 +72,7 @@ const layers: Record<
     make: (options) => new latte.CogVideoXPatchEmbed(any(options)),
     options: { inChannels: 4, embedDim: 16, textEmbedDim: 8 },
   },
-};
+} satisfies Record<latte.LayerKind | 'CombinedTimestepSizeEmbeddings' | 'Timesteps', Subject>;
 
 const notPositiveWhole = [
   0,

@@ -233,6 +233,6 @@ export const operations = {
     },
   },
   ...familyOperations,
-} satisfies Record<string, Operation>;
+} satisfies Record<string, Operation> & Record<latte.LayerKind, Operation>;
 
 export type OperationName = keyof typeof operations;

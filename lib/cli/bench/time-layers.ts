@@ -1,45 +1,11 @@
-import type { FloatDType, StateDict, Tensor } from '../../index.js';
-import { familyRows, resultsOf } from './family-layers.js';
+import type { FloatDType, Tensor } from '../../index.js';
+import { resultsOf } from '../layer-results.js';
 import { randomNormal } from '../random.js';
+import { benchRows, type BenchRow, type Sizes } from './layer-rows.js';
 
 // Measures how long a forward of each layer takes on a device, with inputs and results on that device.
 
 type Library = typeof import('../../index.js');
-
-/** The sizes of the layers and inputs that are measured. */
-export interface Sizes {
-  /** The channels of the embeddings. */
-  dim: number;
-  /** The channels of the text encoder's states. */
-  text: number;
-  /** [B, C, H, W]; H = W. */
-  latent: [number, number, number, number];
-  /** The tokens of the caption, whose batch is 2. */
-  tokens: number;
-  /** The number of forwards of which the median is taken; fewer if they would take over a second. */
-  repetitions: number;
-  /** Whether the layers of other models are tiny, too, instead of at their own sizes. */
-  isTiny: boolean;
-}
-
-/** Latte-XL at 512×512: 16 frames with guidance, 120 tokens. */
-export const latteXl: Sizes = {
-  dim: 1152,
-  text: 4096,
-  latent: [32, 4, 64, 64],
-  tokens: 120,
-  repetitions: 50,
-  isTiny: false,
-};
-/** Too small to measure speed: shows only that everything runs. */
-export const small: Sizes = {
-  dim: 48,
-  text: 64,
-  latent: [2, 4, 8, 8],
-  tokens: 7,
-  repetitions: 3,
-  isTiny: true,
-};
 
 export interface Timing {
   layer: string;
@@ -61,136 +27,39 @@ interface Prepared {
   dispose(): void;
 }
 
-/** A layer to measure. */
-interface Maker {
-  layer: string;
-  model: string;
-  make: (dtype: FloatDType) => Promise<Prepared>;
-}
-
-type Shapes = Record<string, number[]>;
-
-interface AnyLayer {
-  loadStateDict(weights: StateDict): unknown;
-  dispose(): void;
-}
-
-const linear = (name: string, out: number, into: number): Shapes => ({
-  [`${name}.weight`]: [out, into],
-  [`${name}.bias`]: [out],
-});
-const mlp = (name: string, out: number, into: number): Shapes => ({
-  ...linear(`${name}linear_1`, out, into),
-  ...linear(`${name}linear_2`, out, out),
-});
-
-function makers(
+/** Makes a layer with random weights and its inputs, on a device. */
+async function prepare(
   library: Library,
-  { dim, text, latent, tokens, isTiny }: Sizes,
+  { make, inputs, isNamed }: BenchRow,
   device: string,
-): Maker[] {
-  const tensor = (name: string, shape: number[]): Tensor => {
+  dtype: FloatDType,
+): Promise<Prepared> {
+  const tensor = (name: string, shape: readonly number[]): Tensor => {
     const count = shape.reduce((product, length) => product * length, 1);
     return new library.Tensor('float32', randomNormal(count, 0, `bench ${name}`), shape);
   };
-  const onDevice = (name: string, shape: number[], dtype: FloatDType): Promise<Tensor> =>
-    tensor(name, shape).to({ device, dtype });
-  const load = <Layer extends AnyLayer>(layer: Layer, shapes: Shapes): Layer => {
-    const weights = Object.entries(shapes).map(([name, shape]) => [name, tensor(name, shape)]);
-    layer.loadStateDict(Object.fromEntries(weights) as StateDict);
-    return layer;
-  };
-  const prepared = (
-    layer: AnyLayer,
-    inputs: Tensor[],
-    forward: () => Promise<Tensor[]>,
-  ): Prepared => ({
-    forward,
+  const layer = make({ device, dtype });
+  const made: Tensor[] = [];
+  const weights = layer.parameters().filter(({ required }) => required);
+  layer.loadStateDict(new Map(weights.map(({ name, shape }) => [name, tensor(name, shape)])));
+  const given: Record<string, unknown> = {};
+  for (const [name, input] of Object.entries(inputs)) {
+    if ('lengths' in input) {
+      const onDevice = await tensor(name, input.lengths).to({ device, dtype });
+      made.push(onDevice);
+      given[name] = onDevice;
+    } else {
+      given[name] = input;
+    }
+  }
+  const args = isNamed ? [given] : Object.values(given);
+  return {
+    forward: async () => resultsOf(await layer.forward(...args)),
     dispose: () => {
       layer.dispose();
-      for (const input of inputs) input.dispose();
-    },
-  });
-  const latte: Record<string, Maker['make']> = {
-    PatchEmbed: async (dtype) => {
-      const side = latent[2];
-      const layer = load(
-        new library.PatchEmbed({
-          ...{ height: side, width: side, patchSize: 2, inChannels: latent[1], embedDim: dim },
-          ...{ device, dtype },
-        }),
-        { 'proj.weight': [dim, latent[1], 2, 2], 'proj.bias': [dim] },
-      );
-      const input = await onDevice('latent', latent, dtype);
-      return prepared(layer, [input], async () => [await layer.forward(input)]);
-    },
-    AdaLayerNormSingle: async (dtype) => {
-      const layer = load(new library.AdaLayerNormSingle({ embeddingDim: dim, device, dtype }), {
-        ...mlp('emb.timestep_embedder.', dim, 256),
-        ...linear('linear', 6 * dim, dim),
-      });
-      const timestep = Array.from({ length: 20 }, (_, i) => 999 - 50 * i);
-      return prepared(layer, [], async () => {
-        const { modulation, embeddedTimestep } = await layer.forward({ timestep });
-        return [modulation, embeddedTimestep];
-      });
-    },
-    CombinedTimestepSizeEmbeddings: async (dtype) => {
-      const layer = load(
-        new library.CombinedTimestepSizeEmbeddings({
-          ...{ embeddingDim: dim, sizeEmbDim: dim / 3, useAdditionalConditions: true },
-          ...{ device, dtype },
-        }),
-        {
-          ...mlp('timestep_embedder.', dim, 256),
-          ...mlp('resolution_embedder.', dim / 3, 256),
-          ...mlp('aspect_ratio_embedder.', dim / 3, 256),
-        },
-      );
-      const inputs = {
-        timestep: [999, 999],
-        resolution: new library.Tensor('float32', [512, 512, 512, 512], [2, 2]),
-        aspectRatio: new library.Tensor('float32', [1, 1], [2, 1]),
-      };
-      return prepared(layer, [], async () => [await layer.forward(inputs)]);
-    },
-    CaptionProjection: async (dtype) => {
-      const layer = load(
-        new library.CaptionProjection({ inFeatures: text, hiddenSize: dim, device, dtype }),
-        mlp('', dim, text),
-      );
-      const caption = await onDevice('caption', [2, tokens, text], dtype);
-      return prepared(layer, [caption], async () => [await layer.forward(caption)]);
+      for (const each of made) each.dispose();
     },
   };
-  const family = familyRows(library, isTiny).map(
-    ({ layer, model, make, inputs, isNamed }): Maker => ({
-      ...{ layer, model },
-      make: async (dtype) => {
-        const made = make({ device, dtype });
-        load(
-          made,
-          Object.fromEntries(made.parameters().map(({ name, shape }) => [name, [...shape]])),
-        );
-        const given: Record<string, unknown> = {};
-        const tensors: Tensor[] = [];
-        for (const [name, input] of Object.entries(inputs)) {
-          given[name] = 'shape' in input ? await onDevice(name, input.shape, dtype) : input;
-          if ('shape' in input) tensors.push(given[name] as Tensor);
-        }
-        const args = isNamed ? [given] : Object.values(given);
-        return prepared(made, tensors, async () =>
-          resultsOf((await made.forward(...args)) as Parameters<typeof resultsOf>[0]),
-        );
-      },
-    }),
-  );
-  const ofLatte = Object.entries(latte).map(([layer, make]) => ({
-    layer,
-    model: 'Latte-XL',
-    make,
-  }));
-  return [...ofLatte, ...family];
 }
 
 const dispose = (tensors: Tensor[]): void => tensors.forEach((tensor) => tensor.dispose());
@@ -236,12 +105,13 @@ export async function timeLayers(
   show: (done: number, activity: string) => void,
 ): Promise<Timing[]> {
   const timings: Timing[] = [];
-  const layers = makers(library, sizes, device);
-  for (const { layer, model, make } of layers) {
+  const rows = benchRows(library, sizes);
+  for (const row of rows) {
+    const { layer, model } = row;
     for (const dtype of dtypes) {
-      show(timings.length / (layers.length * dtypes.length), `${layer} ${dtype} (${model})`);
+      show(timings.length / (rows.length * dtypes.length), `${layer} ${dtype} (${model})`);
       try {
-        const prepared = await make(dtype);
+        const prepared = await prepare(library, row, device, dtype);
         try {
           timings.push({
             layer,

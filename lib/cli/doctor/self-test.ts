@@ -1,4 +1,6 @@
-import type { DType, FloatDType, Linear, StateDict, Tensor } from '../../index.js';
+import type { LayerKind } from '../../checkpoint/layer-kind.js';
+import type { AnyLayer, DType, FloatDType, Tensor } from '../../index.js';
+import { resultsOf } from '../layer-results.js';
 import { randomNormal } from '../random.js';
 
 // Runs one small layer of each class on a device and on the CPU, with the same weights and inputs.
@@ -38,91 +40,67 @@ interface Made {
   dispose(): void;
 }
 
-interface AnyLayer {
-  loadStateDict(weights: StateDict): unknown;
-  dispose(): void;
-}
-
-/** A layer whose weights' names and shapes are read from the layer itself. */
-type FamilyLayer = AnyLayer &
-  Pick<Linear, 'parameters'> & { forward(...inputs: never[]): Promise<object> };
-
 /** Normal values, divided by √fanIn so that sums of `fanIn` products are about 1. */
 function values(name: string, shape: readonly number[], fanIn = 1): Float32Array {
   const count = shape.reduce((product, length) => product * length, 1);
   return randomNormal(count, 0, `doctor ${name}`).map((value) => value / Math.sqrt(fanIn));
 }
 
-function makers(library: Library): Record<string, (device: string, dtype: FloatDType) => Made> {
+type Make = (device: string, dtype: FloatDType) => Made;
+
+/** The layers of models, and those that only programs make. */
+type TestedLayer = LayerKind | 'CombinedTimestepSizeEmbeddings' | 'Timesteps';
+
+function makers(library: Library): Record<TestedLayer, Make> {
   const tensor = (name: string, shape: number[], dtype: DType, fanIn?: number): Tensor =>
     new library.Tensor(dtype, Array.from(values(name, shape, fanIn)), shape);
-  const load = (layer: AnyLayer, shapes: Record<string, number[]>, dtype: FloatDType): void => {
-    const weights = Object.entries(shapes).map(([name, shape]) => {
-      const fanIn = shape.slice(1).reduce((product, length) => product * length, 1);
-      return [name, tensor(name, shape, dtype, fanIn)] as const;
-    });
-    layer.loadStateDict(Object.fromEntries(weights));
-  };
-  const linear = (name: string, out: number, into: number): Record<string, number[]> => ({
-    [`${name}.weight`]: [out, into],
-    [`${name}.bias`]: [out],
-  });
-  const mlp = (name: string, out: number, into: number): Record<string, number[]> => ({
-    ...linear(`${name}linear_1`, out, into),
-    ...linear(`${name}linear_2`, out, out),
-  });
-  const combined = (name: string): Record<string, number[]> => ({
-    ...mlp(`${name}timestep_embedder.`, 48, 256),
-    ...mlp(`${name}resolution_embedder.`, 16, 256),
-    ...mlp(`${name}aspect_ratio_embedder.`, 16, 256),
-  });
-  const conditions = {
-    timestep: [999, 3.5],
-    resolution: new library.Tensor('float32', [512, 512, 256, 1024], [2, 2]),
-    aspectRatio: new library.Tensor('float32', [1, 0.25], [2, 1]),
-  };
   /** Makes the test of a class. @param inputs makes the arguments of the layer's forward. */
-  const family =
+  const layerTest =
     (
-      Class: new (options: never) => FamilyLayer,
+      Class: new (options: never) => AnyLayer,
       options: object,
       inputs: (dtype: FloatDType) => unknown[],
-    ) =>
-    (device: string, dtype: FloatDType): Made => {
+    ): Make =>
+    (device, dtype) => {
       const layer = new Class({ ...options, device, dtype } as never);
-      const shapes = layer.parameters().map(({ name, shape }) => [name, shape] as const);
-      load(layer, Object.fromEntries(shapes), dtype);
+      const weights = new Map<string, Tensor>();
+      for (const { name, shape, required } of layer.parameters()) {
+        if (!required) continue;
+        const fanIn = shape.slice(1).reduce((product, length) => product * length, 1);
+        weights.set(name, tensor(name, shape, dtype, fanIn));
+      }
+      layer.loadStateDict(weights);
       return {
-        forward: async () => {
-          const result = await layer.forward(...(inputs(dtype) as never[]));
-          return result instanceof library.Tensor
-            ? [result]
-            : (Object.values(result) as Tensor[]).filter((each) => each !== null);
-        },
+        forward: async () => resultsOf(await layer.forward(...inputs(dtype))),
         dispose: () => layer.dispose(),
       };
     };
   const steps = { timestep: [999, 3.5] };
+  const sizes = {
+    ...steps,
+    resolution: new library.Tensor('float32', [512, 512, 256, 1024], [2, 2]),
+    aspectRatio: new library.Tensor('float32', [1, 0.25], [2, 1]),
+  };
   const text = { embeddingDim: 48, pooledProjectionDim: 32 };
   const pooled = (dtype: FloatDType): object => ({
     ...steps,
     pooledProjection: tensor('pooled', [2, 32], dtype),
   });
-  const familyMakers = {
-    Linear: family(library.Linear, { inFeatures: 96, outFeatures: 40 }, (dtype) => [
+  return {
+    Linear: layerTest(library.Linear, { inFeatures: 96, outFeatures: 40 }, (dtype) => [
       tensor('input', [3, 96], dtype),
     ]),
-    PixArtAlphaTextProjection: family(
+    PixArtAlphaTextProjection: layerTest(
       library.PixArtAlphaTextProjection,
       { inFeatures: 96, hiddenSize: 64, outFeatures: 40 },
       (dtype) => [tensor('caption', [2, 7, 96], dtype)],
     ),
-    PatchEmbed3d: family(
+    PatchEmbed3d: layerTest(
       library.PatchEmbed3d,
       { patchSize: [1, 2, 2], inChannels: 4, embedDim: 72 },
       (dtype) => [tensor('video', [1, 4, 3, 8, 8], dtype)],
     ),
-    CogVideoXPatchEmbed: family(
+    CogVideoXPatchEmbed: layerTest(
       library.CogVideoXPatchEmbed,
       {
         ...{ inChannels: 4, embedDim: 64, textEmbedDim: 32, maxTextSeqLength: 5 },
@@ -130,27 +108,27 @@ function makers(library: Library): Record<string, (device: string, dtype: FloatD
       },
       (dtype) => [tensor('text', [1, 5, 32], dtype), tensor('video', [1, 3, 4, 8, 8], dtype)],
     ),
-    CombinedTimestepTextProjEmbeddings: family(
+    CombinedTimestepTextProjEmbeddings: layerTest(
       library.CombinedTimestepTextProjEmbeddings,
       text,
       (dtype) => [pooled(dtype)],
     ),
-    CombinedTimestepGuidanceTextProjEmbeddings: family(
+    CombinedTimestepGuidanceTextProjEmbeddings: layerTest(
       library.CombinedTimestepGuidanceTextProjEmbeddings,
       text,
       (dtype) => [{ ...pooled(dtype), guidance: [3500] }],
     ),
-    SanaCombinedTimestepGuidanceEmbeddings: family(
+    SanaCombinedTimestepGuidanceEmbeddings: layerTest(
       library.SanaCombinedTimestepGuidanceEmbeddings,
       { embeddingDim: 48 },
       () => [{ ...steps, guidance: [0.45, 1] }],
     ),
-    QwenTimestepProjEmbeddings: family(
+    QwenTimestepProjEmbeddings: layerTest(
       library.QwenTimestepProjEmbeddings,
       { embeddingDim: 48, useAdditionalTCond: true },
       () => [{ timestep: [1, 0.25], additionTCond: [0, 1] }],
     ),
-    WanTimeTextImageEmbedding: family(
+    WanTimeTextImageEmbedding: layerTest(
       library.WanTimeTextImageEmbedding,
       { dim: 48, timeFreqDim: 256, timeProjDim: 96, textEmbedDim: 32, imageEmbedDim: 24 },
       (dtype) => [
@@ -161,9 +139,6 @@ function makers(library: Library): Record<string, (device: string, dtype: FloatD
         },
       ],
     ),
-  };
-  return {
-    ...familyMakers,
     Timesteps: (device) => {
       const layer = new library.Timesteps({
         ...{ numChannels: 256, flipSinToCos: true, downscaleFreqShift: 0 },
@@ -174,64 +149,31 @@ function makers(library: Library): Record<string, (device: string, dtype: FloatD
         dispose: () => layer.dispose(),
       };
     },
-    TimestepEmbedding: (device, dtype) => {
-      const layer = new library.TimestepEmbedding({
-        ...{ inChannels: 256, timeEmbedDim: 64 },
-        ...{ device, dtype },
-      });
-      load(layer, mlp('', 64, 256), dtype);
-      const sample = tensor('sample', [3, 256], dtype);
-      return {
-        forward: async () => [await layer.forward(sample)],
-        dispose: () => layer.dispose(),
-      };
-    },
-    PatchEmbed: (device, dtype) => {
-      const layer = new library.PatchEmbed({
-        ...{ height: 16, width: 16, patchSize: 2, inChannels: 4, embedDim: 72 },
-        ...{ device, dtype },
-      });
-      load(layer, { 'proj.weight': [72, 4, 2, 2], 'proj.bias': [72] }, dtype);
-      const latent = tensor('latent', [2, 4, 16, 16], dtype);
-      return {
-        forward: async () => [await layer.forward(latent)],
-        dispose: () => layer.dispose(),
-      };
-    },
-    CombinedTimestepSizeEmbeddings: (device, dtype) => {
-      const layer = new library.CombinedTimestepSizeEmbeddings({
-        ...{ embeddingDim: 48, sizeEmbDim: 16, useAdditionalConditions: true },
-        ...{ device, dtype },
-      });
-      load(layer, combined(''), dtype);
-      return {
-        forward: async () => [await layer.forward(conditions)],
-        dispose: () => layer.dispose(),
-      };
-    },
-    CaptionProjection: (device, dtype) => {
-      const layer = new library.CaptionProjection({
-        ...{ inFeatures: 96, hiddenSize: 64 },
-        ...{ device, dtype },
-      });
-      load(layer, mlp('', 64, 96), dtype);
-      const caption = tensor('caption', [2, 7, 96], dtype);
-      return {
-        forward: async () => [await layer.forward(caption)],
-        dispose: () => layer.dispose(),
-      };
-    },
-    AdaLayerNormSingle: (device, dtype) => {
-      const layer = new library.AdaLayerNormSingle({
-        ...{ embeddingDim: 48, useAdditionalConditions: true },
-        ...{ device, dtype },
-      });
-      load(layer, { ...combined('emb.'), ...linear('linear', 288, 48) }, dtype);
-      return {
-        forward: async () => Object.values(await layer.forward(conditions)) as Tensor[],
-        dispose: () => layer.dispose(),
-      };
-    },
+    TimestepEmbedding: layerTest(
+      library.TimestepEmbedding,
+      { inChannels: 256, timeEmbedDim: 64 },
+      (dtype) => [tensor('sample', [3, 256], dtype)],
+    ),
+    PatchEmbed: layerTest(
+      library.PatchEmbed,
+      { height: 16, width: 16, patchSize: 2, inChannels: 4, embedDim: 72 },
+      (dtype) => [tensor('latent', [2, 4, 16, 16], dtype)],
+    ),
+    CombinedTimestepSizeEmbeddings: layerTest(
+      library.CombinedTimestepSizeEmbeddings,
+      { embeddingDim: 48, sizeEmbDim: 16, useAdditionalConditions: true },
+      () => [sizes],
+    ),
+    CaptionProjection: layerTest(
+      library.CaptionProjection,
+      { inFeatures: 96, hiddenSize: 64 },
+      (dtype) => [tensor('caption', [2, 7, 96], dtype)],
+    ),
+    AdaLayerNormSingle: layerTest(
+      library.AdaLayerNormSingle,
+      { embeddingDim: 48, useAdditionalConditions: true },
+      () => [sizes],
+    ),
   };
 }
 
@@ -263,8 +205,8 @@ async function compare(
   dtype: FloatDType,
 ): Promise<Pick<SelfTest, 'outcome' | 'largestError' | 'error'>> {
   try {
-    const expected = await resultsOf(make('cpu', dtype));
-    const results = device === 'cpu' ? expected : await resultsOf(make(device, dtype));
+    const expected = await hostResults(make('cpu', dtype));
+    const results = device === 'cpu' ? expected : await hostResults(make(device, dtype));
     const largestError = Math.max(...results.map((result, i) => distance(result, expected[i]!)));
     // `<=` and not `!(… >)`, so that NaN fails.
     return { outcome: largestError <= allowed[dtype] ? 'passed' : 'failed', largestError };
@@ -276,7 +218,7 @@ async function compare(
 }
 
 /** Runs one forward, and returns its results on the host. */
-async function resultsOf(made: Made): Promise<Float32Array[]> {
+async function hostResults(made: Made): Promise<Float32Array[]> {
   try {
     const hosted: Float32Array[] = [];
     for (const result of await made.forward()) {
