@@ -19,21 +19,14 @@ const matrices = {
   'adaln_single.linear': [6 * dim, dim],
 };
 
+/** What the layers read of it. */
 const config = {
   _class_name: 'LatteTransformer3DModel',
-  activation_fn: 'gelu-approximate',
-  attention_bias: true,
   attention_head_dim: 72,
   caption_channels: captionWidth,
-  cross_attention_dim: dim,
   in_channels: 4,
-  norm_elementwise_affine: false,
-  norm_eps: 1e-6,
   norm_type: 'ada_norm_single',
   num_attention_heads: 16,
-  num_embeds_ada_norm: 1000,
-  num_layers: 0,
-  out_channels: 8,
   patch_size: 2,
   sample_size: 64,
   video_length: 16,

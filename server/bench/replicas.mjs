@@ -10,25 +10,22 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { startProxy } from '../test/failures/haproxy.mjs';
 import { Replica } from '../test/failures/replica.mjs';
 import { captionWidth, writeCheckpoint } from './checkpoint.mjs';
 import { cpuSeconds, Load, median, quantile } from './load.mjs';
+import { parseOptions } from './options.mjs';
 import { conditioningInputs, restRequest } from './request.mjs';
 
-const { values } = parseArgs({
-  options: {
-    device: { type: 'string', default: 'cpu' },
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '5' },
-    clients: { type: 'string', default: '8' },
-    check: { type: 'string' },
-  },
+const { device, rounds, seconds, clients, check } = parseOptions({
+  device: 'cpu',
+  rounds: 5,
+  seconds: 5,
+  clients: 8,
+  check: 0,
 });
-const [rounds, seconds, clients] = [values.rounds, values.seconds, values.clients].map(Number);
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const onCpu = values.device === 'cpu';
+const onCpu = device === 'cpu';
 const folder = mkdtempSync(join(tmpdir(), 'latte-replicas-'));
 const small = join(root, 'test/checkpoint/fixtures/models/latte-odd');
 const model = onCpu ? folder : small;
@@ -40,7 +37,7 @@ const request = restRequest(
   ),
 );
 
-const args = ['--model', `latte=${model}`, '--device', values.device, '--log-level', 'info'];
+const args = ['--model', `latte=${model}`, '--device', device, '--log-level', 'info'];
 // Batches would make one replica faster the more requests wait for it.
 args.push('--batch', 'off');
 const main = join(root, 'server/dist/command/main.js');
@@ -80,7 +77,7 @@ try {
     }
   }
   console.log(
-    `${values.device}, ${availableParallelism()} processors, ${clients} clients, ${rounds} rounds of ${seconds} s, ` +
+    `${device}, ${availableParallelism()} processors, ${clients} clients, ${rounds} rounds of ${seconds} s, ` +
       `a request of ${(request.body.length / 1e3).toFixed(0)} kB`,
   );
   for (const [which, list] of turns.entries()) {
@@ -99,8 +96,8 @@ try {
   const ratio = median(ratios);
   const range = `${Math.min(...ratios).toFixed(2)} – ${Math.max(...ratios).toFixed(2)}`;
   console.log(`two replicas over one: ${ratio.toFixed(2)} × (${range})`);
-  if (values.check !== undefined && ratio < Number(values.check)) {
-    console.error(`The ratio is below ${values.check}.`);
+  if (ratio < check) {
+    console.error(`The ratio is below ${check}.`);
     process.exitCode = 1;
   }
 } finally {

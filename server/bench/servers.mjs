@@ -11,34 +11,27 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { request as fetchOnce } from 'undici';
 import { freePort } from '../test/failures/haproxy.mjs';
 import { Replica } from '../test/failures/replica.mjs';
 import { captionWidth, writeCheckpoint } from './checkpoint.mjs';
 import { cpuSeconds, Load, median, quantile } from './load.mjs';
+import { parseOptions } from './options.mjs';
 import { answerOf, conditioningInputs, grpcRequest, restRequest } from './request.mjs';
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '4' },
-    clients: { type: 'string', default: '1,4' },
-    batch: { type: 'string', default: '2' },
-    tokens: { type: 'string', default: '120' },
-    steps: { type: 'string', default: '20' },
-    venv: { type: 'string' },
-  },
+const given = parseOptions({
+  rounds: 5,
+  seconds: 4,
+  clients: '1,4',
+  batch: 2,
+  tokens: 120,
+  steps: 20,
+  venv: undefined,
 });
-const [rounds, seconds] = [values.rounds, values.seconds].map(Number);
+const { rounds, seconds, batch, tokens, steps } = given;
 const here = fileURLToPath(new URL('.', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'latte-servers-'));
-const inputs = conditioningInputs({
-  batch: Number(values.batch),
-  tokens: Number(values.tokens),
-  steps: Number(values.steps),
-  width: captionWidth,
-});
+const inputs = conditioningInputs({ batch, tokens, steps, width: captionWidth });
 
 /** Starts mlserver in this process' stead: with workers, each request would be copied to one of them. */
 async function startMlserver(weights) {
@@ -65,7 +58,7 @@ async function startMlserver(weights) {
       parameters: { uri: weights, extra: { threads: 1 } },
     }),
   );
-  const program = join(values.venv ?? join(here, '.venv'), 'bin/mlserver');
+  const program = join(given.venv ?? join(here, '.venv'), 'bin/mlserver');
   const server = spawn(program, ['start', models], {
     cwd: folder,
     env: { ...process.env, PYTHONPATH: join(here, 'mlserver'), OMP_NUM_THREADS: '1' },
@@ -155,12 +148,12 @@ try {
   const [{ bytes }] = inputs;
   const size = [...answers[0].values()].reduce((sum, one) => sum + one.byteLength, 0);
   console.log(
-    `caption [${values.batch}, ${values.tokens}, ${captionWidth}], ${values.steps} timesteps: ` +
+    `caption [${batch}, ${tokens}, ${captionWidth}], ${steps} timesteps: ` +
       `${(bytes.length / 1e6).toFixed(1)} MB in, ${(size / 1e6).toFixed(1)} MB out; ` +
       `${availableParallelism()} processors, ${rounds} rounds of ${seconds} s`,
   );
 
-  for (const clients of values.clients.split(',').map(Number)) {
+  for (const clients of given.clients.split(',').map(Number)) {
     const turns = servers.map(() => []);
     for (let round = -1; round < rounds; round++) {
       for (let i = 0; i < servers.length; i++) {
