@@ -1,7 +1,7 @@
 // Operations on tensors that the library uses itself and does not export.
 import { typedArrayField } from '../errors.js';
 import { native } from '../native.js';
-import { handleOf } from './state.js';
+import { byteLengthOf, handleOf } from './state.js';
 import { convertNow, resultOf, stateOf, wrapHandle, type Tensor } from './tensor.js';
 
 /** A tensor over the rows [begin, begin + count) of the first axis; it shares the memory. @internal */
@@ -34,6 +34,6 @@ export function bytesOf(tensor: Tensor): Uint8Array {
   return new Uint8Array(
     typedArrayField(data, 'buffer'),
     typedArrayField(data, 'byteOffset'),
-    tensor.byteLength,
+    byteLengthOf(stateOf(tensor)),
   );
 }

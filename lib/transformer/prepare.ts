@@ -209,8 +209,8 @@ export function commonRow(tensor: Tensor, name: string): Tensor {
   const [rows = 0, ...lengths] = tensor.shape;
   if (rows < 2 || tensor.device !== 'cpu') return tensor;
   handleToReadNow(stateOf(tensor), name);
-  const { buffer, byteOffset } = bytesOf(tensor);
-  const bytes = Buffer.from(buffer, byteOffset, tensor.byteLength);
+  const { buffer, byteOffset, byteLength } = bytesOf(tensor);
+  const bytes = Buffer.from(buffer, byteOffset, byteLength);
   const width = bytes.length / rows;
   // Each row equals the one before it if the bytes equal themselves, moved by one row.
   if (!bytes.subarray(width).equals(bytes.subarray(0, -width))) return tensor;

@@ -299,6 +299,23 @@ describe.skipIf(!computes(device, 'float32'))(`plans of the family on ${device}`
     await rejected(() => prepare(many), 'ERR_VALUE', 'at the most', '1048577');
   });
 
+  it('takes the length of a size from no subclass of Tensor', async () => {
+    class Liar extends Tensor {
+      override get byteLength(): number {
+        return 2 ** 40;
+      }
+    }
+    using model = await load('pixart_float16');
+    const resolution = new Liar('float32', [8, 8, 8, 8], [2, 2]);
+    using plan = await model.prepare({
+      timesteps: [1],
+      resolution,
+      aspectRatio: [1],
+      batchSize: 2,
+    });
+    expect(plan.step(0).modulation!.shape[0]).toBe(2);
+  });
+
   it('has steps that a caller cannot change', async () => {
     using model = await load('sd3_float32');
     using plan = await model.prepare({ timesteps: [1], pooledProjection });
