@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { goldenIndex } from '../support/golden.js';
 import { cases } from './cases.js';
 import { operations, type OperationName } from './operations.js';
+import { residencyCases } from './residency.js';
 import { nameOf } from './run.js';
 
 describe('the case table', () => {
@@ -12,6 +13,13 @@ describe('the case table', () => {
       expect(cases.filter((c) => c.op === op && c.dtype === dtype).length).toBeGreaterThanOrEqual(
         3,
       );
+    },
+  );
+
+  it.each(names.filter((op) => 'layer' in operations[op]))(
+    'has a row of %s for inputs in other places',
+    (op) => {
+      expect(residencyCases.map((c) => c.op)).toContain(op);
     },
   );
 

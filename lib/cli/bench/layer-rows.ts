@@ -1,3 +1,4 @@
+import type { LayerKind } from '../../checkpoint/layer-kind.js';
 import type { AnyLayer, FloatDType, Tensor } from '../../index.js';
 
 // The layers of Latte and of other models, at their models' own sizes.
@@ -46,7 +47,6 @@ interface Random {
 
 /** A layer of a model, and the inputs of a forward. */
 export interface BenchRow {
-  readonly layer: string;
   /** The model whose sizes these are. */
   readonly model: string;
   readonly make: (settings: { device: string; dtype: FloatDType }) => AnyLayer;
@@ -58,8 +58,11 @@ export interface BenchRow {
 
 const random = (...lengths: number[]): Random => ({ lengths });
 
+/** The layers of models, and one that only programs make. TimestepEmbedding is part of others. */
+type BenchLayer = Exclude<LayerKind, 'TimestepEmbedding'> | 'CombinedTimestepSizeEmbeddings';
+
 /** The layers to measure. */
-export function benchRows(library: Library, sizes: Sizes): BenchRow[] {
+export function benchRows(library: Library, sizes: Sizes): Record<BenchLayer, BenchRow> {
   const { dim, text, latent, isTiny } = sizes;
   const pick = (full: number, small: number): number => (isTiny ? small : full);
   const tokens = pick(512, 7);
@@ -71,28 +74,28 @@ export function benchRows(library: Library, sizes: Sizes): BenchRow[] {
     inputs: BenchRow['inputs'],
     isNamed = true,
   ): BenchRow => ({
-    ...{ layer: Class.name, model, inputs, isNamed },
+    ...{ model, inputs, isNamed },
     make: (settings) => new Class({ ...options, ...settings } as Options) as AnyLayer,
   });
   const wan = pick(1536, 48);
   const flux = pick(3072, 64);
   const [, inChannels, side] = latent;
   const latte = 'Latte-XL';
-  return [
-    row(
+  return {
+    PatchEmbed: row(
       library.PatchEmbed,
       latte,
       { height: side, width: side, patchSize: 2, inChannels, embedDim: dim },
       { latent: random(...latent) },
       false,
     ),
-    row(
+    AdaLayerNormSingle: row(
       library.AdaLayerNormSingle,
       latte,
       { embeddingDim: dim },
       { timestep: Array.from({ length: 20 }, (_, i) => 999 - 50 * i) },
     ),
-    row(
+    CombinedTimestepSizeEmbeddings: row(
       library.CombinedTimestepSizeEmbeddings,
       latte,
       { embeddingDim: dim, sizeEmbDim: dim / 3, useAdditionalConditions: true },
@@ -102,65 +105,65 @@ export function benchRows(library: Library, sizes: Sizes): BenchRow[] {
         aspectRatio: new library.Tensor('float32', [1, 1], [2, 1]),
       },
     ),
-    row(
+    CaptionProjection: row(
       library.CaptionProjection,
       latte,
       { inFeatures: text, hiddenSize: dim },
       { caption: random(2, sizes.tokens, text) },
       false,
     ),
-    row(
+    PatchEmbed3d: row(
       library.PatchEmbed3d,
       'Wan 1.3B',
       { patchSize: [1, 2, 2], inChannels: 16, embedDim: wan },
       { latent: random(1, 16, pick(21, 3), height, width) },
       false,
     ),
-    row(
+    WanTimeTextImageEmbedding: row(
       library.WanTimeTextImageEmbedding,
       'Wan 1.3B',
       { dim: wan, timeFreqDim: 256, timeProjDim: 6 * wan, textEmbedDim: text },
       { timestep: [731], encoderHiddenStates: random(1, tokens, text) },
     ),
-    row(
+    Linear: row(
       library.Linear,
       'Flux, contextEmbedder',
       { inFeatures: text, outFeatures: flux },
       { input: random(1, tokens, text) },
       false,
     ),
-    row(
+    CombinedTimestepGuidanceTextProjEmbeddings: row(
       library.CombinedTimestepGuidanceTextProjEmbeddings,
       'Flux',
       { embeddingDim: flux, pooledProjectionDim: pick(768, 32) },
       { timestep: [731], guidance: [3500], pooledProjection: random(1, pick(768, 32)) },
     ),
-    row(
+    CombinedTimestepTextProjEmbeddings: row(
       library.CombinedTimestepTextProjEmbeddings,
       'SD3',
       { embeddingDim: wan, pooledProjectionDim: pick(2048, 32) },
       { timestep: [731, 731], pooledProjection: random(2, pick(2048, 32)) },
     ),
-    row(
+    PixArtAlphaTextProjection: row(
       library.PixArtAlphaTextProjection,
       'LTX-Video',
       { inFeatures: text, hiddenSize: pick(2048, 48) },
       { caption: random(1, pick(128, 7), text) },
       false,
     ),
-    row(
+    SanaCombinedTimestepGuidanceEmbeddings: row(
       library.SanaCombinedTimestepGuidanceEmbeddings,
       'Sana Sprint',
       { embeddingDim: pick(2240, 48) },
       { timestep: [731], guidance: [450] },
     ),
-    row(
+    QwenTimestepProjEmbeddings: row(
       library.QwenTimestepProjEmbeddings,
       'Qwen-Image',
       { embeddingDim: flux },
       { timestep: [0.5, 0.5] },
     ),
-    row(
+    CogVideoXPatchEmbed: row(
       library.CogVideoXPatchEmbed,
       'CogVideoX 2B',
       {
@@ -175,5 +178,5 @@ export function benchRows(library: Library, sizes: Sizes): BenchRow[] {
       },
       false,
     ),
-  ];
+  };
 }

@@ -105,9 +105,9 @@ export async function timeLayers(
   show: (done: number, activity: string) => void,
 ): Promise<Timing[]> {
   const timings: Timing[] = [];
-  const rows = benchRows(library, sizes);
-  for (const row of rows) {
-    const { layer, model } = row;
+  const rows = Object.entries(benchRows(library, sizes));
+  for (const [layer, row] of rows) {
+    const { model } = row;
     for (const dtype of dtypes) {
       show(timings.length / (rows.length * dtypes.length), `${layer} ${dtype} (${model})`);
       try {
