@@ -146,13 +146,11 @@ async function sinusoidEmbedding(
   numbers: TensorLike,
   stop: { signal?: AbortSignal },
 ): Promise<Tensor> {
-  const projection = new Timesteps({ ...sinusoids, device: layer.device } as never);
-  try {
-    using projected = await projection.forward(numbers);
-    return (await layer.forward(projected, stop)) as Tensor;
-  } finally {
-    projection.dispose();
-  }
+  // On the calling thread, so that the layer's forward has started when prepare() returns its promise,
+  // and a dispose() of the model lets it complete.
+  using projection = new Timesteps({ ...sinusoids, device: 'cpu' } as never);
+  using projected = projection.forwardSync(numbers);
+  return (await layer.forward(projected, stop)) as Tensor;
 }
 
 /** steps [S, D] and rows [r, D] or [1, D] → [S·r, D]. On the host: both are small. */

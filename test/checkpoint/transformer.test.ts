@@ -316,6 +316,15 @@ describe.skipIf(!computes(device, 'float32'))(`plans of the family on ${device}`
     expect(plan.step(0).modulation!.shape[0]).toBe(2);
   });
 
+  it.each(['sd3_float32', 'cogvideox_float32'])('completes after a dispose of %s', async (name) => {
+    const model = await load(name);
+    const conditions = name.startsWith('sd3') ? { pooledProjection } : {};
+    const preparing = model.prepare({ timesteps: [999, 3], ...conditions });
+    model.dispose();
+    using plan = await preparing;
+    expect(plan.step(1).temb!.shape[0]).toBeGreaterThan(0);
+  });
+
   it('has steps that a caller cannot change', async () => {
     using model = await load('sd3_float32');
     using plan = await model.prepare({ timesteps: [1], pooledProjection });
