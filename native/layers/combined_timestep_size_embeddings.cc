@@ -152,8 +152,7 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
       all.timesteps = *in[0];
       all.linear_1 = weights->timestep.linear_1.get();
       all.linear_2 = weights->timestep.linear_2.get();
-      const auto add = [&](const TensorView& numbers, const SizeInput& size,
-                           const TimestepEmbeddingWeights& embedder) {
+      const auto add = [&](const TensorView& numbers, const SizeInput& size, const Mlp& embedder) {
         if (size.values == 0) return;
         all.sizes.push_back(
             {numbers, size.values, embedder.linear_1.get(), embedder.linear_2.get()});
@@ -187,8 +186,7 @@ Plan CombinedTimestepSizeEmbeddings::plan(const std::vector<std::optional<Tensor
     if (result != dtype) sum.data = queue.scratch(sum.bytes());
     // Value j of sample i is embedded into channels [j·s, (j+1)·s) of row i of `to`.
     const auto embed_size = [&](const TensorView& to, bool accumulate, int64_t first_number,
-                                int64_t values, const TimestepEmbeddingWeights& embedder,
-                                int64_t first_channel) {
+                                int64_t values, const Mlp& embedder, int64_t first_channel) {
       if (sized_rows * values == 0) return;
       LinearOutput output;
       output.data = part_of(to, first_channel, 0).data;

@@ -31,7 +31,7 @@ void run_embedding_sum(Queue& queue, const std::vector<EmbeddingTerm>& terms,
   const auto add = [&](const EmbeddingTerm& term) {
     LinearOutput to = LinearOutput::dense(output);
     to.accumulate = begun;
-    run_timestep_embedding(queue, {}, term.weights, term.input, to);
+    run_timestep_embedding(queue, {}, term.mlp, term.input, to);
     begun = true;
   };
   // The terms of one row come first: their sum is copied to all rows.
@@ -82,7 +82,7 @@ void run_steps(Queue& queue, const EmbeddingTerm& time, int64_t rows, const Tens
   step.shape = {rows, dim};
   run_others(step);
   repeat_elements(queue, output, rows * dim);
-  run_repeated_embedding(queue, time.weights, time.input, rows, output);
+  run_repeated_embedding(queue, time.mlp, time.input, rows, output);
 }
 
 TensorView run_sinusoids(Queue& queue, const Timesteps& projection, const TensorView& numbers,

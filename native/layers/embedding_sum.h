@@ -21,10 +21,10 @@ struct NamedRows {
 /// The rows of the sum. Inputs of one row serve all rows; throws ERR_SHAPE if the others differ.
 int64_t rows_of_sum(const std::vector<NamedRows>& inputs);
 
-/// One term of a sum: two linears with SiLU between them.
+/// One term of a sum: an MLP with SiLU between the linears.
 struct EmbeddingTerm {
   TensorView input;  // [rows, features], of the weights' dtype
-  TimestepEmbeddingWeights weights;
+  Mlp mlp;
 };
 
 /// Queues output [rows, D] = the sum of the terms. A term of one row serves all rows; it is

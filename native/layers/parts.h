@@ -2,7 +2,7 @@
 // parameters, loading and state() follow from the list.
 #pragma once
 
-#include "layers/timestep_embedding.h"
+#include "layers/mlp.h"
 
 namespace latte {
 
@@ -38,8 +38,8 @@ struct LoadedParts {
   std::map<std::string, Tensor> tables;  // on the host, in the dtype in which they are kept
 
   const LinearWeights* linear(const std::string& name) const { return linears.at(name).get(); }
-  TimestepEmbeddingWeights mlp(const std::string& name) const {
-    return {linears.at(name + "linear_1."), linears.at(name + "linear_2."), nullptr};
+  Mlp mlp(const std::string& name) const {
+    return {linears.at(name + "linear_1."), linears.at(name + "linear_2.")};
   }
 };
 

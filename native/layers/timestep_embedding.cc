@@ -8,15 +8,6 @@ int64_t out_features(const TimestepEmbeddingConfig& config) {
   return config.out_dim > 0 ? config.out_dim : config.time_embed_dim;
 }
 
-/// Queues both linears, with scratch memory between them.
-void run_linears(Queue& queue, LinearArgs& first, LinearArgs& second) {
-  second.input =
-      queue.scratch_tensor({first.weights->dtype, {first.rows(), first.weights->out_features}});
-  first.output = LinearOutput::dense(second.input);
-  queue.linear(first);
-  queue.linear(second);
-}
-
 }  // namespace
 
 std::vector<Parameter> timestep_embedding_parameters(const TimestepEmbeddingConfig& config,
@@ -55,34 +46,33 @@ void save_timestep_embedding(const TimestepEmbeddingWeights& weights, const std:
   if (weights.cond_proj) save_linear(*weights.cond_proj, prefix + "cond_proj", state);
 }
 
-void run_timestep_embedding(Queue& queue, const TimestepEmbeddingConfig& config,
-                            const TimestepEmbeddingWeights& weights, const TensorView& sample,
-                            const LinearOutput& output) {
+void run_timestep_embedding(Queue& queue, const TimestepEmbeddingConfig& config, const Mlp& mlp,
+                            const TensorView& sample, const LinearOutput& output) {
   LinearArgs first;
   first.input = sample;
-  first.weights = weights.linear_1.get();
+  first.weights = mlp.linear_1.get();
   first.activation = config.activation;
   LinearArgs second;
-  second.weights = weights.linear_2.get();
+  second.weights = mlp.linear_2.get();
   second.activation = config.post_activation;
   second.output = output;
   if (!queue.linear_pair(first, second)) run_linears(queue, first, second);
 }
 
-void run_repeated_embedding(Queue& queue, const TimestepEmbeddingWeights& weights,
-                            const TensorView& sample, int64_t times, const TensorView& output) {
+void run_repeated_embedding(Queue& queue, const Mlp& mlp, const TensorView& sample, int64_t times,
+                            const TensorView& output) {
   LinearOutput to = LinearOutput::dense(output);
   to.accumulate = true;
-  if (times == 1) return run_timestep_embedding(queue, {}, weights, sample, to);
+  if (times == 1) return run_timestep_embedding(queue, {}, mlp, sample, to);
   LinearArgs first, second;
   first.input = sample;
-  first.weights = weights.linear_1.get();
+  first.weights = mlp.linear_1.get();
   first.activation = Activation::kSilu;
   second.input =
       queue.scratch_tensor({sample.dtype, {sample.shape[0], first.weights->out_features}});
   first.output = LinearOutput::dense(second.input);
   queue.linear(first);
-  second.weights = weights.linear_2.get();
+  second.weights = mlp.linear_2.get();
   second.output = to;
   const int64_t dim = output.shape.back();
   second.output.outer_stride = times * dim;
@@ -90,18 +80,6 @@ void run_repeated_embedding(Queue& queue, const TimestepEmbeddingWeights& weight
     second.output.data = part_of(output, i * dim, 0).data;
     queue.linear(second);
   }
-}
-
-void run_mlp(Queue& queue, const TimestepEmbeddingWeights& weights, Activation activation,
-             const TensorView& sample, const LinearOutput& output) {
-  LinearArgs first;
-  first.input = as_rows(sample);
-  first.weights = weights.linear_1.get();
-  first.activation = activation;
-  LinearArgs second;
-  second.weights = weights.linear_2.get();
-  second.output = output;
-  run_linears(queue, first, second);
 }
 
 void TimestepEmbedding::load(const StateDict& state) {

@@ -1,7 +1,7 @@
 // TimestepEmbedding: linear_1 → activation → linear_2 (→ post activation).
 #pragma once
 
-#include "layers/layer.h"
+#include "layers/mlp.h"
 
 namespace latte {
 
@@ -15,9 +15,9 @@ struct TimestepEmbeddingConfig {
   bool bias = true;
 };
 
-/// The two linears, and the condition's (null if the layer takes none), on a device.
-struct TimestepEmbeddingWeights {
-  std::shared_ptr<const LinearWeights> linear_1, linear_2, cond_proj;
+/// The MLP, and the condition's linear (null if the layer takes none), on a device.
+struct TimestepEmbeddingWeights : Mlp {
+  std::shared_ptr<const LinearWeights> cond_proj;
 };
 
 // The functions of a TimestepEmbedding, for layers that contain several of them. `prefix` comes
@@ -29,21 +29,15 @@ TimestepEmbeddingWeights load_timestep_embedding(const TimestepEmbeddingConfig& 
                                                  const StateDict& state, const std::string& prefix);
 void save_timestep_embedding(const TimestepEmbeddingWeights& weights, const std::string& prefix,
                              StateDict& state);
-/// Queues sample [rows, in_channels], of the weights' dtype, → `output` [rows, out_dim].
-void run_timestep_embedding(Queue& queue, const TimestepEmbeddingConfig& config,
-                            const TimestepEmbeddingWeights& weights, const TensorView& sample,
-                            const LinearOutput& output);
+/// Queues sample [rows, in_channels], of the weights' dtype, → `output` [rows, out_dim]. Of
+/// `config` it reads the activations alone: `{}` is SiLU between the linears.
+void run_timestep_embedding(Queue& queue, const TimestepEmbeddingConfig& config, const Mlp& mlp,
+                            const TensorView& sample, const LinearOutput& output);
 
-/// Queues `output` [n·times, out_dim] += the embedding of sample [n, in_channels], row i of it in
-/// the rows [i·times, (i + 1)·times).
-void run_repeated_embedding(Queue& queue, const TimestepEmbeddingWeights& weights,
-                            const TensorView& sample, int64_t times, const TensorView& output);
-
-/// Queues the two linears with `activation` between them: sample [..., features] → `output`. Unlike
-/// run_timestep_embedding() this does not use Queue::linear_pair(), which an NPU captures and
-/// replays for each number of rows: texts have too many different numbers of rows for that.
-void run_mlp(Queue& queue, const TimestepEmbeddingWeights& weights, Activation activation,
-             const TensorView& sample, const LinearOutput& output);
+/// Queues `output` [n·times, out_dim] += the embedding of sample [n, in_channels], with SiLU
+/// between the linears: row i of it in the rows [i·times, (i + 1)·times).
+void run_repeated_embedding(Queue& queue, const Mlp& mlp, const TensorView& sample, int64_t times,
+                            const TensorView& output);
 
 /// sample [..., in_channels] (+ condition [..., cond_proj_dim]) → [..., out_dim].
 class TimestepEmbedding final : public Layer {

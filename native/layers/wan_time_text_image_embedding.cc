@@ -53,9 +53,8 @@ void run_image(Queue& queue, const WanWeights& weights, const TensorView& image,
   const auto positions = weights.floats.find(kPositions);
   if (positions != weights.floats.end()) queue.add(x, positions->second, x);
   run_norm(queue, weights, "image_embedder.norm1.", x);
-  const TimestepEmbeddingWeights feed_forward = {
-      weights.linears.at("image_embedder.ff.net.0.proj."),
-      weights.linears.at("image_embedder.ff.net.2."), nullptr};
+  const Mlp feed_forward = {weights.linears.at("image_embedder.ff.net.0.proj."),
+                            weights.linears.at("image_embedder.ff.net.2.")};
   run_mlp(queue, feed_forward, Activation::kGelu, x, LinearOutput::dense(output));
   run_norm(queue, weights, "image_embedder.norm2.", output);
 }
@@ -125,7 +124,7 @@ Plan WanTimeTextImageEmbedding::plan(const std::vector<std::optional<TensorSpec>
                  Queue& queue, const Inputs& in, const Outputs& out) {
     // In a layer of a half type the time embedder may have kept float32: then its result is rounded
     // at the end.
-    const TimestepEmbeddingWeights time = weights->mlp("time_embedder.");
+    const Mlp time = weights->mlp("time_embedder.");
     const DType time_dtype = time.linear_1->dtype;
     run_converted(queue, time_dtype, out[0], [&](const TensorView& embedded) {
       run_timestep_embedding(queue, {}, time,
