@@ -15,8 +15,9 @@ struct PatchWeights {
   system::Memory panels;
   std::vector<float> bias;  // padded with zeros to whole panels
 
-  /// Only of centred weights; else empty. The rows of R, an upper triangle of size depth + 1, one
-  /// after another. With x = [patch, 1], the variance of the patch's channels is |R·x|².
+  /// Only of centred weights; else empty. With x = [patch, 1], the variance of the patch's channels
+  /// is |R·x|²: so the layer norm needs no pass over them. R is the upper triangle, of size
+  /// depth + 1, of the QR decomposition of [weight, bias]/√dim; here its rows, one after another.
   std::vector<float> spread;
 };
 

@@ -182,7 +182,8 @@ class TimestepProjection {
   }
 
   /// Computes sines and cosines of the tile: Taylor polynomials on |reduced| <= pi/4, then a
-  /// rotation by `quotient` quarter turns.
+  /// rotation by `quotient` quarter turns. The sines are left in argument_buffer_, the cosines in
+  /// quotient_buffer_.
   __aicore__ inline void compute(uint32_t elements) {
     const int32_t count = static_cast<int32_t>(elements);
     LocalTensor<float> reduced = reduced_buffer_.template Get<float>();
@@ -255,29 +256,31 @@ class TimestepProjection {
     PipeBarrier<PIPE_V>();
   }
 
+  /// Rounds what compute() left to T, and writes it: a line of the tile is a row of the output.
   __aicore__ inline void store(uint32_t row, uint32_t rows, uint32_t column, uint32_t width) {
     const uint32_t tile = tiling_.tile_rows * tiling_.tile_columns;
     const int32_t count = static_cast<int32_t>(rows * tiling_.tile_columns);
-    LocalTensor<T> rounded = output_queue_.template AllocTensor<T>();
-    LocalTensor<T> cosines = rounded[tile];
-    round_to(rounded, argument_buffer_.template Get<float>(), count);
+    LocalTensor<T> sines = output_queue_.template AllocTensor<T>();
+    LocalTensor<T> cosines = sines[tile];
+    round_to(sines, argument_buffer_.template Get<float>(), count);
     round_to(cosines, quotient_buffer_.template Get<float>(), count);
     // The next tile overwrites buffers that the instructions above read.
     PipeBarrier<PIPE_V>();
-    output_queue_.EnQue(rounded);
-    rounded = output_queue_.template DeQue<T>();
-    cosines = rounded[tile];
+    output_queue_.EnQue(sines);
+    sines = output_queue_.template DeQue<T>();
+    cosines = sines[tile];
     const uint64_t begin = static_cast<uint64_t>(row) * tiling_.dim + column;
     const uint64_t second = begin + tiling_.half;
     const uint32_t bytes = width * static_cast<uint32_t>(sizeof(T));
+    // Between lines: in the tile blocks of LATTE_UB_BLOCK bytes, in the output bytes.
     const uint32_t gap = (tiling_.tile_columns * static_cast<uint32_t>(sizeof(T)) -
                           padded(width, static_cast<uint32_t>(sizeof(T)))) /
                          LATTE_UB_BLOCK;
     const DataCopyExtParams lines{static_cast<uint16_t>(rows), bytes, gap,
                                   (tiling_.dim - width) * static_cast<uint32_t>(sizeof(T)), 0};
-    DataCopyPad(output_[tiling_.flip ? second : begin], rounded, lines);
+    DataCopyPad(output_[tiling_.flip ? second : begin], sines, lines);
     DataCopyPad(output_[tiling_.flip ? begin : second], cosines, lines);
-    output_queue_.FreeTensor(rounded);
+    output_queue_.FreeTensor(sines);
   }
 
   __aicore__ inline void round_to(const LocalTensor<T>& to, const LocalTensor<float>& from,
