@@ -45,9 +45,11 @@ interface Wanted {
 interface Scheme {
   readonly label: string;
   readonly family: Family;
+  /** The text before all names. */
   readonly prefix: string;
 }
 
+/** Other models than Latte's kind have one naming, to which the prefixes of these schemes apply, too. */
 const schemes: readonly Scheme[] = [
   { label: 'diffusers / PKU / mindone', family: 'diffusers', prefix: '' },
   { label: 'mindone training (prefix "network.")', family: 'diffusers', prefix: 'network.' },
@@ -137,6 +139,17 @@ function findTemporalTable(
     reason: `${dtype} ${showShape(shape)} is no table of ${videoLength} frames x ${innerDim}; the table is computed`,
   });
   return undefined;
+}
+
+/**
+ * The prefix of all names in a checkpoint, one of those in the table of schemes: 'network.' in mindone's
+ * training, else ''.
+ * @param name a name, without the prefix, that every checkpoint of the model has.
+ * @internal
+ */
+export function prefixOf(checkpoint: Checkpoint, name: string): string {
+  const found = schemes.find(({ prefix }) => prefix !== '' && checkpoint.has(prefix + name));
+  return found?.prefix ?? '';
 }
 
 /** The naming of a checkpoint's weights; undefined if it is unknown. @internal */

@@ -2,6 +2,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { checkpointError, showName } from '../checkpoint/file.js';
 import type { LayerKind } from '../checkpoint/layer-kind.js';
 import type { LayerRow } from '../checkpoint/model-row.js';
+import { prefixOf } from '../checkpoint/names.js';
 import { LatteError, showShape } from '../errors.js';
 import { AdaLayerNormSingle } from '../layers/ada-layer-norm-single.js';
 import { CaptionProjection } from '../layers/caption-projection.js';
@@ -86,9 +87,9 @@ export function firstWeight([row]: readonly LayerRow[]): string {
   return prefix + (kind === 'Linear' || without !== undefined ? 'weight' : 'proj.weight');
 }
 
-/** The prefix of all names in the checkpoint: 'network.' in mindone's training, else ''. @internal */
+/** The prefix of all names in the checkpoint. @internal */
 export function rootOf(checkpoint: Checkpoint, rows: readonly LayerRow[]): string {
-  return checkpoint.has(`network.${firstWeight(rows)}`) ? 'network.' : '';
+  return prefixOf(checkpoint, firstWeight(rows));
 }
 
 const floats = ['float64', 'float32', 'float16', 'bfloat16'];
