@@ -1,16 +1,12 @@
 import type { Fields } from './config-fields.js';
 import { showName } from './file.js';
-import { latteRow } from './latte-config.js';
-import type { LatteRules, ModelRow } from './model-row.js';
-import { fieldsOfV11, models } from './models.js';
+import { latteRow, type LatteModelRow } from './latte-config.js';
+import { fieldsOfV11, latteModels } from './latte-models.js';
+import type { ModelRow } from './model-row.js';
+import { models } from './models.js';
 
 /** The naming of a checkpoint's tensors: that of diffusers, or of the original PixArt. @internal */
 export type Family = 'diffusers' | 'PixArt';
-
-/** A row of the models that LatteEmbeddings reads. */
-type LatteModelRow = ModelRow & { readonly latte: LatteRules };
-
-const latteModels = models.filter((row): row is LatteModelRow => row.latte !== undefined);
 
 /** Classes that have Latte's tensor names but compute something else, and why they are refused. */
 const others: Readonly<Record<string, string>> = {

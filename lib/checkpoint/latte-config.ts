@@ -99,11 +99,14 @@ export function readLatteSizes(fields: Fields, rules: LatteRules): LatteSizes {
   };
 }
 
-/** A row of a model of Latte's kind, whose layers and conditions follow from its sizes. @internal */
+/** A row of a model of Latte's kind, which LatteEmbeddings reads. @internal */
+export type LatteModelRow = ModelRow & { readonly latte: LatteRules };
+
+/** Makes such a row: its layers and conditions follow from its sizes. @internal */
 export function latteRow(
   facts: Pick<ModelRow, 'className' | 'version' | 'readFrom'>,
   latte: LatteRules,
-): ModelRow & { readonly latte: LatteRules } {
+): LatteModelRow {
   return {
     ...facts,
     latte,
