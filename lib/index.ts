@@ -44,12 +44,8 @@ export {
 } from './rotary/models.js';
 export type { RotaryPosEmbed } from './rotary/tables.js';
 export { getTimestepEmbedding, type GetTimestepEmbeddingOptions } from './timesteps.js';
-export type {
-  ForwardOptions,
-  LayerOptions,
-  LoadStateDictOptions,
-  StateDict,
-} from './layers/layer.js';
+export type { ForwardOptions } from './layers/call.js';
+export type { LayerOptions, LoadStateDictOptions, StateDict } from './layers/layer.js';
 export type { ConditionInputs } from './layers/conditions.js';
 export { PatchEmbed, type PatchEmbedOptions } from './layers/patch-embed.js';
 export { Timesteps, type TimestepsOptions } from './layers/timesteps.js';

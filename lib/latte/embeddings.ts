@@ -16,7 +16,7 @@ import type { LoadSettings } from '../transformer/read.js';
 import { LattePlan } from './plan.js';
 import type { AdaLayerNormSingle } from '../layers/ada-layer-norm-single.js';
 import type { CaptionProjection } from '../layers/caption-projection.js';
-import type { ForwardOptions } from '../layers/layer.js';
+import type { ForwardOptions } from '../layers/call.js';
 import type { PatchEmbed } from '../layers/patch-embed.js';
 import { checkArgumentCount, checkInteger, checkNoOptions, checkOptions } from '../options.js';
 import { get1dSincosPosEmbed } from '../sincos.js';

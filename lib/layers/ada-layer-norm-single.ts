@@ -1,14 +1,8 @@
 import { checkArgumentCount, checkBoolean, checkInteger, checkOptions } from '../options.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { conditionInputs, type ConditionInputs } from './conditions.js';
-import {
-  Layer,
-  layerOptionNames,
-  namedResultsCall,
-  type Call,
-  type ForwardOptions,
-  type LayerOptions,
-} from './layer.js';
+import { namedResultsCall, type Call, type ForwardOptions } from './call.js';
+import { Layer, layerOptionNames, type LayerOptions } from './layer.js';
 
 /** The options of {@link AdaLayerNormSingle}. */
 export interface AdaLayerNormSingleOptions extends LayerOptions {

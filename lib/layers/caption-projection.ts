@@ -2,15 +2,8 @@ import { LatteError, show, isArray, typedArrayKind } from '../errors.js';
 import { checkArgumentCount, checkInteger, checkOptions } from '../options.js';
 import type { TensorLike } from '../tensor/tensor-like.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
-import {
-  checkTensor,
-  Layer,
-  layerOptionNames,
-  singleResultCall,
-  type Call,
-  type ForwardOptions,
-  type LayerOptions,
-} from './layer.js';
+import { checkTensor, singleResultCall, type Call, type ForwardOptions } from './call.js';
+import { Layer, layerOptionNames, type LayerOptions } from './layer.js';
 
 /** The options of {@link CaptionProjection}. */
 export interface CaptionProjectionOptions extends LayerOptions {

@@ -7,14 +7,8 @@ import {
 } from '../options.js';
 import { checkVideoEmbedDim } from '../sincos.js';
 import type { Tensor } from '../tensor/tensor.js';
-import {
-  Layer,
-  layerOptionNames,
-  tensorCall,
-  type Call,
-  type ForwardOptions,
-  type LayerOptions,
-} from './layer.js';
+import { tensorCall, type Call, type ForwardOptions } from './call.js';
+import { Layer, layerOptionNames, type LayerOptions } from './layer.js';
 
 /** The options of {@link CogVideoXPatchEmbed}. */
 export interface CogVideoXPatchEmbedOptions extends LayerOptions {

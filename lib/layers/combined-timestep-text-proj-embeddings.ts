@@ -2,14 +2,8 @@ import { checkArgumentCount, checkInteger, checkOptions } from '../options.js';
 import type { TensorLike } from '../tensor/tensor-like.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { namedInputs } from './conditions.js';
-import {
-  Layer,
-  layerOptionNames,
-  singleResultCall,
-  type Call,
-  type ForwardOptions,
-  type LayerOptions,
-} from './layer.js';
+import { singleResultCall, type Call, type ForwardOptions } from './call.js';
+import { Layer, layerOptionNames, type LayerOptions } from './layer.js';
 
 /**
  * The options of {@link CombinedTimestepTextProjEmbeddings} and of

@@ -1,7 +1,7 @@
 import { checkFloatDType, type FloatDType } from '../tensor/dtype.js';
 import { checkInteger, checkOptions } from '../options.js';
 import { asTensor, type TensorLike } from '../tensor/tensor-like.js';
-import { checkTensor, type Call } from './layer.js';
+import { checkTensor, type Call } from './call.js';
 
 /** The inputs of {@link CombinedTimestepSizeEmbeddings} and {@link AdaLayerNormSingle}. */
 export interface ConditionInputs {

@@ -1,13 +1,7 @@
 import { checkArgumentCount, checkBoolean, checkInteger, checkOptions } from '../options.js';
 import type { Tensor } from '../tensor/tensor.js';
-import {
-  Layer,
-  layerOptionNames,
-  tensorCall,
-  type Call,
-  type ForwardOptions,
-  type LayerOptions,
-} from './layer.js';
+import { tensorCall, type Call, type ForwardOptions } from './call.js';
+import { Layer, layerOptionNames, type LayerOptions } from './layer.js';
 
 /** The options of {@link Linear}. */
 export interface LinearOptions extends LayerOptions {

@@ -10,13 +10,11 @@ import type { Tensor } from '../tensor/tensor.js';
 import {
   checkRank,
   checkTensor,
-  Layer,
-  layerOptionNames,
   singleResultCall,
   type Call,
   type ForwardOptions,
-  type LayerOptions,
-} from './layer.js';
+} from './call.js';
+import { Layer, layerOptionNames, type LayerOptions } from './layer.js';
 
 /** The options of {@link PatchEmbed}. */
 export interface PatchEmbedOptions extends LayerOptions {

@@ -1,14 +1,8 @@
 import { LatteError, show } from '../errors.js';
 import { checkArgumentCount, checkInteger, checkOptions } from '../options.js';
 import type { Tensor } from '../tensor/tensor.js';
-import {
-  Layer,
-  layerOptionNames,
-  tensorCall,
-  type Call,
-  type ForwardOptions,
-  type LayerOptions,
-} from './layer.js';
+import { tensorCall, type Call, type ForwardOptions } from './call.js';
+import { Layer, layerOptionNames, type LayerOptions } from './layer.js';
 
 /** The options of {@link PixArtAlphaTextProjection}. */
 export interface PixArtAlphaTextProjectionOptions extends LayerOptions {
@@ -65,6 +59,7 @@ export class PixArtAlphaTextProjection extends Layer<PixArtAlphaTextProjectionIn
   }
 }
 
+/** The names that the reference knows; the addon knows these and others. */
 const activations: readonly unknown[] = ['gelu_tanh', 'silu', 'silu_fp32'];
 
 function activation(name: unknown): unknown {

@@ -4,14 +4,8 @@ import type { FloatDType } from '../tensor/dtype.js';
 import type { TensorLike } from '../tensor/tensor-like.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { namedInputs } from './conditions.js';
-import {
-  Layer,
-  layerOptionNames,
-  singleResultCall,
-  type Call,
-  type ForwardOptions,
-  type LayerOptions,
-} from './layer.js';
+import { singleResultCall, type Call, type ForwardOptions } from './call.js';
+import { Layer, layerOptionNames, type LayerOptions } from './layer.js';
 
 /** The options of {@link QwenTimestepProjEmbeddings}. */
 export interface QwenTimestepProjEmbeddingsOptions extends LayerOptions {

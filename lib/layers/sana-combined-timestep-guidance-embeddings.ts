@@ -3,13 +3,8 @@ import { checkArgumentCount, checkInteger, checkOptions } from '../options.js';
 import type { TensorLike } from '../tensor/tensor-like.js';
 import { modulationCall, type Modulation } from './ada-layer-norm-single.js';
 import { namedInputs } from './conditions.js';
-import {
-  Layer,
-  layerOptionNames,
-  type Call,
-  type ForwardOptions,
-  type LayerOptions,
-} from './layer.js';
+import type { Call, ForwardOptions } from './call.js';
+import { Layer, layerOptionNames, type LayerOptions } from './layer.js';
 
 /** The options of {@link SanaCombinedTimestepGuidanceEmbeddings}. */
 export interface SanaCombinedTimestepGuidanceEmbeddingsOptions extends LayerOptions {

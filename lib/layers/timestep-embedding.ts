@@ -7,15 +7,8 @@ import {
   isOptions,
 } from '../options.js';
 import type { Tensor } from '../tensor/tensor.js';
-import {
-  checkTensor,
-  Layer,
-  layerOptionNames,
-  singleResultCall,
-  type Call,
-  type ForwardOptions,
-  type LayerOptions,
-} from './layer.js';
+import { checkTensor, singleResultCall, type Call, type ForwardOptions } from './call.js';
+import { Layer, layerOptionNames, type LayerOptions } from './layer.js';
 
 /** The options of {@link TimestepEmbedding}. */
 export interface TimestepEmbeddingOptions extends LayerOptions {
@@ -109,6 +102,7 @@ export class TimestepEmbedding extends Layer<TimestepEmbeddingInputs, Tensor> {
   }
 }
 
+/** The names that the reference knows; the addon knows these and others. */
 const activations = ['silu', 'swish', 'gelu', 'relu', 'mish'];
 
 function activation(name: unknown, option: string): string {

@@ -2,7 +2,8 @@ import { checkArgumentCount, checkOptions } from '../options.js';
 import { asTensor, type TensorLike } from '../tensor/tensor-like.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { timestepsConfig } from '../timesteps.js';
-import { Layer, singleResultCall, type Call, type ForwardOptions } from './layer.js';
+import { singleResultCall, type Call, type ForwardOptions } from './call.js';
+import { Layer } from './layer.js';
 
 /** The options of {@link Timesteps}. */
 export interface TimestepsOptions {
