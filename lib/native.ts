@@ -99,7 +99,8 @@ export interface NativeModule {
   ): Promise<void>;
   /**
    * Rejects a forward with ERR_ABORTED. A forward that waits, for its device or for a copy from another
-   * one, is rejected at once. A forward that runs is rejected before its next operation.
+   * one, is rejected at once. A forward that runs is rejected when it stops: on the cpu within its
+   * operation, on an NPU after the operations that were launched.
    */
   cancel(id: number): void;
   zeros(dtype: DType, shape: number[], device: string): NativeTensor;

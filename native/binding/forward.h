@@ -78,10 +78,11 @@ class Forward {
 
   /// Called by the schedule when a work of this forward has ended and has left its place.
   void finished(ScheduledWork& work) noexcept;
-  /// Rejects the forward at once if it was not submitted to its device yet. If it runs, it stops at
-  /// its next operation and is rejected then. A forward for an NPU is submitted at once, unless
-  /// inputs have to be copied from other devices first. If it still waits there, the NPU's queue
-  /// drops it at once.
+  /// Rejects the forward at once if it was not submitted to its device yet. If the CPU runs it, it
+  /// stops at its next piece of work (CancelFlag) and is rejected then. A forward for an NPU is
+  /// submitted at once, unless inputs have to be copied from other devices first. If it still waits
+  /// there, the NPU's queue drops it at once; else it is rejected when the operations that were
+  /// launched have ended.
   void cancel() noexcept;
 
  private:
