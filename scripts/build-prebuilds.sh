@@ -27,7 +27,7 @@ latte_pip "$ZIG_TOOLS" "ziglang==$zig_version" "ninja==$ninja_version"
 # The same sources and tools have the same build id, wherever they are built.
 build_id=$({
   echo "$zig_version"
-  find CMakeLists.txt native scripts/prebuilds package-lock.json -type f | LC_ALL=C sort |
+  find CMakeLists.txt CMakePresets.json native scripts/prebuilds package-lock.json -type f | LC_ALL=C sort |
     while read -r file; do echo "$file $(sha1sum <"$file")"; done
 } | sha1sum | cut -c1-40)
 

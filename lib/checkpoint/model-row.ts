@@ -67,8 +67,8 @@ export interface ModelRow {
   /** The source of the rules: the `__init__` in this file. */
   readonly readFrom: string;
   /**
-   * The first layer must have a weight (a `proj.weight` unless it is a Linear): its dtype is the default
-   * of all layers, and its name shows which prefix the checkpoint's names have.
+   * The first layer must have the weight that firstWeight() names: its dtype is the default of all
+   * layers, and its name shows which prefix the checkpoint's names have.
    */
   readonly layers: (fields: Fields) => LayerRow[];
   readonly conditioning: (fields: Fields) => Conditioning;

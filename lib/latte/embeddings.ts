@@ -27,7 +27,7 @@ import { isTensor, stateOf, Tensor } from '../tensor/tensor.js';
 
 /** The conditions of a prompt, for {@link LatteEmbeddings.prepare}. */
 export interface PrepareOptions {
-  /** One number for each denoising step, in a Tensor of shape [S]; each becomes a float32. */
+  /** One number for each denoising step, in a Tensor of shape [S], S ≤ 2^20; each becomes a float32. */
   timesteps: readonly number[] | Float32Array | Float64Array | Int32Array | BigInt64Array | Tensor;
   /** `[B, L, K]`: the text encoder's output, any floating dtype. */
   caption: Tensor;
@@ -251,8 +251,8 @@ export class LatteEmbeddings {
 }
 
 /**
- * Checks that the rows of a size condition divide one batch. The layer itself repeats them over all
- * S·B rows, so it would accept rows that divide S·B but not B.
+ * Checks that the rows of a size condition divide one batch: before commonRow() makes one row of equal
+ * rows, which would divide any batch.
  */
 function checkCondition(value: TensorLike | undefined, name: string, batch: number): Tensor {
   if (value === undefined) {

@@ -194,8 +194,8 @@ export abstract class Layer<Inputs extends unknown[], Result> {
   }
 
   /**
-   * The steps of a plan: each of S timesteps with all rows of the other conditions, which are embedded
-   * once. The results have S·rows rows, step by step. Layers without such conditions ignore `rows`.
+   * The steps of a plan: each of S timesteps with all rows of the other conditions. These are embedded
+   * once; only the merged product of an NPU's sizes embeds them with each row. The results have S·rows rows, step by step. Layers without such conditions ignore `rows`.
    * @param rows of the other conditions; one of them may have one row.
    * @internal
    */

@@ -45,7 +45,7 @@ export function checkTimesteps(given: unknown): number[] {
     : isArray(timesteps)
       ? timesteps.length
       : 0;
-  if (length === 0) {
+  if (!Number.isInteger(length) || length < 1) {
     throw new LatteError(
       'ERR_VALUE',
       `timesteps must be an array of at least one number, but is ${show(timesteps)}`,

@@ -146,8 +146,8 @@ struct LayerNormArgs {
 
 /// The embedding of a timestep plus the embeddings of sizes. Each is two linears on the sinusoids
 /// of a number. The sizes' values are numbered through, over all of `sizes`: the embedding of value
-/// v, s features wide, is added to channels [v·s, (v+1)·s). Each timestep serves as many
-/// neighbouring samples.
+/// v, s features wide, is added to channels [v·s, (v+1)·s). Sample b uses timestep
+/// ⌊b · steps / batch⌋.
 struct ConditionEmbeddingArgs {
   struct Size {
     TensorView numbers;  // [rows, values]: sample b uses row (b mod rows)

@@ -14,13 +14,14 @@ napi_value load(const Call& call);
 // (layer: NativeLayer): [string, NativeTensor][]
 napi_value state(const Call& call);
 // (layer: NativeLayer, inputs: (NativeTensor | undefined)[], results: (NativeTensor | undefined)[],
-// options: { batchSize?: number, hiddenDtype?: DType, timestepSeqLen?: number } | undefined): void
+// options: { batchSize?: number, hiddenDtype?: DType, timestepSeqLen?: number,
+// rowsPerStep?: number } | undefined): void
 // — writes the results that are given; replaces each undefined one in `results` by a new tensor
 napi_value forward_sync(const Call& call);
 // (layer, inputs, results, options, id: number): Promise<void> — the same; `results` is filled when
 // the promise resolves. `id` is for cancel(); 0: the forward cannot be cancelled
 napi_value forward(const Call& call);
-// (id: number): void — rejects a forward at once if it still waits, else at its next operation
+// (id: number): void — rejects a forward at once if it still waits; see Forward::cancel
 napi_value cancel(const Call& call);
 // (layer: NativeLayer): void
 napi_value dispose_layer(const Call& call);

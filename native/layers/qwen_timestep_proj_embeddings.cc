@@ -76,13 +76,10 @@ Plan QwenTimestepProjEmbeddings::plan(const std::vector<std::optional<TensorSpec
       const int64_t rows = first.input.shape[0];
       first.input.shape = {rows, 1};
       first.weights = weights->linear("row_weights");
-      second.input = queue.scratch_tensor({dtype, {rows, 2}});
-      first.output = LinearOutput::dense(second.input);
       second.weights = weights->linear("rows");
       second.output = LinearOutput::dense(sum);
       second.output.accumulate = accumulate;
-      queue.linear(first);
-      queue.linear(second);
+      run_linears(queue, first, second);
     };
     run_converted(queue, dtype, out[0], [&](const TensorView& sum) {
       const EmbeddingTerm time{run_sinusoids(queue, time_proj, *in[0], hidden, dtype),

@@ -34,9 +34,9 @@ constexpr auto kSpin = std::chrono::microseconds(50);
 /// How often a spinning thread yields its core: on a busy machine the thread that it waits for may
 /// need that core.
 constexpr auto kYield = std::chrono::microseconds(10);
-/// How long a loop waits for a helper that did not come to the one before, until it moves it, and
-/// how long that helper is not moved again.
+/// How long a loop waits for a helper that missed the loop before, until the helper is moved.
 constexpr auto kPatience = std::chrono::microseconds(20);
+/// The least time between two moves of one helper.
 constexpr auto kMoveAgain = std::chrono::milliseconds(10);
 /// If a thread could not be started, how long no further one is tried.
 constexpr auto kStartAgain = std::chrono::seconds(1);
@@ -128,7 +128,7 @@ struct alignas(64) ThreadPool::Helper {
   // Used by the claiming loop:
   bool started = false;     // whether the thread runs
   bool missed = false;      // whether it did not come to the last loop that called it
-  Clock::time_point moved;  // when it was last moved to another core
+  Clock::time_point moved;  // when it was last kept off a core
   ThreadCores cores;
 
   /// Gives the helper a loop and wakes it if it sleeps. Returns whether it slept.
@@ -139,7 +139,7 @@ struct alignas(64) ThreadPool::Helper {
     return true;
   }
 
-  /// Moves a helper that has not come yet to `loop` away from its caller's core.
+  /// Keeps a helper that has not come to its loop yet off the caller's core for a moment.
   bool move(const Loop& to, int core, Clock::time_point now) {
     if (!missed || loop.load(std::memory_order_relaxed) != &to || now - moved < kMoveAgain) {
       return false;
@@ -293,12 +293,15 @@ void ThreadPool::work_as_caller(Loop& loop, const Claim& claim) {
   if (missed) {
     const auto begin = Clock::now();
     auto now = begin;
-    while (now - begin < kPatience && loop.work_once()) now = Clock::now();
+    while (now - begin < kPatience) {
+      if (!loop.work_once()) return;
+      now = Clock::now();
+    }
     const int core = sched_getcpu();
     claim.each([&](int index) {
       Helper& helper = state_->helpers[static_cast<size_t>(index)];
       // With fewer cores than threads some wait in any case.
-      if (now - begin < kPatience || helper.cores.count() < threads_) return;
+      if (helper.cores.count() < threads_) return;
       if (helper.move(loop, core, now)) state_->moved.fetch_add(1, std::memory_order_relaxed);
     });
   }

@@ -36,7 +36,7 @@ class ThreadPool {
     uint64_t called = 0;    // helpers that loops were given
     uint64_t wake_ups = 0;  // of those: helpers that slept, each woken by one system call
     uint64_t helped = 0;    // of those: helpers that came before their loop had ended
-    uint64_t moved = 0;     // helpers that waited on their caller's core and were sent to another
+    uint64_t moved = 0;     // late helpers that were kept off their caller's core for a moment
   };
   Counts counts() const;
 

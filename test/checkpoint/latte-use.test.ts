@@ -92,6 +92,25 @@ describe('prepare', () => {
     plan.dispose();
   });
 
+  it('gives the same bits with more rows than an NPU takes in one product, and with none', async () => {
+    using latte = await LatteEmbeddings.fromPretrained(join(golden, 'pixart'), {
+      dtype: 'float32',
+    });
+    const timesteps = Array.from({ length: 90 }, (_, i) => 999 - 11 * i);
+    const resolution = tensorOf('float32', [2, 2], [512, 768, 1024, 256]);
+    const sizes = { resolution, aspectRatio: tensorOf('float32', [1], [1.5]) };
+    using plan = await latte.prepare({ timesteps, caption, ...sizes, batchSize: 4 });
+    const all = await latte.adaLayerNormSingle.forward({
+      timestep: timesteps.flatMap((t) => [t, t, t, t]),
+      ...sizes,
+      batchSize: 360,
+    });
+    const steps = await Promise.all(timesteps.map((_, i) => hostBits(plan.step(i).modulation)));
+    expect(Buffer.concat(steps).equals(await hostBits(all.modulation))).toBe(true);
+    using none = await latte.prepare({ timesteps: [7, 800], caption, ...sizes, batchSize: 0 });
+    expect(none.step(1).modulation.shape).toEqual([0, 288]);
+  });
+
   it('equals the results of the layers with size conditions, tiled over the batch', async () => {
     const latte = await LatteEmbeddings.fromPretrained(join(golden, 'pixart'), {
       dtype: 'float32',
@@ -130,7 +149,7 @@ describe('prepare', () => {
     expect(together.modulation.shape).toEqual([3, 288]);
     const steps = await Promise.all([0, 1, 2].map((i) => hostBits(single.step(i).modulation)));
     expect(steps.flatMap((bits) => [...bits])).toEqual([...(await hostBits(together.modulation))]);
-    // Three rows of sizes divide six rows (two steps of three), but not a batch of two.
+    // Three rows of sizes divide the six rows of two steps of three, but not a batch of two.
     const three = tensorOf('float32', [3, 2], [1, 2, 3, 4, 5, 6]);
     const prepare = (more: object) => () =>
       latte.prepare({ timesteps, caption, resolution, aspectRatio, ...more });

@@ -295,6 +295,12 @@ describe.skipIf(!computes(device, 'float32'))(`plans of the family on ${device}`
       Float32Array.prototype,
     );
     await rejected(() => prepare(disguised), 'ERR_VALUE', 'timesteps must be an array');
+    for (const length of [-1, 0.5, NaN]) {
+      const strange = new Proxy([3, 5], {
+        get: (target, name) => (name === 'length' ? length : Reflect.get(target, name)) as unknown,
+      });
+      await rejected(() => prepare(strange), 'ERR_VALUE', 'timesteps must be an array');
+    }
     const many = new Int8Array(2 ** 20 + 1);
     await rejected(() => prepare(many), 'ERR_VALUE', 'at the most', '1048577');
   });
