@@ -85,7 +85,7 @@ Which inputs a model takes (in brackets: may be left out):
   Sana                    [--caption --latent], --guidance if guidance_embeds
   LTX-Video, Allegro      [--caption --latent]
   CogVideoX               [--caption with --latent], --ofs if ofs_embed_dim
-  Qwen-Image              [--caption --latent], --addition-t-cond if use_additional_t_cond
+  Qwen-Image              [--latent], --addition-t-cond if use_additional_t_cond
 The latent is [B,C,H,W] for SD3 and Sana; [B,C,F,H,W] for Wan, HunyuanVideo and Allegro; [B,F,C,H,W]
 for CogVideoX; packed, [B,N,K], for Flux, LTX-Video and Qwen-Image. Timesteps and guidance are as
 the model's layer takes them: those of Flux are multiplied by 1000.
