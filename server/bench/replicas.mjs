@@ -17,13 +17,16 @@ import { cpuSeconds, Load, median, quantile } from './load.mjs';
 import { parseOptions } from './options.mjs';
 import { conditioningInputs, restRequest } from './request.mjs';
 
-const { device, rounds, seconds, clients, check } = parseOptions({
-  device: 'cpu',
-  rounds: 5,
-  seconds: 5,
-  clients: 8,
-  check: 0,
-});
+const { device, rounds, seconds, clients, check } = parseOptions(
+  {
+    device: 'cpu',
+    rounds: 5,
+    seconds: 5,
+    clients: 8,
+    check: 0,
+  },
+  ['seconds', 'check'],
+);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const onCpu = device === 'cpu';
 const folder = mkdtempSync(join(tmpdir(), 'latte-replicas-'));

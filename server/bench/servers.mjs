@@ -19,15 +19,18 @@ import { cpuSeconds, Load, median, quantile } from './load.mjs';
 import { parseOptions } from './options.mjs';
 import { answerOf, conditioningInputs, grpcRequest, restRequest } from './request.mjs';
 
-const given = parseOptions({
-  rounds: 5,
-  seconds: 4,
-  clients: '1,4',
-  batch: 2,
-  tokens: 120,
-  steps: 20,
-  venv: undefined,
-});
+const given = parseOptions(
+  {
+    rounds: 5,
+    seconds: 4,
+    clients: [1, 4],
+    batch: 2,
+    tokens: 120,
+    steps: 20,
+    venv: undefined,
+  },
+  ['seconds'],
+);
 const { rounds, seconds, batch, tokens, steps } = given;
 const here = fileURLToPath(new URL('.', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'latte-servers-'));
@@ -153,7 +156,7 @@ try {
       `${availableParallelism()} processors, ${rounds} rounds of ${seconds} s`,
   );
 
-  for (const clients of given.clients.split(',').map(Number)) {
+  for (const clients of given.clients) {
     const turns = servers.map(() => []);
     for (let round = -1; round < rounds; round++) {
       for (let i = 0; i < servers.length; i++) {
