@@ -1,4 +1,4 @@
-import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -110,6 +110,24 @@ describe('the command', () => {
     expect(second.lines.at(-1)!.msg).toMatch(/cannot start: .*EADDRINUSE/);
   });
 
+  test('its help has defaults in the units of the options, names the models, and wraps', () => {
+    const help = execFileSync(process.execPath, [main, '--help'], { encoding: 'utf8' });
+    for (const [option, initial] of [
+      ['--max-body <MiB>', '32'],
+      ['--max-json <MiB>', '16'],
+      ['--memory <MiB>', '2048'],
+    ]) {
+      expect(help).toMatch(new RegExp(`^ +${option} .*\\(default: ${initial}\\)$`, 'm'));
+    }
+    for (const model of ['PixArt', 'SD3', 'Flux', 'LTX-Video', 'Qwen-Image'])
+      expect(help).toContain(model);
+    const [, description] = /\n\n([^]*?)\n\nOptions:/.exec(help)!;
+    const lines = description!.split('\n');
+    // A line ends only where the next word has no room.
+    for (const [i, line] of lines.slice(1).entries())
+      expect(`${lines[i]} ${line.split(' ', 1)[0]}`.length).toBeGreaterThan(80);
+  });
+
   test('wrong usage: status 2 and what is wrong', async () => {
     const cases: [string[], RegExp][] = [
       [[], /--model/],
@@ -117,6 +135,7 @@ describe('the command', () => {
       [['--model', latte, '--batch', 'maybe'], /one of auto, on, off/],
       [['--model', latte, '--memory', '1', '--max-body', '2'], /--memory/],
       [['--model', latte, '--colour'], /unknown option/],
+      [['--modle', latte], /unknown option '--modle'\n\(Did you mean --model\?\)/],
     ];
     for (const [args, message] of cases) {
       const command = new Command(...args);

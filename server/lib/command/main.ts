@@ -5,19 +5,12 @@
 import { CommanderError } from 'commander';
 import { isIP } from 'node:net';
 import pino from 'pino';
-import { createProgram, type CommandOptions } from './options.js';
+import { parseCommandLine, type CommandOptions } from './options.js';
 import { startServer } from './server.js';
 
 function parseArguments(): CommandOptions | number {
-  const program = createProgram().exitOverride();
   try {
-    program.parse();
-    const options = program.opts<CommandOptions>();
-    if (options.maxJson > options.maxBody) options.maxJson = options.maxBody;
-    if (options.memory < options.maxBody) {
-      program.error(`error: --memory must be at least --max-body`);
-    }
-    return options;
+    return parseCommandLine();
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     return error.exitCode === 0 ? 0 : 2;

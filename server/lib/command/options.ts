@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { availableParallelism } from 'node:os';
 import { parseModelSource, type ModelSource } from '../models/repository.js';
 import { serverVersion } from '../service/describe.js';
@@ -49,25 +49,45 @@ function word<Word extends string>(...words: readonly Word[]): (text: string) =>
   };
 }
 
-/** Parses a number of mebibytes, and returns bytes. */
-function mebibytes(max: number): (text: string) => number {
+/** An option that takes a number of mebibytes; its value is in bytes. */
+function mebibytes(flags: string, description: string, max: number, initial: number): Option {
   const parse = integer(1, max);
-  return (text) => parse(text) * MiB;
+  return new Option(flags, description)
+    .argParser((text) => parse(text) * MiB)
+    .default(initial * MiB, String(initial));
 }
 
 const milliseconds = integer(0, 3_600_000);
 const port = integer(0, 65535);
 
+const modelFlags = '--model <[name=]folder>';
+
+/** Parses the command line. @throws CommanderError for wrong usage, and after --help. */
+export function parseCommandLine(): CommandOptions {
+  const program: Command = createProgram().exitOverride();
+  program.parse();
+  const options = program.opts<Partial<CommandOptions> & Omit<CommandOptions, 'model'>>();
+  const { model } = options;
+  // commander would report a required option that is missing before an unknown one, its misspelling.
+  if (model === undefined) program.error(`error: required option '${modelFlags}' not specified`);
+  if (options.maxJson > options.maxBody) options.maxJson = options.maxBody;
+  if (options.memory < options.maxBody) {
+    program.error('error: --memory must be at least --max-body');
+  }
+  return { ...options, model };
+}
+
 export function createProgram(): Command {
   return new Command('latte-embeddings-server')
     .description(
-      'Serves the condition-embedding layers of Latte and PixArt checkpoints by the Open\n' +
-        'Inference Protocol v2, over REST and gRPC. It has no authentication and no TLS: it listens\n' +
-        'on loopback; --host chooses another address.',
+      'Serves the condition-embedding layers of Latte, PixArt, SD3, Flux, Wan, HunyuanVideo, Sana, ' +
+        'LTX-Video, Allegro, CogVideoX and Qwen-Image checkpoints by the Open Inference Protocol v2, ' +
+        'over REST and gRPC. It has no authentication and no TLS: it listens on loopback; --host ' +
+        'chooses another address.',
     )
     .version(serverVersion)
-    .requiredOption(
-      '--model <[name=]folder>',
+    .option(
+      modelFlags,
       'a checkpoint; may be repeated for several',
       (text, all: ModelSource[] = []) => [...all, parseModelSource(text)],
     )
@@ -98,11 +118,11 @@ export function createProgram(): Command {
       integer(1, 3_600_000),
       30_000,
     )
-    .option('--max-body <MiB>', 'the largest body of a request', mebibytes(2047), 32 * MiB)
-    .option('--max-json <MiB>', 'the largest JSON of a request', mebibytes(512), 16 * MiB)
+    .addOption(mebibytes('--max-body <MiB>', 'the largest body of a request', 2047, 32))
+    .addOption(mebibytes('--max-json <MiB>', 'the largest JSON of a request', 512, 16))
     .option('--max-header <bytes>', 'the largest headers', integer(1024, MiB), 16 * 1024)
     .option('--max-connections <n>', 'the most HTTP connections', integer(1, 100_000), 1024)
-    .option('--memory <MiB>', 'the most memory of open requests', mebibytes(2 ** 20), 2048 * MiB)
+    .addOption(mebibytes('--memory <MiB>', 'the most memory of open requests', 2 ** 20, 2048))
     .option(
       '--drain-delay <ms>',
       'after SIGTERM, how long to serve requests although not ready, so that load balancers notice',
@@ -124,7 +144,9 @@ export function createProgram(): Command {
     .addHelpText(
       'after',
       `
-This machine: ${availableParallelism()} processors. Models: conditioning, patch_embed, ada_layer_norm_single,
-caption_projection; with several checkpoints, <name>.conditioning and so on.`,
+This machine: ${availableParallelism()} processors.
+Models of Latte and PixArt: conditioning, patch_embed, ada_layer_norm_single, caption_projection.
+Of the others: each layer, by its attribute in diffusers (time_text_embed).
+With several checkpoints the checkpoint's name stands before: <name>.conditioning.`,
     );
 }
