@@ -1,10 +1,11 @@
 import { Command, Option } from 'commander';
+import { extname } from 'node:path';
 import { LatteError } from '../errors.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { EmbedOptions } from './embed/conditions.js';
 import { embedLatte } from './embed/latte.js';
 import { embedTransformer } from './embed/transformer.js';
-import { formatBytes, formatDuration, formatTable, printJson } from './format.js';
+import { counted, formatBytes, formatDuration, formatTable, printJson } from './format.js';
 import { checkpointFiles } from './inputs.js';
 import {
   deviceName,
@@ -128,6 +129,7 @@ Examples:
       ) {
         throw new LatteError('ERR_VALUE', '--seed has no effect: no input is random:');
       }
+      checkEnding(options.output);
       const files = sources.flatMap((from) => (from.kind === 'file' ? [from.path] : []));
       checkOutput(options.output, [options.checkpoint, ...files].flatMap(checkpointFiles));
       const progress = createProgress();
@@ -137,6 +139,16 @@ Examples:
         progress.stop();
       }
     });
+}
+
+/** Refuses the ending of another format of tensors: its readers would not take what is written. */
+function checkEnding(path: string): void {
+  const ending = extname(path).toLowerCase();
+  if (!['.npz', '.npy', '.ckpt', '.pt', '.pth', '.bin'].includes(ending)) return;
+  throw new LatteError(
+    'ERR_VALUE',
+    `-o: embed writes a .safetensors file, but ${path} ends with ${ending}`,
+  );
 }
 
 async function embed(options: EmbedOptions, progress: Progress): Promise<void> {
@@ -204,7 +216,7 @@ function report(
   process.stdout.write(`Wrote ${options.output}\n\n${formatTable(rows, [3])}\n`);
   const [load, compute, write] = times.slice(1).map((end, i) => formatDuration(end - times[i]!));
   process.stdout.write(
-    `${timesteps.length} timesteps, on ${device}: ` +
+    `${counted(timesteps.length, 'timestep')}, on ${device}: ` +
       `weights loaded in ${load}, computed in ${compute}, written in ${write}\n`,
   );
   if (options.latent === undefined) {

@@ -11,6 +11,11 @@ export function formatBytes(bytes: number): string {
   return `${value.toPrecision(3)} ${unit}`;
 }
 
+/** `1 timestep`, `20 timesteps`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** A number of milliseconds for people: `820 ms`, `3.1 s`. */
 export function formatDuration(milliseconds: number): string {
   if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;

@@ -3,11 +3,12 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { LatteConfig } from '../checkpoint/latte-config.js';
-import type { LayerRow, ModelRow } from '../checkpoint/model-row.js';
+import type { Conditioning, LayerRow, ModelRow } from '../checkpoint/model-row.js';
 import type { FoundParameters, UnusedTensor } from '../checkpoint/names.js';
 import { bitWidth, storedBytes } from '../checkpoint/stored-tensor.js';
 import { show } from '../errors.js';
-import { formatBytes, formatTable, printJson } from './format.js';
+import { conditionsOf, type ConditionName } from '../transformer/conditions.js';
+import { counted, formatBytes, formatTable, printJson } from './format.js';
 
 interface Listed {
   name: string;
@@ -24,6 +25,10 @@ interface SiblingModel {
   className: string;
   /** The source of the rules that give the layers. */
   readFrom: string;
+  /** The conditions that `prepare` takes; undefined for a model without a plan. */
+  conditions?: { needed: ConditionName[]; optional: ConditionName[] };
+  /** Why the model has no plan. */
+  noPlan?: string;
   layers: { name: string; kind: string; options: Readonly<Record<string, unknown>> }[];
 }
 
@@ -58,7 +63,7 @@ export function inspectCommand(): Command {
       'after',
       `
 No weights are read, so large checkpoints take hardly longer than small ones. Without a config.json
-in the same folder, all tensors are listed.
+in the same folder, all tensors are listed. The exit status is 1 if the checkpoint cannot be loaded.
 
 Examples:
   $ latte-embeddings inspect ./Latte-1/transformer
@@ -72,6 +77,7 @@ Examples:
         const inspection = await inspect(checkpoint, found);
         if (options.json) printJson(inspection);
         else print(inspection);
+        if (inspection.problems.length > 0) process.exitCode = 1;
       } finally {
         await checkpoint.close();
       }
@@ -96,7 +102,8 @@ async function inspect(checkpoint: Checkpoint, path: string): Promise<Inspection
   const fields = file && new Fields(file.path, file.raw);
   const chosen = fields && chooseModel(fields, familyOf(checkpoint));
   if (chosen !== undefined && !isLatte(chosen)) {
-    return inspectSibling(checkpoint, chosen.row, chosen.row.layers(fields!));
+    const { row } = chosen;
+    return inspectSibling(checkpoint, row, row.layers(fields!), row.conditioning(fields!));
   }
   const config = file && chosen && latteConfig(file, chosen);
   const problems: string[] = [];
@@ -124,6 +131,7 @@ async function inspectSibling(
   checkpoint: Checkpoint,
   { className, readFrom }: ModelRow,
   rows: readonly LayerRow[],
+  conditioning: Conditioning,
 ): Promise<Inspection> {
   const { findLayerParameters, makeLayers, rootOf } = await import('../transformer/layers.js');
   const problems: string[] = [];
@@ -147,6 +155,9 @@ async function inspectSibling(
     model: {
       className,
       readFrom,
+      ...(conditioning.time === undefined
+        ? { noPlan: conditioning.why }
+        : { conditions: conditionsOf(conditioning) }),
       layers: rows.map(({ name, kind, options }) => ({ name, kind, options })),
     },
     tensors: names.map((name) => list(checkpoint, name)),
@@ -207,25 +218,54 @@ function print(inspection: Inspection): void {
   }
   for (const problem of problems) write(`\nCannot be loaded: ${problem}\n`);
   const total = tensors.reduce((sum, { bytes }) => sum + bytes, 0);
-  write(`\n${tensors.length} tensors, ${formatBytes(total)}`);
-  write(
-    skipped.count > 0
-      ? `; ${skipped.count} other tensors, ${formatBytes(skipped.bytes)}, are not needed and are skipped\n`
-      : '\n',
-  );
+  write(`\n${counted(tensors.length, 'tensor')}, ${formatBytes(total)}`);
+  const others = `${counted(skipped.count, 'other tensor')}, ${formatBytes(skipped.bytes)},`;
+  const are = skipped.count === 1 ? 'is' : 'are';
+  write(skipped.count > 0 ? `; ${others} ${are} not needed and ${are} skipped\n` : '\n');
 }
 
-function describeModel({ className, readFrom, layers }: SiblingModel): string {
+function describeModel({ className, readFrom, layers, conditions, noPlan }: SiblingModel): string {
   const facts = [
     ['class', className],
     ['rules read from', readFrom],
+    ['prepare takes', conditions === undefined ? `nothing: ${noPlan}` : showConditions(conditions)],
   ];
-  const rows = layers.map(({ name, kind, options }) => {
+  const left = Math.max(...layers.map(({ name }) => name.length), 'LAYER'.length);
+  const middle = Math.max(...layers.map(({ kind }) => kind.length), 'CLASS'.length);
+  const rows = layers.flatMap(({ name, kind, options }) => {
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
-    return [name, kind, given.map(([option, value]) => `${option} ${show(value)}`).join(', ')];
+    const texts = given.map(([option, value]) => `${option} ${show(value)}`);
+    const [first = '', ...more] = wrap(texts, tableWidth - left - middle - 6);
+    return [[name, kind, first], ...more.map((line) => ['', '', line])];
   });
   const table = formatTable([['LAYER', 'CLASS', 'OPTIONS'], ...rows]);
   return `Configuration\n${formatTable(facts)}\n${table}\nEmbedding layers\n`;
+}
+
+/** How wide the tables of layers are, in characters, if no option alone is wider. */
+const tableWidth = 100;
+
+/** Joins texts with commas to lines of at most `width` characters. */
+function wrap(texts: readonly string[], width: number): string[] {
+  const lines: string[] = [];
+  texts.forEach((text, i) => {
+    const part = i < texts.length - 1 ? `${text},` : text;
+    const joined = lines.length > 0 ? `${lines.at(-1)} ${part}` : part;
+    if (lines.length > 0 && joined.length <= width) lines[lines.length - 1] = joined;
+    else lines.push(part);
+  });
+  return lines;
+}
+
+function showConditions({
+  needed,
+  optional,
+}: {
+  needed: readonly string[];
+  optional: readonly string[];
+}): string {
+  const given = ['timesteps', ...needed].join(', ');
+  return optional.length > 0 ? `${given}; may be left out: ${optional.join(', ')}` : given;
 }
 
 function describeConfig(config: Config): string[][] {

@@ -11,6 +11,7 @@ import { doctorCommand } from './doctor.js';
 import { embedCommand } from './embed.js';
 import { printable } from './format.js';
 import { inspectCommand } from './inspect.js';
+import { reportUnknownOptionsFirst } from './options.js';
 import { plotCommand } from './plot.js';
 import { leaveOnOutputErrors, leaveOnSignals } from './signals.js';
 import { packageVersion } from './version.js';
@@ -18,8 +19,9 @@ import { packageVersion } from './version.js';
 function createProgram(): Command {
   const program = new Command('latte-embeddings')
     .description(
-      'The condition-embedding layers of the Latte text-to-video transformer:\n' +
-        'from a checkpoint and a latent, a caption and timesteps to what its blocks need.',
+      'The condition-embedding layers of diffusion transformers (Latte, PixArt, SD3, Flux, Wan, ' +
+        'HunyuanVideo, Sana, LTX-Video, Allegro, CogVideoX, Qwen-Image): from a checkpoint and a ' +
+        'latent, a text and timesteps to what the blocks need.',
     )
     .version(packageVersion())
     .addCommand(inspectCommand())
@@ -42,6 +44,7 @@ Each command has its own help: latte-embeddings embed --help
 Set LATTE_DEBUG=1 for the stack trace of an error.`,
     );
   forEachCommand(program, (command) => {
+    reportUnknownOptionsFirst(command);
     command.exitOverride();
     command.configureOutput({
       outputError: (text, write) => {

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 
 // Parsers of option values. They throw InvalidArgumentError, a usage error with exit status 2.
 
@@ -93,4 +93,19 @@ function parseNumber(text: string): number | undefined {
 export function deviceName(text: string): string {
   if (/^(auto|cpu|npu(:\d{1,4})?)$/.test(text)) return text;
   throw new InvalidArgumentError('It must be auto, cpu, npu or npu:0, npu:1 …');
+}
+
+/**
+ * Checks a command's required options after its unknown ones. commander checks them before, so that it
+ * would report that --checkpoint is missing instead of the misspelling --chekpoint.
+ */
+export function reportUnknownOptionsFirst(command: Command): void {
+  const required = command.options.filter(({ mandatory }) => mandatory);
+  for (const option of required) option.makeOptionMandatory(false);
+  command.hook('preAction', () => {
+    for (const option of required) {
+      if (command.getOptionValue(option.attributeName()) !== undefined) continue;
+      command.error(`error: required option '${option.flags}' not specified`);
+    }
+  });
 }

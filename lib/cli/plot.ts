@@ -1,6 +1,8 @@
 import { Command, Option } from 'commander';
 import { writeFile } from 'node:fs/promises';
 import { extname } from 'node:path';
+import { LatteError } from '../errors.js';
+import { counted } from './format.js';
 import { gridSize, numberList, positiveNumber, spacedTimesteps, wholeNumber } from './options.js';
 import { checkOutput, writeComplete } from './output-file.js';
 import type { HeatMap, Picture } from './plot/heat-map.js';
@@ -97,11 +99,20 @@ async function posEmbedMap(options: PosEmbedOptions): Promise<HeatMap> {
   const { get1dSincosPosEmbed, get2dSincosPosEmbed } = await import('../index.js');
   const { embedDim, interpolationScale, baseSize, length } = options;
   const scale = interpolationScale === 1 ? '' : ` · interpolation scale ${interpolationScale}`;
+  // Half of the channels are sines, half cosines; of a frame, half of each for either axis.
+  const divisor = length === undefined ? 4 : 2;
+  if (embedDim % divisor !== 0) {
+    const table = length === undefined ? 'frame' : 'video';
+    throw new LatteError(
+      'ERR_VALUE',
+      `--embed-dim must be divisible by ${divisor} for the table of a ${table}, but is ${embedDim}`,
+    );
+  }
   if (length !== undefined) {
     checkSize(length, embedDim);
     return {
       title: 'Position table of a video’s frames',
-      subtitle: `${length} frames × ${embedDim} channels${scale}`,
+      subtitle: `${counted(length, 'frame')} × ${counted(embedDim, 'channel')}${scale}`,
       rows: length,
       columns: embedDim,
       values: get1dSincosPosEmbed(embedDim, length, { interpolationScale }).toFloat32Array(),
@@ -140,7 +151,7 @@ async function timestepsMap(options: TimestepsOptions): Promise<HeatMap> {
   });
   return {
     title: 'Sinusoids of timesteps',
-    subtitle: `${timesteps.length} timesteps × ${numChannels} channels`,
+    subtitle: `${counted(timesteps.length, 'timestep')} × ${numChannels} channels`,
     rows: timesteps.length,
     columns: numChannels,
     values: sinusoids.toFloat32Array(),

@@ -237,6 +237,9 @@ describe('embed', () => {
     const text = await run(['embed', ...random, '-o', output]);
     expect(text.stderr).toBe('');
     expect(text.stdout).toContain(`Wrote ${output}\n`);
+    expect(text.stdout).toMatch(/^\d+ timesteps, on /m);
+    const one = await run(['embed', ...random, '--timesteps', '5', '-o', output]);
+    expect(one.stdout).toMatch(/^1 timestep, on /m);
     expect(text.stdout).toMatch(/^ {2}hidden_states +float32 +\[6, 16, 48\] +18\.4 kB$/m);
     const json = await run(['embed', ...random, '--steps', '2', '--json', '-o', output]);
     expect(json.stderr).toBe('');

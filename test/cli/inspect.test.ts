@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { LatteEmbeddings, Tensor } from '../../lib/index.js';
@@ -21,16 +21,17 @@ interface Inspection {
   format: string;
   scheme?: string;
   config?: Record<string, unknown>;
+  model?: { conditions?: { needed: string[]; optional: string[] }; noPlan?: string };
   tensors: { name: string; dtype: string; shape: number[]; bytes: number }[];
   unused: { name: string; reason: string }[];
   problems: string[];
   skipped: { count: number; bytes: number };
 }
 
-async function inspect(path: string): Promise<Inspection> {
+async function inspect(path: string, expectedStatus = 0): Promise<Inspection> {
   const { status, stdout, stderr } = await run(['inspect', path, '--json']);
   expect(stderr).toBe('');
-  expect(status).toBe(0);
+  expect(status).toBe(expectedStatus);
   return JSON.parse(stdout) as Inspection;
 }
 
@@ -60,17 +61,67 @@ describe('inspect', () => {
     expect(stdout).toMatch(/^12 tensors, .* kB; 3 other tensors, .* are skipped$/m);
   });
 
+  const family = join(siblingFolder, '..');
+
+  it.each([
+    ['wan_t2v_float32', 'timesteps, encoderHiddenStates'],
+    [
+      'wan_i2v_float16',
+      'timesteps, encoderHiddenStates; may be left out: encoderHiddenStatesImage',
+    ],
+    [
+      'flux_bfloat16',
+      'timesteps, pooledProjection, guidance; may be left out: encoderHiddenStates',
+    ],
+    ['cogvideox_float32', 'timesteps'],
+  ])('shows what the prepare of %s takes, in lines of 100 columns', async (name, takes) => {
+    const { stdout } = await run(['inspect', join(family, name)]);
+    expect(stdout).toMatch(new RegExp(`^  prepare takes +${takes}$`, 'm'));
+    const [, table] = /^Configuration\n([^]*)^Embedding layers\n/m.exec(stdout)!;
+    expect(table!.split('\n').filter((line) => line.length > 100)).toEqual([]);
+  });
+
+  it('wraps the options of a layer, and leaves none out', async () => {
+    const { stdout } = await run(['inspect', join(family, 'cogvideox_float32')]);
+    expect(stdout).toMatch(
+      /^ {2}patchEmbed +CogVideoXPatchEmbed {2}patchSize 2, .*,\n {38}bias true, .*,\n/m,
+    );
+    expect(stdout).toMatch(/^ {38}useLearnedPositionalEmbeddings false\n {2}timeEmbedding /m);
+  });
+
+  it('gives the conditions as JSON, or why there is no plan', async () => {
+    expect((await inspect(join(family, 'flux_bfloat16'))).model!.conditions).toEqual({
+      needed: ['pooledProjection', 'guidance'],
+      optional: ['encoderHiddenStates'],
+    });
+    const place = folder();
+    const model = join(family, 'cogvideox_float32');
+    const config = JSON.parse(readFileSync(join(model, 'config.json'), 'utf8')) as object;
+    const text = JSON.stringify({ ...config, ofs_embed_dim: 8 });
+    writeFileSync(join(place, 'config.json'), text);
+    copyFileSync((await inspect(model)).path, join(place, 'model.safetensors'));
+    const { model: found } = await inspect(place, 1); // it lacks the layer of ofs
+    expect([found!.conditions, found!.noPlan]).toEqual([
+      undefined,
+      expect.stringMatching(/ofs_embed_dim and time_embed_dim differ/),
+    ]);
+    expect((await run(['inspect', place])).stdout).toMatch(/^ {2}prepare takes +nothing: ofs_/m);
+  });
+
   it('lists the reasons why a sibling model cannot be loaded', async () => {
     const broken = folder();
     copyFileSync(join(siblingFolder, 'config.json'), join(broken, 'config.json'));
     const weight = Tensor.zeros([24, 4, 1, 2, 3]);
     await writeSafetensors(join(broken, 'model.safetensors'), { 'patch_embedding.weight': weight });
-    const found = await inspect(broken);
+    const found = await inspect(broken, 1);
     expect(found.tensors).toEqual([]);
     expect(found.problems).toEqual([
       expect.stringContaining('patch_embedding.weight" must have shape [24, 4, 1, 2, 2]'),
       expect.stringContaining('lacks tensor "condition_embedder.time_embedder.linear_1.weight"'),
     ]);
+    const { status, stdout, stderr } = await run(['inspect', broken]);
+    expect(stdout).toMatch(/^Cannot be loaded: .*patch_embedding\.weight/m);
+    expect([status, stderr]).toEqual([1, '']);
   });
 
   it.each([
@@ -157,14 +208,15 @@ describe('inspect', () => {
     copyFileSync(join(latteFolder, 'config.json'), join(place, 'config.json'));
     await writeSafetensors(join(place, 'x.safetensors'), weights);
     latte.dispose();
-    const { unused, problems } = await inspect(place);
+    const { unused, problems } = await inspect(place, 1);
     expect(unused.map(({ name, reason }) => [name, reason])).toEqual([
       ['pos_embed.pos_embed', 'it does not fit config.json, so loading refuses it'],
       ['temp_pos_embed', expect.stringContaining('the table is computed')],
       ['caption_projection.y_embedding', 'it replaces dropped captions in training'],
     ]);
     expect(problems).toEqual([expect.stringContaining('pos_embed.pos_embed')]);
-    const { stdout } = await run(['inspect', place]);
+    const { status, stdout } = await run(['inspect', place]);
+    expect(status).toBe(1);
     expect(stdout).toMatch(/^Stored, but not used$/m);
     expect(stdout).toMatch(/^Cannot be loaded: .*pos_embed\.pos_embed.*\[1, 9, \d+\]/m);
     await rejected(() => LatteEmbeddings.fromPretrained(place), 'ERR_CHECKPOINT', problems[0]!);

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { formatBytes, formatDuration, formatTable, printable } from '../../lib/cli/format.js';
+import {
+  counted,
+  formatBytes,
+  formatDuration,
+  formatTable,
+  printable,
+} from '../../lib/cli/format.js';
 import { gridSize, numberList, source, spacedTimesteps } from '../../lib/cli/options.js';
 import { randomNormal } from '../../lib/cli/random.js';
 
@@ -73,6 +79,14 @@ describe('numbers for people', () => {
   it('have no control characters, nor have names from files', () => {
     expect(formatTable([['a\u001b[2Jb\nc', '\u202ex']])).toBe('  a\\u001b[2Jb\\u000ac  \\u202ex\n');
     expect(printable('line 1\nline 2\u0007')).toBe('line 1\nline 2\\u0007');
+  });
+
+  it('have a noun in the singular or the plural', () => {
+    expect([0, 1, 2].map((count) => counted(count, 'frame'))).toEqual([
+      '0 frames',
+      '1 frame',
+      '2 frames',
+    ]);
   });
 
   it('stand in columns', () => {

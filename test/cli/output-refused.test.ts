@@ -85,6 +85,19 @@ describe('an output that cannot be written is refused with one line', () => {
     expect(readdirSync(place)).toEqual(['file']);
   });
 
+  it.each(['npz', 'npy', 'ckpt', 'pt', 'pth', 'bin', 'NPZ'])(
+    'the ending of another format of tensors: .%s',
+    async (ending) => {
+      const place = folder();
+      const { status, stdout, stderr } = await run([...random, '-o', join(place, `x.${ending}`)]);
+      expect(stderr).toMatch(oneLine);
+      expect(stderr).toMatch(
+        /embed writes a \.safetensors file, but .* ends with \.\w+ \[ERR_VALUE\]$/m,
+      );
+      expect([status, stdout, readdirSync(place)]).toEqual([1, '', []]);
+    },
+  );
+
   it('a full device', async () => {
     const { status, stderr } = await run([...random, '-o', '/dev/full']);
     expect(stderr).toMatch(/^latte-embeddings: -o: \/dev\/full cannot be written: ENOSPC.*\n$/);

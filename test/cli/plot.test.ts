@@ -269,7 +269,15 @@ describe('plot', () => {
   });
 
   it.each([
-    [['pos-embed', '--embed-dim', '6', '--grid', '4'], /embed_dim must be divisible by 2/],
+    [
+      ['pos-embed', '--embed-dim', '62', '--grid', '4'],
+      /--embed-dim must be divisible by 4 .* but is 62 \[ERR_VALUE\]/,
+    ],
+    [['pos-embed', '--embed-dim', '62'], /--embed-dim must be divisible by 4/],
+    [
+      ['pos-embed', '--embed-dim', '7', '--length', '4'],
+      /--embed-dim must be divisible by 2 .* but is 7 \[ERR_VALUE\]/,
+    ],
     [['pos-embed', '--embed-dim', '4096', '--grid', '4096x4096'], /too large for a picture/],
   ])('%j fails and leaves no file', async (args, message) => {
     const place = folder();

@@ -16,6 +16,11 @@ const commands = [
   ['doctor'],
 ];
 
+const modelNames = [
+  ...['Latte', 'PixArt', 'SD3', 'Flux', 'Wan', 'HunyuanVideo', 'Sana', 'LTX-Video', 'Allegro'],
+  ...['CogVideoX', 'Qwen-Image'],
+];
+
 describe('help', () => {
   it('lists every command and shows examples', async () => {
     const { status, stdout, stderr } = await run(['--help']);
@@ -23,6 +28,17 @@ describe('help', () => {
     expect(stderr).toBe('');
     for (const [command] of commands) expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
     expect(stdout).toContain('Examples:');
+  });
+
+  it('names the models, as the descriptions of both packages do', async () => {
+    const root = join(__dirname, '..', '..');
+    const [library, server] = ['package.json', 'server/package.json'].map(
+      (file) => JSON.parse(readFileSync(join(root, file), 'utf8')) as { description: string },
+    );
+    const { stdout } = await run(['--help']);
+    for (const text of [stdout, library!.description, server!.description]) {
+      for (const model of modelNames) expect(text).toContain(model);
+    }
   });
 
   it.each(commands)('explains %s %s without the native addon', async (...command) => {
@@ -53,6 +69,16 @@ describe('usage errors: one line, a hint, exit status 2', () => {
   const cases: [string, string[], RegExp][] = [
     ['an unknown command', ['embde'], /unknown command 'embde'[^]*Did you mean embed\?/],
     ['an unknown option', [...embed, '--latnet', 'x'], /unknown option '--latnet'/],
+    [
+      'a misspelt option that is required',
+      ['embed', '--chekpoint', 'x'],
+      /unknown option '--chekpoint'\n\(Did you mean --checkpoint\?\)/,
+    ],
+    [
+      'a misspelt option before one that is missing',
+      ['plot', 'timesteps', '--stepz', '3'],
+      /unknown option '--stepz'\n\(Did you mean --steps\?\)/,
+    ],
     ['a missing argument', ['inspect'], /missing required argument 'checkpoint'/],
     [
       'a missing option',
