@@ -8,14 +8,16 @@ const mostDimension = 2 ** 31 - 1;
  * Checks an options object that the caller gave. An option that is not in `names` is refused, unless
  * its value is undefined: a misspelt name would otherwise be ignored.
  * @param options undefined means no options.
+ * @param ofSecond the options of the function's second argument, if `options` is its first.
  * @returns a copy; each option is read from the caller's object once.
- * @throws LatteError ERR_VALUE, which names the option and the nearest known name.
+ * @throws LatteError ERR_VALUE, which names the option, and a known name if that is nearly the same.
  * @internal
  */
 export function checkOptions<T extends object>(
   options: T | undefined,
   names: readonly (keyof T & string)[],
   name = 'options',
+  ofSecond: readonly string[] = [],
 ): Partial<T> {
   const copy = Object.create(null) as Partial<T>;
   if (options === undefined) return copy;
@@ -25,7 +27,7 @@ export function checkOptions<T extends object>(
       !(names as readonly string[]).includes(key) &&
       (options as Record<string, unknown>)[key] !== undefined,
   );
-  if (unknown !== undefined) throw unknownName(unknown, names, name);
+  if (unknown !== undefined) throw unknownName(unknown, names, name, ofSecond);
   for (const key of names) copy[key] = options[key];
   return copy;
 }
@@ -98,14 +100,20 @@ function refuseArgument(value: unknown, index: number, call: string): void {
   );
 }
 
-function unknownName(given: string, names: readonly string[], name: string): LatteError {
+function unknownName(
+  given: string,
+  names: readonly string[],
+  name: string,
+  ofSecond: readonly string[],
+): LatteError {
   const known = names.length === 0 ? 'there are none' : `known: ${names.join(', ')}`;
   const nearest = nearestName(given, names);
-  const hint = nearest === undefined ? '' : `; did you mean ${JSON.stringify(nearest)}?`;
+  const meant = nearest === undefined ? '' : `; did you mean ${JSON.stringify(nearest)}?`;
+  const hint = ofSecond.includes(given) ? '; it belongs to the second argument' : meant;
   return new LatteError('ERR_VALUE', `${name} has no ${show(given)}${hint} (${known})`);
 }
 
-/** The element of `names` that is most like `given`; undefined if `names` is empty. */
+/** The element of `names` that is most like `given`; undefined if all of them differ much from it. */
 function nearestName(given: string, names: readonly string[]): string | undefined {
   const plain = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
   const wanted = plain(given.slice(0, 60));
@@ -115,7 +123,8 @@ function nearestName(given: string, names: readonly string[]): string | undefine
     const within = wanted.length > 2 && (wanted.includes(other) || other.includes(wanted));
     return editDistance(wanted, other) / (within ? 4 : 1);
   };
-  return [...names].sort((a, b) => cost(a) - cost(b))[0];
+  const near = names.filter((name) => cost(name) <= Math.max(2, wanted.length / 3));
+  return near.sort((a, b) => cost(a) - cost(b))[0];
 }
 
 /** How many letters must be inserted, deleted or replaced to make `to` of `from` (Levenshtein). */

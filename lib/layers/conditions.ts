@@ -1,7 +1,7 @@
 import { checkFloatDType, type FloatDType } from '../tensor/dtype.js';
 import { checkInteger, checkOptions } from '../options.js';
 import { asTensor, type TensorLike } from '../tensor/tensor-like.js';
-import { checkTensor, type Call } from './call.js';
+import { checkTensor, forwardOptionNames, type Call } from './call.js';
 
 /** The inputs of {@link CombinedTimestepSizeEmbeddings} and {@link AdaLayerNormSingle}. */
 export interface ConditionInputs {
@@ -44,7 +44,7 @@ export function namedInputs<T extends object>(
   kinds: Readonly<Record<keyof T & string, NamedKind>>,
 ): Pick<Call<unknown>, 'inputs' | 'numbers'> {
   const names = Object.keys(kinds) as (keyof T & string)[];
-  const values = checkOptions(given, names, 'conditions');
+  const values = checkOptions(given, names, 'conditions', forwardOptionNames);
   const inputs: Call<unknown>['inputs'] = [];
   const numbers: Record<string, unknown> = {};
   for (const name of names) {

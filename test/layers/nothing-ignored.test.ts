@@ -111,6 +111,18 @@ describe('an option of an unknown name', () => {
     refused(() => call({ [given]: true }), 'ERR_VALUE', `"${given}"`, `did you mean "${meant}"?`);
   });
 
+  it('is refused without another name if none is near', () => {
+    refused(() => Tensor.zeros([1], any({ guidance: 1 })), 'ERR_VALUE', /no "guidance" \(known: /);
+  });
+
+  it.each(['signal', 'out'])('%s among the conditions belongs to the second argument', (name) => {
+    refused(
+      () => smallCombined().forwardSync(any({ timestep: [1], [name]: 1 })),
+      'ERR_VALUE',
+      `no "${name}"; it belongs to the second argument`,
+    );
+  });
+
   it('of asynchronous functions rejects', async () => {
     await rejected(
       () => latte.LatteEmbeddings.fromPretrained('/nowhere', any({ torch_dtype: 'float16' })),
