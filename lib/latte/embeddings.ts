@@ -11,7 +11,7 @@ import { withCheckpoint, type FromPretrainedOptions } from '../transformer/open.
 import { checkLiveTensor, checkTimesteps } from '../transformer/timesteps.js';
 import { loadModel, type LoadedModel } from '../transformer/load.js';
 import { stepsOf } from '../transformer/plan.js';
-import { commonRow } from '../transformer/prepare.js';
+import { checkSizeAxes, commonRow } from '../transformer/prepare.js';
 import type { LoadSettings } from '../transformer/read.js';
 import { LattePlan } from './plan.js';
 import type { AdaLayerNormSingle } from '../layers/ada-layer-norm-single.js';
@@ -154,7 +154,7 @@ export class LatteEmbeddings {
   async prepare(options: PrepareOptions, settings?: { signal?: AbortSignal }): Promise<LattePlan> {
     this.#checkUsable();
     checkArgumentCount(arguments, 2, 'prepare(options, { signal })');
-    const given = checkOptions(options, prepareNames);
+    const given = checkOptions(options, prepareNames, 'options', ['signal']);
     const { timesteps: steps } = given;
     if (isTensor(steps) && !steps.disposed && steps.device !== 'cpu') {
       using timesteps = await steps.to('cpu');
@@ -254,20 +254,18 @@ export class LatteEmbeddings {
  * Checks that the rows of a size condition divide one batch: before commonRow() makes one row of equal
  * rows, which would divide any batch.
  */
-function checkCondition(value: TensorLike | undefined, name: string, batch: number): Tensor {
+function checkCondition(
+  value: TensorLike | undefined,
+  name: 'resolution' | 'aspectRatio',
+  batch: number,
+): Tensor {
   if (value === undefined) {
     throw new LatteError('ERR_VALUE', `${name} is missing: this checkpoint has size conditions`);
   }
   const tensor = asTensor(value, name);
   checkLiveTensor(tensor, name);
-  const { shape } = tensor;
-  if (shape.length !== 1 && shape.length !== 2) {
-    throw new LatteError(
-      'ERR_SHAPE',
-      `${name} must have shape [b] or [b, n], but has ${showShape(shape)}`,
-    );
-  }
-  const rows = shape[0]!;
+  checkSizeAxes(tensor, name);
+  const rows = tensor.shape[0]!;
   const tiled = rows === 0 ? 0 : Math.floor(batch / rows) * rows;
   if (tiled !== batch) {
     throw new LatteError(

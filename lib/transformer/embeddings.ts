@@ -14,6 +14,8 @@ import { withCheckpoint, type FromPretrainedOptions } from './open.js';
 import { stepsOf, TransformerPlan } from './plan.js';
 import {
   checkGiven,
+  checkStateRows,
+  checkStates,
   embedTimesteps,
   findDistant,
   prepareNames,
@@ -99,7 +101,7 @@ export class TransformerEmbeddings {
       throw new LatteError('ERR_DISPOSED', 'the TransformerEmbeddings were disposed');
     }
     checkArgumentCount(arguments, 2, 'prepare(options, { signal })');
-    const given = checkOptions(options, prepareNames);
+    const given = checkOptions(options, prepareNames, 'options', ['signal']);
     const distant = findDistant(given);
     if (distant !== undefined) {
       using host = await (given[distant] as Tensor).to('cpu');
@@ -114,11 +116,13 @@ export class TransformerEmbeddings {
     if (time === undefined) {
       throw new LatteError('ERR_STATE', `${this.className} has no plan: ${why}`);
     }
-    checkGiven(given, this.conditioning, this.className);
     const timesteps = checkTimesteps(given.timesteps);
+    checkGiven(given, this.conditioning, this.className);
+    if (text !== undefined) checkStates(given, this.layers[text]!);
     const states = given.encoderHiddenStates;
     const fallback = given.pooledProjection?.shape[0] ?? states?.shape[0] ?? 1;
     const batch = checkInteger(given.batchSize, 'batchSize', fallback, 1);
+    if (text !== undefined) checkStateRows(given, this.layers[text]!, batch);
     // Start both before anything is awaited, because each copies the caller's arrays as it starts.
     const embedded = embedTimesteps(this.layers, this.conditioning, given, timesteps, batch, stop);
     // Wait for both, also after an error: the results of both must be disposed then.

@@ -1,5 +1,5 @@
 import type { Conditioning } from '../checkpoint/model-row.js';
-import { LatteError } from '../errors.js';
+import { LatteError, showShape } from '../errors.js';
 import { Timesteps } from '../layers/timesteps.js';
 import { bytesOf } from '../tensor/operations.js';
 import { handleToReadNow } from '../tensor/state.js';
@@ -47,12 +47,17 @@ type Given = Partial<TransformerPrepareOptions>;
  */
 export function checkGiven(given: Given, conditioning: Conditioning, className: string): void {
   const { needed, optional } = conditionsOf(conditioning);
+  const taken = [...needed, ...optional];
   for (const name of conditionNames) {
     if (given[name] === undefined && needed.includes(name)) {
       throw new LatteError('ERR_VALUE', `${name} is missing: ${className} needs it`);
     }
-    if (given[name] !== undefined && ![...needed, ...optional].includes(name)) {
-      throw new LatteError('ERR_VALUE', `${name} is nothing that this ${className} takes`);
+    if (given[name] !== undefined && !taken.includes(name)) {
+      const known = taken.length === 0 ? 'no condition' : taken.join(', ');
+      throw new LatteError(
+        'ERR_VALUE',
+        `${name} is nothing that this ${className} takes; it takes ${known}`,
+      );
     }
   }
   for (const name of [
@@ -61,6 +66,59 @@ export function checkGiven(given: Given, conditioning: Conditioning, className: 
     'pooledProjection',
   ] as const) {
     if (given[name] !== undefined) checkLiveTensor(given[name], name);
+  }
+}
+
+/** The weight of a layer whose last axis is that of the text's states. */
+const textWeight = /^(?:text_embedder\.)?(?:linear_1\.)?weight$/;
+
+/**
+ * Checks axes and dtype of the text's states. The layer of the text would accept any leading axes, and
+ * its messages have its own name for the states.
+ * @param layer the layer that takes the text.
+ * @throws LatteError ERR_SHAPE, ERR_DTYPE.
+ * @internal
+ */
+export function checkStates({ encoderHiddenStates }: Given, layer: AnyLayer): void {
+  if (encoderHiddenStates === undefined) return;
+  const { shape, dtype } = encoderHiddenStates;
+  const channels = layer.parameters().find(({ name }) => textWeight.test(name))!.shape[1]!;
+  if (shape.length !== 3 || shape[2] !== channels) {
+    throw new LatteError(
+      'ERR_SHAPE',
+      `encoderHiddenStates must have shape [B, L, ${channels}], but has ${showShape(shape)}`,
+    );
+  }
+  if (dtype === 'int32' || dtype === 'int64') {
+    throw new LatteError(
+      'ERR_DTYPE',
+      `encoderHiddenStates must have a floating dtype, but is ${dtype}`,
+    );
+  }
+}
+
+/**
+ * Checks that the rows of text and image fit the batch.
+ * @param layer the layer that takes the text, and the image if there is one.
+ * @throws LatteError ERR_SHAPE.
+ * @internal
+ */
+export function checkStateRows(given: Given, layer: AnyLayer, batch: number): void {
+  const { encoderHiddenStates: text, encoderHiddenStatesImage: image } = given;
+  if (text !== undefined && text.shape[0] !== 1 && text.shape[0] !== batch) {
+    throw wrongRows(text, 'encoderHiddenStates', batch);
+  }
+  // The layer itself refuses an image of other axes, and an odd number of images if it has positions:
+  // then it makes one row of each two images.
+  if (image?.shape.length !== 3) return;
+  const isPaired = layer.parameters().some(({ name }) => name === 'image_embedder.pos_embed');
+  const rows = image.shape[0]!;
+  if (!isPaired) checkTiles(image, 'encoderHiddenStatesImage', batch);
+  else if (rows === 0 || (rows % 2 === 0 && (2 * batch) % rows !== 0)) {
+    throw new LatteError(
+      'ERR_SHAPE',
+      `encoderHiddenStatesImage must have a number of pairs that divides the batch of ${batch}, but has ${rows / 2}`,
+    );
   }
 }
 
@@ -103,6 +161,8 @@ export function embedTimesteps(
   if (sizes === true) {
     for (const name of ['resolution', 'aspectRatio'] as const) {
       const size = asTensor(given[name], name);
+      checkLiveTensor(size, name);
+      checkSizeAxes(size, name);
       checkTiles(size, name, batch);
       conditions[name] = commonRow(size, name);
     }
@@ -133,9 +193,13 @@ function checkRows(tensor: Tensor, name: string, batch: number): Tensor {
   const [rows, ...more] = tensor.shape;
   const isRow = name === 'pooledProjection' || more.length === 0;
   if (isRow && (rows === 1 || rows === batch)) return tensor;
-  throw new LatteError(
+  throw wrongRows(tensor, name, batch);
+}
+
+function wrongRows({ shape }: Tensor, name: string, batch: number): LatteError {
+  return new LatteError(
     'ERR_SHAPE',
-    `${name} must have 1 row or ${batch}, as many as the batch, but has shape [${tensor.shape.join(', ')}]`,
+    `${name} must have 1 row or ${batch}, as many as the batch, but has shape ${showShape(shape)}`,
   );
 }
 
@@ -185,9 +249,23 @@ async function floatsOf(tensor: Tensor): Promise<Float32Array> {
   return host.toFloat32Array();
 }
 
-/** Throws unless the rows of a size divide the batch. */
+/**
+ * Checks how many axes a size condition has.
+ * @throws LatteError ERR_SHAPE.
+ * @internal
+ */
+export function checkSizeAxes({ shape }: Tensor, name: 'resolution' | 'aspectRatio'): void {
+  const axes = shape.length;
+  if (axes === 2 || (axes === 1 && name === 'aspectRatio')) return;
+  const expected = name === 'resolution' ? '[b, 2]' : '[b, 1] or [b]';
+  throw new LatteError(
+    'ERR_SHAPE',
+    `${name} must have shape ${expected}, but has ${showShape(shape)}`,
+  );
+}
+
+/** Throws unless the rows of a size, or of an image's states, divide the batch. */
 function checkTiles(tensor: Tensor, name: string, batch: number): void {
-  checkLiveTensor(tensor, name);
   const rows = tensor.shape[0] ?? 0;
   if (rows === 0 || batch % rows !== 0) {
     throw new LatteError(

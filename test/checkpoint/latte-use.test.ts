@@ -178,6 +178,10 @@ describe('prepare', () => {
       'resolution',
       '[1, 1, 2]',
     );
+    for (const flat of [[1024, 1024], Float32Array.of(1, 2), new Tensor('float32', [1, 2])]) {
+      const message = 'resolution must have shape [b, 2], but has [2]';
+      await rejected(prepare({ resolution: flat }), 'ERR_SHAPE', message);
+    }
     // The layer refuses these sizes while the caption is being projected; that result must not stay.
     const failing = { resolution: Tensor.zeros([2, 3]), caption: Tensor.zeros([2, 4000, 32]) };
     const { live } = memoryUsage();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import {
   LatteEmbeddings,
+  type LatteErrorCode as ErrorCode,
   loadEmbeddings,
   openCheckpoint,
   Tensor,
@@ -115,6 +116,7 @@ async function bitsOf(tensor: Tensor): Promise<Buffer> {
 }
 
 const temporary = temporaryFolder();
+const folderOfPairs = temporaryFolder();
 
 describe.skipIf(!computes(device, 'float32'))(`plans of the family on ${device}`, () => {
   it.each(cases.map((c) => [c.checkpoint, c] as const))('%s', async (name, c) => {
@@ -353,6 +355,139 @@ describe.skipIf(!computes(device, 'float32'))(`plans of the family on ${device}`
     await near(plan.step(1).timestepProj!, expected.timestepProj!);
     await near(plan.encoderHiddenStates!, expected.encoderHiddenStates!);
     await near(plan.encoderHiddenStatesImage!, expected.encoderHiddenStatesImage!);
+  });
+
+  const given = { timesteps: [1], encoderHiddenStates: text };
+  const sd3 = { ...given, pooledProjection };
+  const size = { ...given, aspectRatio: [1] };
+  const rows = 'must have 1 row or 2, as many as the batch, but has shape [3, 3, 10]';
+  const ints = new Tensor('int32', new Int32Array(60), [2, 3, 10]);
+  it.each<[string, object, ErrorCode, string]>([
+    [
+      'sd3_float32',
+      { ...sd3, encoderHiddenStates: random([3, 3, 10]) },
+      'ERR_SHAPE',
+      `encoderHiddenStates ${rows}`,
+    ],
+    [
+      'flux_bfloat16',
+      { ...sd3, guidance, encoderHiddenStates: random([3, 3, 10]) },
+      'ERR_SHAPE',
+      `encoderHiddenStates ${rows}`,
+    ],
+    [
+      'sana_float32',
+      { ...given, batchSize: 2, encoderHiddenStates: random([3, 3, 10]) },
+      'ERR_SHAPE',
+      `encoderHiddenStates ${rows}`,
+    ],
+    [
+      'wan_i2v_float16',
+      { ...given, encoderHiddenStatesImage: random([3, 4, 14]) },
+      'ERR_SHAPE',
+      'encoderHiddenStatesImage must have a number of rows that divides the batch of 2, but has 3',
+    ],
+    ...['sd3_float32', 'sana_float32', 'wan_t2v_float32'].flatMap(
+      (name): [string, object, ErrorCode, string][] => {
+        const others = name.startsWith('sd3') ? sd3 : given;
+        return [
+          [
+            name,
+            { ...others, encoderHiddenStates: random([2, 10]) },
+            'ERR_SHAPE',
+            'encoderHiddenStates must have shape [B, L, 10], but has [2, 10]',
+          ],
+          [
+            name,
+            { ...others, encoderHiddenStates: random([2, 3, 9]) },
+            'ERR_SHAPE',
+            'encoderHiddenStates must have shape [B, L, 10], but has [2, 3, 9]',
+          ],
+          [
+            name,
+            { ...others, encoderHiddenStates: ints },
+            'ERR_DTYPE',
+            'encoderHiddenStates must have a floating dtype, but is int32',
+          ],
+        ];
+      },
+    ),
+    [
+      'sd3_float32',
+      { ...sd3, pooledProjection: random([2, 3]) },
+      'ERR_SHAPE',
+      'pooledProjection must have shape [..., 14], but has [2, 3]',
+    ],
+    [
+      'wan_i2v_float16',
+      { ...given, encoderHiddenStatesImage: random([3, 14]) },
+      'ERR_SHAPE',
+      'encoderHiddenStatesImage must have shape [b, s, 14], but has [3, 14]',
+    ],
+    [
+      'wan_i2v_float16',
+      { ...given, encoderHiddenStatesImage: random([2, 4, 9]) },
+      'ERR_SHAPE',
+      'encoderHiddenStatesImage must have shape [..., 14], but has [2, 4, 9]',
+    ],
+    ...[[8, 8], Float32Array.of(8, 8), new Tensor('float32', [8, 8])].map(
+      (resolution): [string, object, ErrorCode, string] => [
+        'pixart_float16',
+        { ...size, resolution },
+        'ERR_SHAPE',
+        'resolution must have shape [b, 2], but has [2]',
+      ],
+    ),
+    [
+      'wan_t2v_float32',
+      { ...given, pooledProjection },
+      'ERR_VALUE',
+      'pooledProjection is nothing that this WanTransformer3DModel takes; it takes encoderHiddenStates',
+    ],
+    ['sd3_float32', {}, 'ERR_VALUE', 'timesteps must be an array of at least one number'],
+    [
+      'flux_bfloat16',
+      { ...sd3, signal: AbortSignal.abort() },
+      'ERR_VALUE',
+      'options has no "signal"; it belongs to the second argument (known: timesteps',
+    ],
+    [
+      'flux_bfloat16',
+      { ...sd3, caption: text },
+      'ERR_VALUE',
+      'options has no "caption" (known: timesteps, encoderHiddenStates',
+    ],
+  ])('%s refuses what does not fit, naming it: %#', async (name, options, code, message) => {
+    using model = await load(name);
+    await rejected(() => model.prepare(options as TransformerPrepareOptions), code, message);
+  });
+
+  it('Wan takes two images a row if it has positions for them', async () => {
+    const place = folderOfPairs.path;
+    cpSync(folderOf('wan_i2v_float16'), place, { recursive: true });
+    const config = join(place, 'config.json');
+    const fields = JSON.parse(readFileSync(config, 'utf8')) as object;
+    writeFileSync(config, JSON.stringify({ ...fields, pos_embed_seq_len: 8 }));
+    const weights = join(place, 'diffusion_pytorch_model.safetensors');
+    const stored = await openCheckpoint(weights);
+    const tensors = new Map<string, Tensor>();
+    for (const name of stored.names()) tensors.set(name, await stored.tensor(name));
+    await stored.close();
+    tensors.set('condition_embedder.image_embedder.pos_embed', random([1, 8, 14]));
+    await writeSafetensors(weights, tensors);
+    using model = await TransformerEmbeddings.fromPretrained(place, { device });
+    const prepare = (images: number): Promise<TransformerPlan> =>
+      model.prepare({ ...given, encoderHiddenStatesImage: random([images, 4, 14]) });
+    for (const images of [2, 4]) {
+      using plan = await prepare(images);
+      expect(plan.encoderHiddenStatesImage!.shape[0]).toBe(images / 2);
+    }
+    await rejected(() => prepare(3), 'ERR_SHAPE', 'must be pairs of images');
+    await rejected(
+      () => prepare(6),
+      'ERR_SHAPE',
+      'encoderHiddenStatesImage must have a number of pairs that divides the batch of 2, but has 3',
+    );
   });
 
   it('refuses what is missing, and what the model does not take', async () => {
