@@ -116,9 +116,12 @@ export function checkpointError(path: string, message: string, cause?: unknown):
   return new LatteError('ERR_CHECKPOINT', `${shorten(path, 500)}: ${message}`, { path, cause });
 }
 
-/** The message of a system error, shortened: it repeats the path. @internal */
+/** The message of an error, shortened. @internal */
 export function reasonOf(cause: unknown): string {
-  return shorten((cause as Error).message, 500);
+  const { message, syscall, path } = cause as NodeJS.ErrnoException;
+  // A system error's message ends with the path, with which the message of checkpointError begins.
+  const end = path === undefined ? -1 : message.lastIndexOf(`, ${syscall} '${path}'`);
+  return shorten(end < 0 ? message : message.slice(0, end), 500);
 }
 
 /** The name of a file, tensor or field for a message; a long name is shortened. @internal */

@@ -9,7 +9,7 @@ import { checkFloatDType, itemSize } from '../tensor/dtype.js';
 import { LatteError, showShape } from '../errors.js';
 import { withCheckpoint, type FromPretrainedOptions } from '../transformer/open.js';
 import { checkLiveTensor, checkTimesteps } from '../transformer/timesteps.js';
-import { loadModel, type LoadedModel } from '../transformer/load.js';
+import { checkLoaded, loadModel, type LoadedModel } from '../transformer/load.js';
 import { stepsOf } from '../transformer/plan.js';
 import { checkSizeAxes, commonRow } from '../transformer/prepare.js';
 import type { LoadSettings } from '../transformer/read.js';
@@ -65,7 +65,9 @@ export class LatteEmbeddings {
   #temporalTable: Tensor | undefined;
   #disposed = false;
 
-  private constructor(config: LatteConfig, { layers, temporalTable }: LoadedModel) {
+  private constructor(config: LatteConfig, model: LoadedModel) {
+    checkLoaded(model, 'LatteEmbeddings');
+    const { layers, temporalTable } = model;
     this.config = config;
     this.patchEmbed = layers.get('posEmbed') as unknown as PatchEmbed;
     this.adaLayerNormSingle = layers.get('adalnSingle') as unknown as AdaLayerNormSingle;

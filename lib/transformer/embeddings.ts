@@ -9,7 +9,7 @@ import { LatteError } from '../errors.js';
 import { checkArgumentCount, checkInteger, checkOptions } from '../options.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { AnyLayer } from './layers.js';
-import { loadModel, type LoadedModel } from './load.js';
+import { checkLoaded, loadModel, type LoadedModel } from './load.js';
 import { withCheckpoint, type FromPretrainedOptions } from './open.js';
 import { stepsOf, TransformerPlan } from './plan.js';
 import {
@@ -49,7 +49,9 @@ export class TransformerEmbeddings {
   readonly conditioning: Conditioning;
   #disposed = false;
 
-  private constructor(config: ConfigFile, { className, layers, conditioning }: LoadedModel) {
+  private constructor(config: ConfigFile, model: LoadedModel) {
+    checkLoaded(model, 'TransformerEmbeddings');
+    const { className, layers, conditioning } = model;
     this.config = freezeConfig(config.raw);
     this.className = className;
     this.layers = Object.freeze(Object.fromEntries(layers));

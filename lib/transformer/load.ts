@@ -5,6 +5,7 @@ import { Fields } from '../checkpoint/config-fields.js';
 import { readLatteSizes, type LatteSizes } from '../checkpoint/latte-config.js';
 import type { Conditioning, LayerRow } from '../checkpoint/model-row.js';
 import { findParameters } from '../checkpoint/names.js';
+import { LatteError } from '../errors.js';
 import type { Tensor } from '../tensor/tensor.js';
 import {
   findLayerParameters,
@@ -27,6 +28,19 @@ export interface LoadedModel {
    * file has no such table, or if it was not asked for.
    */
   readonly temporalTable: Tensor | undefined;
+}
+
+/**
+ * For the constructors of models, which are private in TypeScript only.
+ * @throws LatteError ERR_VALUE if a program called the constructor instead of `fromPretrained`.
+ * @internal
+ */
+export function checkLoaded(model: unknown, name: string): void {
+  if ((model as Partial<LoadedModel> | undefined)?.layers instanceof Map) return;
+  throw new LatteError(
+    'ERR_VALUE',
+    `new ${name}() makes no model; use await ${name}.fromPretrained(folder)`,
+  );
 }
 
 /** Where a checkpoint has the tensors of a model's layers. */

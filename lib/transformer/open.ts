@@ -75,12 +75,18 @@ async function findFolder(
   path: string,
   subfolder: string | undefined,
 ): Promise<{ configFolder: string; checkpoint: string }> {
-  if (subfolder !== undefined) {
-    const folder = join(path, checkPath(subfolder, 'subfolder'));
+  const inside = subfolder === undefined ? undefined : checkPath(subfolder, 'subfolder');
+  const kind = await kindOf(path);
+  if (kind === undefined) {
+    throw checkpointError(
+      path,
+      'does not exist, or may not be read; nothing is downloaded, so pass a local folder',
+    );
+  }
+  if (inside !== undefined) {
+    const folder = join(path, inside);
     return { configFolder: folder, checkpoint: folder };
   }
-  const kind = await kindOf(path);
-  if (kind === undefined) throw checkpointError(path, 'does not exist, or may not be read');
   if (kind === 'file') return { configFolder: dirname(path), checkpoint: path };
   for (const folder of [path, join(path, 'transformer')]) {
     if ((await kindOf(join(folder, 'config.json'))) !== undefined) {

@@ -575,6 +575,38 @@ describe('a checkpoint that does not fit its config.json', () => {
 
 const folderOfOlder = temporaryFolder();
 
+describe('fromPretrained', () => {
+  it.each<[string, unknown]>([
+    ['TransformerEmbeddings', TransformerEmbeddings],
+    ['LatteEmbeddings', LatteEmbeddings],
+  ])('is the only way to make %s', (name, Model) => {
+    for (const given of [[], ['folder'], ['folder', { device: 'cpu' }]]) {
+      refused(
+        () => Reflect.construct(Model as new () => object, given) as unknown,
+        'ERR_VALUE',
+        `new ${name}() makes no model; use await ${name}.fromPretrained(folder)`,
+      );
+    }
+  });
+
+  it.each([undefined, 'transformer'])('downloads nothing (subfolder %s)', async (subfolder) => {
+    await rejected(
+      () => TransformerEmbeddings.fromPretrained('black-forest-labs/none', { subfolder }),
+      'ERR_CHECKPOINT',
+      'black-forest-labs/none: does not exist, or may not be read; nothing is downloaded',
+    );
+  });
+
+  it('shows the path of a missing config.json once', async () => {
+    const { message } = await rejected(
+      () => TransformerEmbeddings.fromPretrained(folderOf('sd3_float32'), { subfolder: 'none' }),
+      'ERR_CHECKPOINT',
+      'cannot be opened: ENOENT: no such file or directory',
+    );
+    expect(message.split('config.json')).toHaveLength(2);
+  });
+});
+
 describe('loadEmbeddings chooses the class by the configuration', () => {
   it('LatteEmbeddings for Latte and PixArt, also under the older name of its class', async () => {
     const { path: place } = folderOfOlder;
