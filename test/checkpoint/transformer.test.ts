@@ -1,11 +1,8 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import {
   LatteEmbeddings,
-  type LatteErrorCode as ErrorCode,
-  loadEmbeddings,
   openCheckpoint,
   Tensor,
   TransformerEmbeddings,
@@ -15,13 +12,9 @@ import {
 } from '../../lib/index.js';
 import { defaultDevice as device, computes } from '../support/devices.js';
 import { rejected, refused } from '../support/errors.js';
-import { familyFolder } from '../support/golden-family.js';
 import { random } from '../support/layers.js';
 import { temporaryFolder } from './builders.js';
-
-const folderOf = (name: string): string => join(familyFolder, 'ckpt', name);
-const load = (name: string): Promise<TransformerEmbeddings> =>
-  TransformerEmbeddings.fromPretrained(folderOf(name), { device });
+import { folderOf, guidance, image, load, pooledProjection, text } from './family-models.js';
 
 type Conditions = Omit<TransformerPrepareOptions, 'timesteps'>;
 interface PlanCase {
@@ -34,10 +27,6 @@ interface PlanCase {
   text?: string;
 }
 
-const text = random([2, 3, 10]);
-const pooledProjection = random([2, 14]);
-const guidance = [3500, 1000];
-const image = random([2, 4, 14]);
 const sizes = { resolution: new Tensor('float32', [8, 8], [1, 2]), aspectRatio: [1] };
 
 const cases: PlanCase[] = [
@@ -116,7 +105,6 @@ async function bitsOf(tensor: Tensor): Promise<Buffer> {
 }
 
 const temporary = temporaryFolder();
-const folderOfPairs = temporaryFolder();
 
 describe.skipIf(!computes(device, 'float32'))(`plans of the family on ${device}`, () => {
   it.each(cases.map((c) => [c.checkpoint, c] as const))('%s', async (name, c) => {
@@ -355,283 +343,5 @@ describe.skipIf(!computes(device, 'float32'))(`plans of the family on ${device}`
     await near(plan.step(1).timestepProj!, expected.timestepProj!);
     await near(plan.encoderHiddenStates!, expected.encoderHiddenStates!);
     await near(plan.encoderHiddenStatesImage!, expected.encoderHiddenStatesImage!);
-  });
-
-  const given = { timesteps: [1], encoderHiddenStates: text };
-  const sd3 = { ...given, pooledProjection };
-  const size = { ...given, aspectRatio: [1] };
-  const rows = 'must have 1 row or 2, as many as the batch, but has shape [3, 3, 10]';
-  const ints = new Tensor('int32', new Int32Array(60), [2, 3, 10]);
-  it.each<[string, object, ErrorCode, string]>([
-    [
-      'sd3_float32',
-      { ...sd3, encoderHiddenStates: random([3, 3, 10]) },
-      'ERR_SHAPE',
-      `encoderHiddenStates ${rows}`,
-    ],
-    [
-      'flux_bfloat16',
-      { ...sd3, guidance, encoderHiddenStates: random([3, 3, 10]) },
-      'ERR_SHAPE',
-      `encoderHiddenStates ${rows}`,
-    ],
-    [
-      'sana_float32',
-      { ...given, batchSize: 2, encoderHiddenStates: random([3, 3, 10]) },
-      'ERR_SHAPE',
-      `encoderHiddenStates ${rows}`,
-    ],
-    [
-      'wan_i2v_float16',
-      { ...given, encoderHiddenStatesImage: random([3, 4, 14]) },
-      'ERR_SHAPE',
-      'encoderHiddenStatesImage must have a number of rows that divides the batch of 2, but has 3',
-    ],
-    ...['sd3_float32', 'sana_float32', 'wan_t2v_float32'].flatMap(
-      (name): [string, object, ErrorCode, string][] => {
-        const others = name.startsWith('sd3') ? sd3 : given;
-        return [
-          [
-            name,
-            { ...others, encoderHiddenStates: random([2, 10]) },
-            'ERR_SHAPE',
-            'encoderHiddenStates must have shape [B, L, 10], but has [2, 10]',
-          ],
-          [
-            name,
-            { ...others, encoderHiddenStates: random([2, 3, 9]) },
-            'ERR_SHAPE',
-            'encoderHiddenStates must have shape [B, L, 10], but has [2, 3, 9]',
-          ],
-          [
-            name,
-            { ...others, encoderHiddenStates: ints },
-            'ERR_DTYPE',
-            'encoderHiddenStates must have a floating dtype, but is int32',
-          ],
-        ];
-      },
-    ),
-    [
-      'sd3_float32',
-      { ...sd3, pooledProjection: random([2, 3]) },
-      'ERR_SHAPE',
-      'pooledProjection must have shape [..., 14], but has [2, 3]',
-    ],
-    [
-      'wan_i2v_float16',
-      { ...given, encoderHiddenStatesImage: random([3, 14]) },
-      'ERR_SHAPE',
-      'encoderHiddenStatesImage must have shape [b, s, 14], but has [3, 14]',
-    ],
-    [
-      'wan_i2v_float16',
-      { ...given, encoderHiddenStatesImage: random([2, 4, 9]) },
-      'ERR_SHAPE',
-      'encoderHiddenStatesImage must have shape [..., 14], but has [2, 4, 9]',
-    ],
-    ...[[8, 8], Float32Array.of(8, 8), new Tensor('float32', [8, 8])].map(
-      (resolution): [string, object, ErrorCode, string] => [
-        'pixart_float16',
-        { ...size, resolution },
-        'ERR_SHAPE',
-        'resolution must have shape [b, 2], but has [2]',
-      ],
-    ),
-    [
-      'wan_t2v_float32',
-      { ...given, pooledProjection },
-      'ERR_VALUE',
-      'pooledProjection is nothing that this WanTransformer3DModel takes; it takes encoderHiddenStates',
-    ],
-    ['sd3_float32', {}, 'ERR_VALUE', 'timesteps must be an array of at least one number'],
-    [
-      'flux_bfloat16',
-      { ...sd3, signal: AbortSignal.abort() },
-      'ERR_VALUE',
-      'options has no "signal"; it belongs to the second argument (known: timesteps',
-    ],
-    [
-      'flux_bfloat16',
-      { ...sd3, caption: text },
-      'ERR_VALUE',
-      'options has no "caption" (known: timesteps, encoderHiddenStates',
-    ],
-  ])('%s refuses what does not fit, naming it: %#', async (name, options, code, message) => {
-    using model = await load(name);
-    await rejected(() => model.prepare(options as TransformerPrepareOptions), code, message);
-  });
-
-  it('Wan takes two images a row if it has positions for them', async () => {
-    const place = folderOfPairs.path;
-    cpSync(folderOf('wan_i2v_float16'), place, { recursive: true });
-    const config = join(place, 'config.json');
-    const fields = JSON.parse(readFileSync(config, 'utf8')) as object;
-    writeFileSync(config, JSON.stringify({ ...fields, pos_embed_seq_len: 8 }));
-    const weights = join(place, 'diffusion_pytorch_model.safetensors');
-    const stored = await openCheckpoint(weights);
-    const tensors = new Map<string, Tensor>();
-    for (const name of stored.names()) tensors.set(name, await stored.tensor(name));
-    await stored.close();
-    tensors.set('condition_embedder.image_embedder.pos_embed', random([1, 8, 14]));
-    await writeSafetensors(weights, tensors);
-    using model = await TransformerEmbeddings.fromPretrained(place, { device });
-    const prepare = (images: number): Promise<TransformerPlan> =>
-      model.prepare({ ...given, encoderHiddenStatesImage: random([images, 4, 14]) });
-    for (const images of [2, 4]) {
-      using plan = await prepare(images);
-      expect(plan.encoderHiddenStatesImage!.shape[0]).toBe(images / 2);
-    }
-    await rejected(() => prepare(3), 'ERR_SHAPE', 'must be pairs of images');
-    await rejected(
-      () => prepare(6),
-      'ERR_SHAPE',
-      'encoderHiddenStatesImage must have a number of pairs that divides the batch of 2, but has 3',
-    );
-  });
-
-  it('refuses what is missing, and what the model does not take', async () => {
-    using flux = await load('flux_bfloat16');
-    const prepare = (options: object): Promise<unknown> =>
-      flux.prepare({ timesteps: [1], pooledProjection, guidance, ...options });
-    await rejected(() => prepare({ guidance: undefined }), 'ERR_VALUE', 'guidance is missing');
-    await rejected(() => prepare({ resolution: [1, 2] }), 'ERR_VALUE', 'resolution');
-    await rejected(() => prepare({ caption: text }), 'ERR_VALUE', 'caption');
-    await rejected(() => prepare({ timesteps: [] }), 'ERR_VALUE', 'timesteps');
-    await rejected(() => prepare({ guidance: [1, 2, 3] }), 'ERR_SHAPE', 'guidance');
-    await rejected(() => prepare({ pooledProjection: random([2, 3]) }), 'ERR_SHAPE');
-    await rejected(() => prepare({ pooledProjection: 3 }), 'ERR_VALUE', 'pooledProjection');
-    const disposed = random([2, 14]);
-    disposed.dispose();
-    await rejected(() => prepare({ pooledProjection: disposed }), 'ERR_DISPOSED');
-    await rejected(
-      () =>
-        flux.prepare(
-          { timesteps: [1], pooledProjection, guidance },
-          { signal: AbortSignal.abort() },
-        ),
-      'ERR_ABORTED',
-    );
-    flux.dispose();
-    await rejected(() => prepare({}), 'ERR_DISPOSED');
-  });
-});
-
-describe('a checkpoint that does not fit its config.json', () => {
-  const changed = async (
-    name: string,
-    change: (config: Record<string, unknown>) => void,
-    ...expected: Parameters<typeof rejected> extends [unknown, ...infer Rest] ? Rest : never
-  ): Promise<void> => {
-    const folder = mkdtempSync(join(tmpdir(), 'latte-family-'));
-    try {
-      cpSync(folderOf(name), folder, { recursive: true });
-      const path = join(folder, 'config.json');
-      const config = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
-      change(config);
-      writeFileSync(path, JSON.stringify(config));
-      await rejected(
-        () => TransformerEmbeddings.fromPretrained(folder, { device: 'cpu' }),
-        ...expected,
-      );
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
-  };
-
-  it.each<[string, string, (config: Record<string, unknown>) => void, RegExp]>([
-    ['a field is missing', 'flux_float32', (c) => delete c.in_channels, /in_channels is missing/],
-    ['a field is no number', 'sd3_float32', (c) => (c.sample_size = 'x'), /sample_size must be/],
-    [
-      'a width differs',
-      'flux_float32',
-      (c) => (c.in_channels = 9),
-      /x_embedder\.weight.*\[24, 9\]/,
-    ],
-    [
-      'an embedder is missing',
-      'flux_float32',
-      (c) => (c.guidance_embeds = true),
-      /guidance_embedder/,
-    ],
-    ['a patch is strange', 'wan_t2v_float32', (c) => (c.patch_size = 2), /patchSize must be/],
-    [
-      'an activation is strange',
-      'cogvideox_float32',
-      (c) => (c.timestep_activation_fn = 'tan'),
-      /Unsupported activation/,
-    ],
-    [
-      'a shift is no number',
-      'cogvideox_float32',
-      (c) => (c.freq_shift = '0'),
-      /freq_shift must be/,
-    ],
-    ['ofs has no tensors', 'cogvideox_float32', (c) => (c.ofs_embed_dim = 12), /ofs_embedding/],
-  ])('%s', async (_, name, change, message) => {
-    await changed(name, change, 'ERR_CHECKPOINT', message);
-  });
-});
-
-const folderOfOlder = temporaryFolder();
-
-describe('fromPretrained', () => {
-  it.each<[string, unknown]>([
-    ['TransformerEmbeddings', TransformerEmbeddings],
-    ['LatteEmbeddings', LatteEmbeddings],
-  ])('is the only way to make %s', (name, Model) => {
-    for (const given of [[], ['folder'], ['folder', { device: 'cpu' }]]) {
-      refused(
-        () => Reflect.construct(Model as new () => object, given) as unknown,
-        'ERR_VALUE',
-        `new ${name}() makes no model; use await ${name}.fromPretrained(folder)`,
-      );
-    }
-  });
-
-  it.each([undefined, 'transformer'])('downloads nothing (subfolder %s)', async (subfolder) => {
-    await rejected(
-      () => TransformerEmbeddings.fromPretrained('black-forest-labs/none', { subfolder }),
-      'ERR_CHECKPOINT',
-      'black-forest-labs/none: does not exist, or may not be read; nothing is downloaded',
-    );
-  });
-
-  it('shows the path of a missing config.json once', async () => {
-    const { message } = await rejected(
-      () => TransformerEmbeddings.fromPretrained(folderOf('sd3_float32'), { subfolder: 'none' }),
-      'ERR_CHECKPOINT',
-      'cannot be opened: ENOENT: no such file or directory',
-    );
-    expect(message.split('config.json')).toHaveLength(2);
-  });
-});
-
-describe('loadEmbeddings chooses the class by the configuration', () => {
-  it('LatteEmbeddings for Latte and PixArt, also under the older name of its class', async () => {
-    const { path: place } = folderOfOlder;
-    cpSync(folderOf('pixart_float16'), place, { recursive: true });
-    const config = join(place, 'config.json');
-    const fields = JSON.parse(readFileSync(config, 'utf8')) as object;
-    const older = { ...fields, _class_name: 'Transformer2DModel', norm_type: 'ada_norm_single' };
-    writeFileSync(config, JSON.stringify(older));
-    for (const folder of [folderOf('pixart_float16'), place]) {
-      using model = await loadEmbeddings(folder, { device, dtype: 'float32' });
-      expect(model).toBeInstanceOf(LatteEmbeddings);
-      expect((model as LatteEmbeddings).patchEmbed.dtype).toBe('float32');
-    }
-  });
-
-  it('TransformerEmbeddings for the others, and refuses what neither class reads', async () => {
-    using model = await loadEmbeddings(folderOf('sd3_float32'), { device });
-    expect(model).toBeInstanceOf(TransformerEmbeddings);
-    const { message } = await rejected(
-      () => loadEmbeddings(folderOf('unknown_class'), { device }),
-      'ERR_CHECKPOINT',
-      'the known classes are LatteTransformer3DModel',
-    );
-    expect(message).toContain('QwenImageTransformer2DModel');
-    const wrong = { nope: 1 } as never;
-    await rejected(() => loadEmbeddings(folderOf('sd3_float32'), wrong), 'ERR_VALUE', 'nope');
   });
 });

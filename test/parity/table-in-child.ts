@@ -51,7 +51,10 @@ async function checkAll(instructionSet: string, expected = instructionSet): Prom
   process.stdout.write(`The parity table holds with ${instructionSet}.\n`);
 }
 
-/** `compare` and `digest` print a report; `check [instruction set]` only says whether the table holds. */
+/**
+ * `compare` and `digest` print a report as JSON. `check` prints one line, or fails if the table does not hold or
+ * if the CPU uses another instruction set than the one that is named.
+ */
 async function main(): Promise<void> {
   const [, , way, expected] = process.argv;
   const digest = way === 'digest';
